@@ -1,0 +1,1 @@
+"""The user's configuration: ``targets.toml`` and its lock, decoded into frozen types."""

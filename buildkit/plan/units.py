@@ -1,0 +1,183 @@
+"""Units of work as data: what is to be made, from what, for which platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from buildkit.config.lock import FilePin, PackagePin
+from buildkit.config.model import Base, Image, Source
+from buildkit.platform import Platform
+
+
+class Kind(StrEnum):
+    """What a unit makes; the first part of its id."""
+
+    BINARY = "binary"
+    FETCH = "fetch"
+    BASE = "base"
+    IMAGE = "image"
+    PUSH = "push"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compile:
+    """Compile one main package; units of one ``group`` and platform share a `go build`."""
+
+    group: str
+    package: str
+    source: Path
+    output: Path
+    tags: tuple[str, ...]
+    ldflags: tuple[str, ...]
+    gcflags: tuple[str, ...]
+    cgo: bool
+    env: tuple[tuple[str, str], ...]
+    trimpath: bool
+    stamps: tuple[tuple[str, str], ...]
+    """Go variable and value, stable ones first resolved at plan time."""
+    volatile_stamps: tuple[tuple[str, str], ...]
+    """Go variable and text whose ``${git...}`` is filled in when the unit runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """Fetch one pinned binary; the first source that yields its pin wins."""
+
+    name: str
+    version: str
+    sources: tuple[tuple[Source, FilePin], ...]
+    override: Path | None
+    """A local file given by the user instead; its machine type is still checked."""
+    strip: bool
+    output: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssembleBase:
+    """Make the one layer and the config of a base image."""
+
+    name: str
+    base: Base
+    packages: tuple[PackagePin, ...]
+    archive: str
+    """The Debian archive's URL; empty where the layer is expected in the cache."""
+    digest: str
+    """For kind registry: the pinned manifest's digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildImage:
+    """Render an image's Dockerfile and build it for one platform."""
+
+    name: str
+    image: Image
+    template: Path
+    base: str
+    """The unit id of the base."""
+    context: tuple[tuple[str, str], ...]
+    """Name in the build context and the unit id of the binary, or ``file:`` and its path."""
+    variables: tuple[tuple[str, str], ...]
+    """Stable template variables by dotted name."""
+    labels: tuple[tuple[str, str], ...]
+    """Stable labels; volatile ones are added when the unit runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushIndex:
+    """Push an image's platforms and name them by one tag, as one index."""
+
+    name: str
+    images: tuple[str, ...]
+    """Unit ids of the platform images."""
+    references: tuple[str, ...]
+
+
+Action = Compile | Download | AssembleBase | BuildImage | PushIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One cell of the matrix: ``binary/pilot-discovery@linux/arm64``, ``push/pilot``."""
+
+    kind: Kind
+    name: str
+    platform: Platform | None
+    action: Action
+    needs: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name of this unit in flags, logs, plan, report and JSON."""
+        return unit_id(self.kind, self.name, self.platform)
+
+    @property
+    def batch(self) -> str:
+        """Units that share this run in one call of their builder."""
+        if isinstance(self.action, Compile):
+            return f"compile/{self.action.group or 'default'}@{self.platform}"
+        return self.id
+
+
+def unit_id(kind: Kind, name: str, platform: Platform | None) -> str:
+    """Return ``kind/name@os/arch``, or ``kind/name`` for what has no platform."""
+    return f"{kind}/{name}@{platform}" if platform else f"{kind}/{name}"
+
+
+class Verdict(StrEnum):
+    """What the plan decided for a unit."""
+
+    RUN = "RUN"
+    CACHED = "CACHED"
+    SKIP = "SKIP"
+    BLOCKED = "BLOCKED"
+    """It was asked for and cannot be made here; the reason says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A unit with its verdict and the reason for it."""
+
+    unit: Unit
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a unit made.
+
+    ``digest`` is the sha256 of a file, a base's layer (DiffID), an image's id or
+    a pushed index, as ``sha256:<hex>``. ``path`` is empty for what is no file;
+    ``reference`` is an image's name in the daemon, or a pushed index's names.
+    """
+
+    unit: str
+    digest: str
+    size: int
+    path: Path | None = None
+    reference: tuple[str, ...] = ()
+
+
+Progress = Callable[[str], None]
+"""Takes a short text on how far a unit is, such as ``12.3 of 35.0 MB``."""
+
+
+class Builder(Protocol):
+    """Makes the artifacts of one batch; keeps nothing between calls."""
+
+    def build(
+        self,
+        steps: tuple[Step, ...],
+        given: Mapping[str, Artifact],
+        progress: Progress,
+    ) -> tuple[Artifact, ...]:
+        """Make one artifact per step, in order, from those of the units it needs.
+
+        Raises:
+            BuildkitError: the batch failed; nothing half-written remains.
+        """
+        ...

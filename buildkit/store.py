@@ -1,0 +1,118 @@
+"""Files that are never half-written, and the user's content-addressed cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from buildkit.digest import Digest
+
+_CACHEDIR_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This directory holds a cache of buildkit; see https://bford.info/cachedir/\n"
+)
+
+
+@contextmanager
+def atomic_path(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """Yield a temporary sibling of ``target`` that replaces it when the block succeeds.
+
+    The content is synced to disk before the rename, so a crash leaves the old
+    file or the new one. If the block raises, nothing remains.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(mode)
+        _sync(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write(target: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write bytes to a file, wholly or not at all."""
+    with atomic_path(target, mode=mode) as temporary:
+        temporary.write_bytes(data)
+
+
+def atomic_copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
+    """Copy a file's content, wholly or not at all."""
+    with atomic_path(target, mode=mode) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Blobs by sha256 below ``root``; safe for several processes at once."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """Use a directory as a store, marking it as a cache for backup programs."""
+        root.mkdir(parents=True, exist_ok=True)
+        tag = root / "CACHEDIR.TAG"
+        if not tag.exists():
+            atomic_write(tag, _CACHEDIR_TAG.encode())
+        return cls(root)
+
+    def blob(self, digest: Digest) -> Path:
+        """Return where a blob lies, whether or not it is there."""
+        return self.root / "blobs" / "sha256" / digest.hex[:2] / digest.hex
+
+    def get(self, digest: Digest) -> Path | None:
+        """Return a blob's path if it is there and its content still matches."""
+        path = self.blob(digest)
+        try:
+            if Digest.of_file(path) == digest:
+                return path
+        except FileNotFoundError:
+            return None
+        path.unlink(missing_ok=True)
+        return None
+
+    def put_file(self, source: Path) -> tuple[Digest, Path]:
+        """Copy a file in and return its digest and place."""
+        digest = Digest.of_file(source)
+        path = self.blob(digest)
+        if not path.exists():
+            atomic_copy(source, path)
+        return digest, path
+
+    def put_bytes(self, data: bytes) -> tuple[Digest, Path]:
+        """Keep bytes and return their digest and place."""
+        digest = Digest.of_bytes(data)
+        path = self.blob(digest)
+        if not path.exists():
+            atomic_write(path, data)
+        return digest, path
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Yield an empty directory on the store's file system, removed afterwards."""
+        base = self.root / "tmp"
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=base) as name:
+            yield Path(name)
+
+    def lock(self, name: str) -> FileLock:
+        """Return a lock that other processes using this store respect."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(locks / f"{name}.lock")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
