@@ -1,0 +1,1 @@
+"""Pure OCI: media types, descriptors, layers, images, archives. Knows no Docker daemon."""
