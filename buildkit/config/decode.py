@@ -1,0 +1,98 @@
+"""Decode TOML tables into frozen types, naming the exact place of what is wrong.
+
+msgspec checks the leaves; this walk adds the keys of mappings to the path and
+near misses for unknown keys, which its messages leave out.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from typing import Any
+
+import msgspec
+
+from buildkit.config.problems import Problems, near_miss
+
+_MISSING = object()
+
+
+def decode(value: Any, kind: Any, path: str, problems: Problems) -> Any:
+    """Convert a TOML value to ``kind``; what does not fit is added to ``problems``."""
+    kind, meta = _strip(kind)
+    origin = typing.get_origin(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _struct(value, kind, path, problems)
+    if origin is dict and isinstance(value, dict):
+        return _mapping(value, kind, path, problems)
+    if origin is tuple and isinstance(value, list) and len(typing.get_args(kind)) > 1:
+        item = typing.get_args(kind)[0]
+        return tuple(decode(v, item, f"{path}[{i}]", problems) for i, v in enumerate(value))
+    return _leaf(value, meta if meta is not None else kind, path, problems)
+
+
+def _strip(kind: Any) -> tuple[Any, Any]:
+    """Unwrap ``X | None`` and ``Annotated[X, ...]``; the second item is the annotated type."""
+    origin = typing.get_origin(kind)
+    if origin in {typing.Union, types.UnionType}:
+        rest = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        if len(rest) == 1:
+            return _strip(rest[0])
+    if origin is typing.Annotated:
+        return typing.get_args(kind)[0], kind
+    return kind, None
+
+
+def _struct(value: Any, kind: type[msgspec.Struct], path: str, problems: Problems) -> Any:
+    if not isinstance(value, dict):
+        problems.add(path, f"expected a table, got {_name(value)}")
+        return None
+    fields = {item.name: item for item in msgspec.structs.fields(kind)}
+    for key in value.keys() - fields.keys():
+        problems.add(_join(path, key), "unknown key", near_miss(key, fields))
+    before = len(problems.found)
+    decoded: dict[str, Any] = {}
+    for name, item in fields.items():
+        given = value.get(name, _MISSING)
+        if given is not _MISSING:
+            decoded[name] = decode(given, item.type, _join(path, name), problems)
+        elif item.required:
+            problems.add(_join(path, name), "required key is missing")
+    return kind(**decoded) if len(problems.found) == before else None
+
+
+def _mapping(value: dict[str, Any], kind: Any, path: str, problems: Problems) -> Any:
+    key_kind, value_kind = typing.get_args(kind)
+    return {
+        _leaf(key, key_kind, _join(path, key), problems): decode(
+            item, value_kind, _join(path, key), problems
+        )
+        for key, item in value.items()
+    }
+
+
+def _leaf(value: Any, kind: Any, path: str, problems: Problems) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problems.add(path, _readable(str(error), value))
+        return value
+
+
+def _readable(message: str, value: Any) -> str:
+    pattern = re.search(r"matching regex '(.*)'", message)
+    if pattern:
+        return f"'{value}' is not valid here (it must match {pattern.group(1)})"
+    return message.replace("`", "'").split(" - at ")[0]
+
+
+def _join(path: str, key: str) -> str:
+    quoted = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+    return f"{path}.{quoted}" if path else quoted
+
+
+def _name(value: Any) -> str:
+    return {list: "an array", str: "a string", bool: "a boolean"}.get(
+        type(value), type(value).__name__
+    )

@@ -1,0 +1,49 @@
+"""The one interpolation syntax of targets.toml: ``${name}``; ``$$`` is a dollar sign."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from buildkit.config.problems import near_miss
+from buildkit.errors import ConfigError
+
+STABLE = frozenset({"version", "project", "hub", "os", "arch"})
+"""Values whose change rebuilds; ``hub`` is project.release_hub."""
+
+VOLATILE = frozenset({"git.revision", "git.describe", "git.status", "created"})
+"""Values that change with every commit; alone they never rebuild (Bazel's term)."""
+
+FETCH = frozenset({"version", "os", "arch"})
+"""What a fetch's URL and member may use; ``version`` is the fetch's own."""
+
+_TOKEN = re.compile(r"\$\$|\$\{([^}]*)\}|\$")
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the variables a text uses."""
+    return frozenset(m.group(1) for m in _TOKEN.finditer(text) if m.group(1) is not None)
+
+
+def interpolate(text: str, values: Mapping[str, str]) -> str:
+    """Replace every ``${name}``.
+
+    Raises:
+        ConfigError: a name is not among ``values``, or a dollar sign stands alone.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if match.group(0) == "$$":
+            return "$"
+        if name is None:
+            raise ConfigError(
+                f"a lone '$' in '{text}'", resolution="Write ${name}, or $$ for a dollar."
+            )
+        if name not in values:
+            raise ConfigError(
+                f"unknown variable '${{{name}}}' in '{text}'", details=near_miss(name, values)
+            )
+        return values[name]
+
+    return _TOKEN.sub(value, text)

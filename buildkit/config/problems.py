@@ -1,0 +1,81 @@
+"""Problems found in a configuration file, gathered so that one run shows them all."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from buildkit.errors import ConfigError
+
+_HEADER = re.compile(r"^\s*\[{1,2}\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'/-]+)\s*=")
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong with one file, by TOML path."""
+
+    file: str
+    text: str
+    found: list[str] = field(default_factory=list)
+
+    def add(self, path: str, what: str, fix: str = "") -> None:
+        """Note one problem at a TOML path such as ``images.proxyv2.hub``."""
+        line = line_of(self.text, path)
+        place = f"{self.file}:{line}" if line else self.file
+        self.found.append(f"{place}: {path}: {what}" + (f"; {fix}" if fix else ""))
+
+    def raise_if_any(self) -> None:
+        """End the check.
+
+        Raises:
+            ConfigError: something was added.
+        """
+        if not self.found:
+            return
+        count = len(self.found)
+        raise ConfigError(
+            f"{self.file} has {'an error' if count == 1 else f'{count} errors'}",
+            details="\n".join(self.found),
+            resolution="Mend the file; `invoke check` tells when it is right, nothing was started.",
+        )
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?``, or the known names, for a name that is not among them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(names)}" if names else "none is defined"
+
+
+def line_of(text: str, path: str) -> int | None:
+    """Find the line that defines a TOML path, or its nearest parent; None where a scan cannot.
+
+    Inline tables and multi-line values are not followed, so the answer may be
+    the line of the table around the key.
+    """
+    wanted = _split(re.sub(r"\[\d+\]", "", path))
+    best: tuple[int, int] | None = None
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        key = _KEY.match(line)
+        if header:
+            table = _split(header.group(1))
+            here = table
+        elif key:
+            here = table + _split(key.group(1))
+        else:
+            continue
+        if wanted[: len(here)] == here and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None
+
+
+def _split(dotted: str) -> list[str]:
+    parts = re.findall(r"\"[^\"]*\"|'[^']*'|[^.\s]+", dotted)
+    return [part.strip("\"'") for part in parts]
