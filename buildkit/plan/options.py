@@ -1,0 +1,69 @@
+"""What the user asked for on the command line, merged over all tasks of one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from buildkit.errors import UsageError
+
+
+class Goal(StrEnum):
+    """What one task of a call wants made."""
+
+    BUILD = "build"
+    ENVOY = "envoy"
+    DOCKER = "docker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Flags of the tasks; None is a flag that was not given.
+
+    Lists are comma-separated text, as they were typed.
+    """
+
+    platform: str | None = None
+    only: str | None = None
+    targets: str | None = None
+    source: str | None = None
+    out: str | None = None
+    hub: str | None = None
+    tag: str | None = None
+    version: str | None = None
+    jobs: int | None = None
+    envoy: str | None = None
+    debian_archive: str | None = None
+    push: bool | None = None
+    stamp: bool | None = None
+    symbols: bool | None = None
+    force: bool | None = None
+    offline: bool | None = None
+    fail_fast: bool | None = None
+    dry_run: bool | None = None
+    json: bool | None = None
+    quiet: bool | None = None
+
+    def merge(self, other: Options) -> Options:
+        """Join the flags of two tasks of one call.
+
+        Raises:
+            UsageError: both give a flag, with different values.
+        """
+        merged: dict[str, Any] = {}
+        for name in (item.name for item in fields(self)):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine is not None and theirs is not None and mine != theirs:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is given twice: '{mine}' and '{theirs}'",
+                    details="Flags given to one task of a call hold for all of them.",
+                    resolution="Give it once.",
+                )
+            merged[name] = theirs if mine is None else mine
+        return Options(**merged)
+
+
+def split_list(text: str | None) -> tuple[str, ...]:
+    """Read a comma-separated list, without empty items."""
+    return tuple(item.strip() for item in (text or "").split(",") if item.strip())

@@ -1,0 +1,208 @@
+"""Resolve flags, environment and configuration to settings, each with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit.config.interpolate import interpolate
+from buildkit.config.load import Project
+from buildkit.config.problems import near_miss
+from buildkit.errors import ConfigError, UsageError
+from buildkit.plan.options import Options, split_list
+from buildkit.platform import Platform
+from buildkit.reference import check_tag, is_loopback, split_hub
+from buildkit.vcs import UNKNOWN, GitFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A setting and where it came from, for `invoke plan`."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that flags, environment and file decide together."""
+
+    platforms: tuple[Platform, ...]
+    platform_origin: str
+    only: tuple[str, ...]
+    version: Value
+    hub: Value
+    tags: tuple[Value, ...]
+    push: bool
+    symbols: bool
+    stamp: bool
+    force: bool
+    offline: bool
+    fail_fast: bool
+    jobs: int
+    out: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What settings depend on beyond the files, given by the composition root."""
+
+    environ: Mapping[str, str]
+    cores: int
+    host: Platform
+    git: Callable[[], GitFacts]
+    local_hub: str = ""
+    """Where our own local registry listens, if it had to leave the default port."""
+
+
+def resolve(project: Project, options: Options, around: Surroundings) -> Settings:
+    """Decide every setting.
+
+    Raises:
+        UsageError: a flag has a value that cannot be.
+        ConfigError: a value of the environment or the file cannot be.
+    """
+    config, environ = project.config, around.environ
+    version = _version(project, options, around)
+    hub = _hub(project, options, around)
+    names, origin = _platform_names(project, options)
+    registry, _ = split_hub(hub.text)
+    push = options.push if options.push is not None else config.registry.push
+    return Settings(
+        platforms=_platforms(names, project, around.host),
+        platform_origin=origin,
+        only=split_list(options.only),
+        version=version,
+        hub=hub,
+        tags=_tags(project, options, environ, version, loopback=is_loopback(registry)),
+        push=is_loopback(registry) if push is None else push,
+        symbols=_flag(options.symbols, environ.get("DEBUG")),
+        stamp=_flag(options.stamp, environ.get("CI")),
+        force=bool(options.force),
+        offline=bool(options.offline),
+        fail_fast=bool(options.fail_fast),
+        jobs=_jobs(options.jobs, around.cores),
+        out=Path(options.out).resolve() if options.out else project.root / "out",
+    )
+
+
+def _flag(given: bool | None, variable: str | None) -> bool:
+    if given is not None:
+        return given
+    return (variable or "").lower() not in {"", "0", "false", "no"}
+
+
+def _jobs(given: int | None, cores: int) -> int:
+    if given is not None and given < 1:
+        raise UsageError(f"--jobs {given}: at least 1 is needed")
+    return given or cores
+
+
+def _version(project: Project, options: Options, around: Surroundings) -> Value:
+    chosen = _version_chain(project, options, around)
+    return Value(text=_version_text(chosen), origin=chosen.origin)
+
+
+def _version_text(value: Value) -> str:
+    text = value.text.strip()
+    if not text or any(character.isspace() for character in text):
+        raise ConfigError(
+            f"the version '{value.text}' from {value.origin} cannot be used",
+            resolution="A version has no spaces and is not empty; mend it, or give --version.",
+        )
+    return text
+
+
+def _version_chain(project: Project, options: Options, around: Surroundings) -> Value:
+    rule = project.config.version
+    if options.version is not None:
+        return Value(text=options.version, origin="--version")
+    if around.environ.get("VERSION"):
+        return Value(text=around.environ["VERSION"], origin="VERSION in the environment")
+    if rule.file:
+        path = project.source / rule.file
+        if path.is_file():
+            first = path.read_text(encoding="utf-8").strip().splitlines()
+            return Value(text=first[0] if first else "", origin=f"the file {rule.file}")
+    if rule.git:
+        facts = around.git()
+        if facts.revision != UNKNOWN and facts.describe:
+            return Value(text=facts.describe, origin="git describe")
+    return Value(text=rule.fallback, origin="version.fallback in targets.toml")
+
+
+def _hub(project: Project, options: Options, around: Surroundings) -> Value:
+    if options.hub is not None:
+        chosen = Value(text=options.hub, origin="--hub")
+    elif around.environ.get("HUB"):
+        chosen = Value(text=around.environ["HUB"], origin="HUB in the environment")
+    elif around.local_hub and is_loopback(split_hub(project.config.registry.hub)[0]):
+        chosen = Value(text=around.local_hub, origin="the local registry's port")
+    else:
+        chosen = Value(text=project.config.registry.hub, origin="registry.hub in targets.toml")
+    split_hub(chosen.text)
+    return Value(text=chosen.text.rstrip("/"), origin=chosen.origin)
+
+
+def _tags(
+    project: Project,
+    options: Options,
+    environ: Mapping[str, str],
+    version: Value,
+    *,
+    loopback: bool,
+) -> tuple[Value, ...]:
+    configured = project.config.registry.tags
+    if options.tag is not None:
+        found = tuple(Value(text=tag, origin="--tag") for tag in split_list(options.tag) or ("",))
+    elif environ.get("TAG"):
+        found = (Value(text=environ["TAG"], origin="TAG in the environment"),)
+    elif configured:
+        values = {"version": version.text, "project": project.config.project.name}
+        found = tuple(
+            Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
+            for tag in configured
+        )
+    elif loopback:
+        found = (Value(text="latest", origin="the default of a loopback hub"),)
+    else:
+        found = (Value(text=_tag_of(version.text), origin=f"the version, {version.origin}"),)
+    for value in found:
+        check_tag(value.text)
+    return found
+
+
+def _tag_of(version: str) -> str:
+    # Build metadata of semver is joined by '+', which a tag cannot hold.
+    return version.replace("+", "-")
+
+
+def _platform_names(project: Project, options: Options) -> tuple[tuple[str, ...], str]:
+    if options.platform is not None:
+        return split_list(options.platform), "--platform"
+    default = project.config.matrix.default
+    names = (default,) if isinstance(default, str) else default
+    return names, "matrix.default in targets.toml"
+
+
+def _platforms(names: tuple[str, ...], project: Project, host: Platform) -> tuple[Platform, ...]:
+    known = project.config.matrix.platforms
+    words = {
+        "all": known,
+        "host": (str(host),),
+        "native": tuple(dict.fromkeys((str(host), f"linux/{host.arch}"))),
+    }
+    chosen: dict[str, None] = {}
+    for name in names:
+        for expanded in words.get(name, (name,)):
+            if expanded not in known:
+                raise UsageError(
+                    f"platform '{expanded}' is not in the matrix",
+                    details=near_miss(expanded, (*known, *words)),
+                    resolution="Name one of matrix.platforms, or add it there.",
+                )
+            chosen[expanded] = None
+    if not chosen:
+        raise UsageError("--platform names none", resolution="Give linux/amd64, native or all.")
+    return tuple(Platform.parse(name) for name in chosen)

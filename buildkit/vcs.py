@@ -1,0 +1,98 @@
+"""What git says of a source tree; the only module that uses GitPython.
+
+Git is asked with command-scoped configuration: the tree counts as safe though
+another user may own it (CVE-2022-24765's check), hooks and fsmonitor are off,
+and no lock is taken. The user's own configuration is never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from git import Git
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitFacts:
+    """The state of a tree; ``revision`` and ``describe`` are ``unknown`` outside git."""
+
+    revision: str = UNKNOWN
+    describe: str = ""
+    dirty: bool = False
+    commit_time: int = 0
+    """Seconds since 1970 of the commit, 0 outside git."""
+
+    @property
+    def status(self) -> str:
+        """``Clean`` or ``Modified``, as meshes stamp it; ``unknown`` outside git."""
+        if self.revision == UNKNOWN:
+            return UNKNOWN
+        return "Modified" if self.dirty else "Clean"
+
+    @property
+    def stamped_revision(self) -> str:
+        """The commit, with ``-dirty`` where tracked files differ from it."""
+        return f"{self.revision}-dirty" if self.dirty else self.revision
+
+
+def find_worktree(directory: Path) -> Path | None:
+    """Return the nearest directory at or above that holds ``.git``, a directory or a file."""
+    for candidate in (directory, *directory.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return None
+
+
+def read_git(directory: Path) -> GitFacts:
+    """Ask git about the tree that holds ``directory``.
+
+    Dirty means that a tracked file below ``directory`` differs from the commit;
+    untracked files do not count, since whatever a build uses of them is already
+    among its inputs. Outside git, without git, or before the first commit the
+    answer is an empty :class:`GitFacts`, never an error.
+    """
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return GitFacts()
+    from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
+
+    git = _scoped(Git(str(directory)), worktree)
+    try:
+        revision = str(git.rev_parse("--verify", "HEAD"))
+        changed = git.status("--porcelain", "--untracked-files=no", "--", ".")
+        return GitFacts(
+            revision=revision,
+            describe=_describe(git),
+            dirty=bool(changed),
+            commit_time=int(str(git.log("-1", "--format=%ct"))),
+        )
+    except GitError:
+        return GitFacts()
+
+
+def _describe(git: Git) -> str:
+    from git import GitCommandError  # noqa: PLC0415 - see read_git
+
+    try:
+        return str(git.describe("--tags", "--always"))
+    except GitCommandError:
+        return ""
+
+
+def _scoped(git: Git, worktree: Path) -> Git:
+    settings = {
+        "safe.directory": str(worktree),
+        "core.hooksPath": "/dev/null",
+        "core.fsmonitor": "false",
+    }
+    environment = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_OPTIONAL_LOCKS": "0"}
+    for number, (key, value) in enumerate(settings.items()):
+        environment[f"GIT_CONFIG_KEY_{number}"] = key
+        environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    git.update_environment(**environment)
+    return git
