@@ -31,6 +31,8 @@ class Compile:
     package: str
     source: Path
     output: Path
+    toolchain: str
+    """The version of Go, such as ``1.26.8``."""
     tags: tuple[str, ...]
     ldflags: tuple[str, ...]
     gcflags: tuple[str, ...]
@@ -38,7 +40,7 @@ class Compile:
     env: tuple[tuple[str, str], ...]
     trimpath: bool
     stamps: tuple[tuple[str, str], ...]
-    """Go variable and value, stable ones first resolved at plan time."""
+    """Go variable and value; a change of one rebuilds."""
     volatile_stamps: tuple[tuple[str, str], ...]
     """Go variable and text whose ``${git...}`` is filled in when the unit runs."""
 
@@ -83,7 +85,9 @@ class BuildImage:
     variables: tuple[tuple[str, str], ...]
     """Stable template variables by dotted name."""
     labels: tuple[tuple[str, str], ...]
-    """Stable labels; volatile ones are added when the unit runs."""
+    """Label and value; a change of one rebuilds."""
+    volatile_labels: tuple[tuple[str, str], ...]
+    """Label and text whose ``${git...}`` and ``${created}`` are filled in when the unit runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,8 @@ class PushIndex:
     images: tuple[str, ...]
     """Unit ids of the platform images."""
     references: tuple[str, ...]
+    push: bool
+    """False only tags the daemon's own platform under the references."""
 
 
 Action = Compile | Download | AssembleBase | BuildImage | PushIndex
@@ -147,6 +153,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDirectory:
+    """A directory that a compile read: which files, and which names could have mattered."""
+
+    path: str
+    names: tuple[str, ...]
+    """Every entry that a compiler could take, sorted; one more or less is a change."""
+    files: tuple[tuple[str, str], ...]
+    """Name and sha256 of each file that was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """What a unit made.
 
@@ -160,6 +177,9 @@ class Artifact:
     size: int
     path: Path | None = None
     reference: tuple[str, ...] = ()
+    sources: tuple[SourceDirectory, ...] | None = ()
+    """What only the builder knows it read; None where it changed meanwhile, so that the
+    next plan must not trust this artifact."""
 
 
 Progress = Callable[[str], None]

@@ -1,0 +1,99 @@
+"""Units that put a binary into ``out/``: compiled or fetched."""
+
+from __future__ import annotations
+
+import msgspec
+
+from buildkit.config.check import binary_platforms
+from buildkit.config.lock import FilePin
+from buildkit.config.model import GoSettings, Source
+from buildkit.plan.draft import Draft, split_stable
+from buildkit.plan.units import Compile, Download, Kind, Unit, unit_id
+from buildkit.platform import Platform
+
+
+def add_binaries(draft: Draft, platform: Platform) -> None:
+    """Add the units of every compiled binary that exists for a platform."""
+    for name in draft.config.binaries:
+        if str(platform) in binary_platforms(draft.config, name):
+            draft.add(_compile(draft, name, platform))
+        else:
+            identity = unit_id(Kind.BINARY, name, platform)
+            draft.missing[identity] = "targets.toml does not build it for this platform"
+
+
+def add_fetches(draft: Draft, platform: Platform) -> None:
+    """Add the units of every fetched binary that exists for a platform."""
+    overrides = dict(draft.facts.overrides)
+    for name in draft.config.fetch:
+        if str(platform) in binary_platforms(draft.config, name) or platform in overrides:
+            draft.add(_download(draft, name, platform))
+        else:
+            identity = unit_id(Kind.FETCH, name, platform)
+            draft.missing[identity] = "no source in targets.toml serves this platform"
+
+
+def merge_settings(shared: GoSettings, group: GoSettings) -> GoSettings:
+    """Return a group's settings with what it leaves unset taken from ``[go]``; env joins."""
+    given = {
+        name: value
+        for name in GoSettings.__struct_fields__
+        if (value := getattr(group, name)) is not None
+    }
+    base = GoSettings(**{name: getattr(shared, name) for name in GoSettings.__struct_fields__})
+    env = {**(shared.env or {}), **(group.env or {})}
+    return msgspec.structs.replace(base, **{**given, "env": env})
+
+
+def source_key(source: Source) -> str:
+    """Return how the lock names a source: ``wheel:<project>`` or ``url:<template>``."""
+    return f"wheel:{source.wheel}" if source.wheel else f"url:{source.url}"
+
+
+def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
+    binary = draft.config.binaries[name]
+    group = draft.config.go.group.get(binary.group or "", GoSettings())
+    merged = merge_settings(draft.config.go, group)
+    debug = draft.settings.symbols
+    stamps, volatile = split_stable(draft.config.stamps, draft.values(platform))
+    action = Compile(
+        group=binary.group or "",
+        package=binary.package,
+        source=draft.project.source,
+        output=draft.output(platform, name),
+        toolchain=draft.facts.go_version,
+        tags=merged.tags or (),
+        ldflags=(merged.ldflags or ()) if debug else ("-s", "-w", *(merged.ldflags or ())),
+        gcflags=("all=-N -l",) if debug else (merged.gcflags or ()),
+        cgo=bool(merged.cgo),
+        env=tuple(sorted((merged.env or {}).items())),
+        trimpath=not debug,
+        stamps=stamps,
+        volatile_stamps=volatile,
+    )
+    return Unit(kind=Kind.BINARY, name=name, platform=platform, action=action)
+
+
+def _download(draft: Draft, name: str, platform: Platform) -> Unit:
+    fetch = draft.config.fetch[name]
+    pins = draft.project.lock.fetch.get(name, {}).get(str(platform), ())
+    action = Download(
+        name=name,
+        version=fetch.version,
+        sources=_pinned(fetch.source, pins, platform),
+        override=dict(draft.facts.overrides).get(platform),
+        strip=fetch.strip,
+        output=draft.output(platform, name),
+    )
+    return Unit(kind=Kind.FETCH, name=name, platform=platform, action=action)
+
+
+def _pinned(
+    sources: tuple[Source, ...], pins: tuple[FilePin, ...], platform: Platform
+) -> tuple[tuple[Source, FilePin], ...]:
+    by_source = {pin.source: pin for pin in pins}
+    return tuple(
+        (source, by_source[source_key(source)])
+        for source in sources
+        if str(platform) in source.platforms and source_key(source) in by_source
+    )

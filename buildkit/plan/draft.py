@@ -1,0 +1,74 @@
+"""The state shared while units are made: inputs, and what turned out to be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from buildkit.config.interpolate import VOLATILE, interpolate, names_in
+from buildkit.config.load import Project
+from buildkit.config.model import Config
+from buildkit.plan.settings import Settings
+from buildkit.plan.units import Unit
+from buildkit.platform import Platform
+
+Texts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was found out about this machine before planning."""
+
+    go_version: str
+    archive: str = ""
+    """The URL of a Debian archive for bases that name none; empty where there is none."""
+    cached_bases: frozenset[str] = frozenset()
+    """Unit ids of bases whose layer lies in the user's cache."""
+    overrides: tuple[tuple[Platform, Path], ...] = ()
+    """Envoy files that the user gave, by their machine type."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """Units made so far, by id, needs first."""
+
+    project: Project
+    settings: Settings
+    facts: Facts
+    units: dict[str, Unit] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Unit id that the configuration implies and why it cannot exist."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The checked configuration."""
+        return self.project.config
+
+    def add(self, unit: Unit) -> None:
+        """Keep a unit."""
+        self.units[unit.id] = unit
+
+    def output(self, platform: Platform, name: str) -> Path:
+        """Return where a binary of a platform goes."""
+        return self.settings.out / platform.slug / f"{name}{platform.executable_suffix}"
+
+    def values(self, platform: Platform) -> dict[str, str]:
+        """Return the stable variables of one platform."""
+        return {
+            "version": self.settings.version.text,
+            "project": self.config.project.name,
+            "hub": self.config.project.release_hub,
+            "os": platform.os,
+            "arch": platform.arch,
+        }
+
+
+def split_stable(texts: dict[str, str], values: dict[str, str]) -> tuple[Texts, Texts]:
+    """Part texts into those whose values are known now and those that use volatile names."""
+    keep = {name: f"${{{name}}}" for name in VOLATILE}
+    stable, volatile = [], []
+    for key, text in sorted(texts.items()):
+        target = volatile if names_in(text) & VOLATILE else stable
+        target.append((key, interpolate(text, {**values, **keep})))
+    return tuple(stable), tuple(volatile)

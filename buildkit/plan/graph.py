@@ -1,0 +1,109 @@
+"""From configuration and settings to the graph of units; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from buildkit.config.interpolate import interpolate
+from buildkit.config.load import Project
+from buildkit.config.problems import near_miss
+from buildkit.errors import UsageError
+from buildkit.plan.binary_units import add_binaries, add_fetches
+from buildkit.plan.draft import Draft, Facts
+from buildkit.plan.image_units import add_bases, add_image, add_push
+from buildkit.plan.options import Goal
+from buildkit.plan.settings import Settings
+from buildkit.plan.units import BuildImage, Compile, Kind, Unit
+
+_GOALS = {
+    Kind.BINARY: frozenset({Goal.BUILD}),
+    Kind.FETCH: frozenset({Goal.BUILD, Goal.ENVOY}),
+    Kind.BASE: frozenset[Goal](),
+    Kind.IMAGE: frozenset({Goal.DOCKER}),
+    Kind.PUSH: frozenset({Goal.DOCKER}),
+}
+"""Which goals want a kind of unit; what no goal wants is made only where it is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Units in an order in which each comes after what it needs."""
+
+    units: tuple[Unit, ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    """Unit id that was asked for and why it cannot exist."""
+    notes: tuple[str, ...] = ()
+
+
+def build_graph(
+    project: Project, settings: Settings, facts: Facts, goals: frozenset[Goal]
+) -> Graph:
+    """Make every unit that the goals want, with all that those need.
+
+    Raises:
+        UsageError: ``--only`` names nothing of the project.
+    """
+    draft = Draft(project=project, settings=settings, facts=facts)
+    for platform in settings.platforms:
+        add_binaries(draft, platform)
+        add_fetches(draft, platform)
+        add_bases(draft, platform)
+        for name in draft.config.images:
+            add_image(draft, name, platform)
+    for name in draft.config.images:
+        add_push(draft, name)
+    _check_only(draft)
+    chosen: dict[str, None] = {}
+    for unit in draft.units.values():
+        if _wanted(unit.id, goals, settings.only):
+            _close(unit, draft.units, chosen)
+    return Graph(
+        units=tuple(draft.units[identity] for identity in chosen),
+        missing=tuple(
+            item for item in draft.missing.items() if _wanted(item[0], goals, settings.only)
+        ),
+        notes=tuple(draft.notes),
+    )
+
+
+def matches(unit: str, pattern: str) -> bool:
+    """Tell whether a pattern names a unit: name or kind/name, either with @platform."""
+    kind_name, _, platform = unit.partition("@")
+    name = kind_name.partition("/")[2]
+    return pattern in {unit, kind_name, name, f"{name}@{platform}"}
+
+
+def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:
+    """Make the volatile stamps and labels of a unit stable, for --stamp, CI and releases."""
+    match unit.action:
+        case Compile() as action:
+            settled = tuple((k, interpolate(v, values)) for k, v in action.volatile_stamps)
+            stamps = (*action.stamps, *settled)
+            return replace(unit, action=replace(action, stamps=stamps, volatile_stamps=()))
+        case BuildImage() as action:
+            settled = tuple((k, interpolate(v, values)) for k, v in action.volatile_labels)
+            labels = (*action.labels, *settled)
+            return replace(unit, action=replace(action, labels=labels, volatile_labels=()))
+        case _:
+            return unit
+
+
+def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> bool:
+    kind = Kind(identity.partition("/")[0])
+    if not _GOALS[kind] & goals:
+        return False
+    return not only or any(matches(identity, pattern) for pattern in only)
+
+
+def _check_only(draft: Draft) -> None:
+    identities = [*draft.units, *draft.missing]
+    names = {*draft.config.binaries, *draft.config.fetch, *draft.config.images}
+    for pattern in draft.settings.only:
+        if pattern not in names and not any(matches(i, pattern) for i in identities):
+            raise UsageError(f"--only {pattern}: no such unit", details=near_miss(pattern, names))
+
+
+def _close(unit: Unit, units: dict[str, Unit], chosen: dict[str, None]) -> None:
+    for need in unit.needs:
+        _close(units[need], units, chosen)
+    chosen[unit.id] = None

@@ -1,0 +1,148 @@
+"""Units of images: their bases, the images of each platform, and the tags that name them."""
+
+from __future__ import annotations
+
+from buildkit.config.check import image_platforms
+from buildkit.config.interpolate import interpolate
+from buildkit.config.model import Image
+from buildkit.plan.draft import Draft, Texts, split_stable
+from buildkit.plan.units import AssembleBase, BuildImage, Kind, PushIndex, Unit, unit_id
+from buildkit.platform import Platform
+from buildkit.reference import hub_reference
+
+_OCI = "org.opencontainers.image"
+
+
+def add_bases(draft: Draft, platform: Platform) -> None:
+    """Add the unit of every base for a Linux platform."""
+    if platform.os != "linux":
+        return
+    lock = draft.project.lock
+    for name, base in draft.config.bases.items():
+        action = AssembleBase(
+            name=name,
+            base=base,
+            packages=lock.debian.get(name, {}).get(platform.arch, ()),
+            archive=base.archive or draft.facts.archive,
+            digest=lock.registry.get(name, {}).get(str(platform), ""),
+        )
+        draft.add(Unit(kind=Kind.BASE, name=name, platform=platform, action=action))
+
+
+def add_image(draft: Draft, name: str, platform: Platform) -> None:
+    """Add an image of one platform, after the images that it is based on."""
+    image = draft.config.images[name]
+    identity = unit_id(Kind.IMAGE, name, platform)
+    if identity in draft.units or str(platform) not in image_platforms(draft.config, image):
+        return
+    for base in image.base:
+        if base in draft.config.images:
+            add_image(draft, base, platform)
+    base_id = _choose_base(draft, name, image, platform)
+    if base_id is None:
+        return
+    context = _context(draft, image, platform)
+    absent = [need for _, need in context if _is_unit(need) and need not in draft.units]
+    if absent:
+        draft.missing[identity] = f"needs {', '.join(absent)}, which does not exist"
+        return
+    draft.add(_image(draft, name, platform, base_id, context))
+
+
+def add_push(draft: Draft, name: str) -> None:
+    """Add the unit that names an image's platforms by its tags."""
+    settings = draft.settings
+    identities = (unit_id(Kind.IMAGE, name, platform) for platform in settings.platforms)
+    images = tuple(identity for identity in identities if identity in draft.units)
+    if not images:
+        return
+    references = (hub_reference(settings.hub.text, name, tag.text) for tag in settings.tags)
+    action = PushIndex(
+        name=name,
+        images=images,
+        references=tuple(str(reference) for reference in references),
+        push=settings.push,
+    )
+    draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
+
+
+def _is_unit(need: str) -> bool:
+    return not need.startswith("file:")
+
+
+def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: Texts) -> Unit:
+    image = draft.config.images[name]
+    values = draft.values(platform)
+    labels, volatile = split_stable(_labels(draft, name, image), values)
+    template = image.dockerfile or f"images/{name}/Dockerfile.j2"
+    variables = [(key, values[key]) for key in ("version", "project", "hub")]
+    variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
+    action = BuildImage(
+        name=name,
+        image=image,
+        template=draft.project.root / template,
+        base=base_id,
+        context=context,
+        variables=tuple(variables),
+        labels=labels,
+        volatile_labels=volatile,
+    )
+    needs = (base_id, *(need for _, need in context if _is_unit(need)))
+    return Unit(kind=Kind.IMAGE, name=name, platform=platform, action=action, needs=needs)
+
+
+def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
+    found = []
+    for name in image.binaries:
+        kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
+        found.append((name, unit_id(kind, name, platform)))
+    root = draft.project.root
+    found += [(name, f"file:{root / file}") for name, file in sorted(image.files.items())]
+    return tuple(found)
+
+
+def _labels(draft: Draft, name: str, image: Image) -> dict[str, str]:
+    project = draft.config.project
+    labels = {
+        f"{_OCI}.title": name,
+        f"{_OCI}.description": image.description,
+        f"{_OCI}.version": "${version}",
+        f"{_OCI}.source": project.url,
+        f"{_OCI}.licenses": project.licenses,
+        f"{_OCI}.revision": "${git.revision}",
+        f"{_OCI}.created": "${created}",
+    }
+    return {key: text for key, text in labels.items() if text}
+
+
+def _choose_base(draft: Draft, name: str, image: Image, platform: Platform) -> str | None:
+    reasons: list[str] = []
+    for base in image.base:
+        kind = Kind.IMAGE if base in draft.config.images else Kind.BASE
+        identity = unit_id(kind, base, platform)
+        problem = _base_problem(draft, identity)
+        if problem is None:
+            if reasons:
+                draft.notes.append(f"{name}@{platform} uses base {base}: {'; '.join(reasons)}")
+            return identity
+        reasons.append(f"{base}: {problem}")
+    draft.missing[unit_id(Kind.IMAGE, name, platform)] = f"no base ({'; '.join(reasons)})"
+    return None
+
+
+def _base_problem(draft: Draft, identity: str) -> str | None:
+    unit = draft.units.get(identity)
+    if unit is None:
+        return "it does not exist for this platform"
+    action = unit.action
+    if not isinstance(action, AssembleBase) or identity in draft.facts.cached_bases:
+        return None
+    match action.base.kind:
+        case "debian" if not action.packages:
+            return "its packages are not locked, run `invoke lock`"
+        case "debian" if not action.archive:
+            return "no Debian archive is known here, name one with --debian-archive"
+        case "registry" if not action.digest:
+            return "its digest is not locked, run `invoke lock`"
+        case _:
+            return None
