@@ -1,0 +1,325 @@
+"""Connections to any host, and one response as it streams in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from buildkit.errors import FetchError
+from buildkit.http.request import IDEMPOTENT, Body, Request, position, rewind
+from buildkit.http.routes import ProxySettings, host_of, rewrite, without_userinfo
+from buildkit.http.trust import trust
+
+if TYPE_CHECKING:
+    import urllib3
+
+CONNECT_SECONDS = 20.0
+READ_SECONDS = 120.0
+"""Between two reads, not for a whole transfer."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+"""Caps the back-off and what a server asks for with Retry-After."""
+MAX_REDIRECTS = 10
+BLOCK_SIZE = 1 << 18
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class BrokenTransferError(FetchError):
+    """The connection broke or timed out, so trying again (or resuming) makes sense."""
+
+
+class _UnsentError(BrokenTransferError):
+    """There was no connection, so nothing was processed."""
+
+
+class Answer(NamedTuple):
+    """A whole answer in memory; header names are case-insensitive."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Response:
+    """An answer whose body is still to be read; a context manager that closes it.
+
+    ``headers`` is case-insensitive, ``url`` is where redirects ended.
+    """
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._raw = raw
+        self.url = url
+        self.status: int = raw.status
+        self.headers: Mapping[str, str] = raw.headers
+
+    def __repr__(self) -> str:
+        """Name status and host; paths and queries can hold tokens."""
+        return f"<Response {self.status} from {host_of(self.url)}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else end it."""
+        self._raw.close()
+
+    def stream(self, block_size: int = BLOCK_SIZE) -> Iterator[bytes]:
+        """Yield the body in blocks.
+
+        Raises:
+            BrokenTransferError: it ended before its Content-Length, or stalled.
+        """
+        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+
+        try:
+            yield from self._raw.stream(block_size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise BrokenTransferError(
+                f"the transfer from {host_of(self.url)} broke off", details=_reason(error)
+            ) from error
+
+    def read(self, limit: int) -> bytes:
+        """Return the whole body, at most ``limit`` bytes.
+
+        Raises:
+            FetchError: it is larger.
+            BrokenTransferError: it was cut.
+        """
+        blocks, size = [], 0
+        for block in self.stream(min(BLOCK_SIZE, limit + 1)):
+            size += len(block)
+            if size > limit:
+                raise FetchError(
+                    f"{host_of(self.url)} sent more than {limit} bytes",
+                    details="The answer is larger than anything expected there.",
+                )
+            blocks.append(block)
+        return b"".join(blocks)
+
+
+class HttpPool:
+    """Connections to any host, kept alive and shared between threads.
+
+    Args:
+        environ: proxy variables (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``,
+            ``NO_PROXY``, either case) and certificate bundles (``SSL_CERT_FILE``,
+            ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``) are taken from it.
+        mirrors: URL prefix and replacement, applied to each URL asked for, not
+            to redirects. Credentials are not sent to a mirror on another host.
+        sleep: waits between attempts.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        mirrors: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._proxies = ProxySettings.of(environ)
+        self._environ = dict(environ)
+        self._mirrors = dict(mirrors or {})
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._context: ssl.SSLContext | None = None
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        redirect: bool = True,
+        retries: int = 4,
+    ) -> Response:
+        """Send one request and return its answer, body unread; the caller closes it.
+
+        Broken connections, 408, 425, 429 and 5xx are tried again ``retries``
+        times, after the time that Retry-After or the back-off says. A POST is
+        tried again only where it was surely not processed. The last answer is
+        returned whatever its status.
+
+        Raises:
+            BrokenTransferError: no connection, or no whole answer.
+            FetchError: certificates, redirects or the address are wrong.
+        """
+        request = Request(
+            method=method,
+            url=url,
+            headers={"Accept-Encoding": "identity"} | dict(headers or {}),
+            body=body,
+            start=position(body),
+        )
+        request = request.toward(rewrite(url, self._mirrors))
+        for _ in range(MAX_REDIRECTS + 1):
+            raw = self._attempts(request, retries)
+            location = raw.headers.get("Location")
+            if not (redirect and location and raw.status in _REDIRECTS):
+                return Response(raw, request.url)
+            raw.close()
+            request = request.redirected(raw.status, location)
+        raise FetchError(f"{host_of(url)} redirects more than {MAX_REDIRECTS} times")
+
+    def read(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        redirect: bool = True,
+        retries: int = 4,
+        limit: int,
+    ) -> Answer:
+        """Send one request and return the whole answer of at most ``limit`` bytes.
+
+        A cut answer counts as a broken connection.
+
+        Raises:
+            FetchError: as :meth:`open`, or the answer is too large.
+        """
+        start = position(body)
+        for attempt in range(retries + 1):
+            with self.open(
+                method, url, headers=headers, body=body, redirect=redirect, retries=retries
+            ) as response:
+                try:
+                    return Answer(response.status, response.headers, response.read(limit))
+                except BrokenTransferError:
+                    if attempt == retries or method not in IDEMPOTENT or not rewind(body, start):
+                        raise
+            self._sleep(_back_off(attempt))
+        raise AssertionError
+
+    def _attempts(self, request: Request, retries: int) -> urllib3.BaseHTTPResponse:
+        for attempt in range(retries + 1):
+            last = attempt == retries
+            pause = _back_off(attempt)
+            try:
+                raw = self._send(request)
+            except BrokenTransferError as error:
+                unsent = isinstance(error, _UnsentError)
+                repeatable = unsent or request.method in IDEMPOTENT
+                if last or not repeatable or not rewind(request.body, request.start):
+                    raise
+            else:
+                if last or not request.may_repeat(raw.status):
+                    return raw
+                pause = _asked_pause(raw, pause)
+                raw.close()
+            self._sleep(pause)
+        raise AssertionError
+
+    def _send(self, request: Request) -> urllib3.BaseHTTPResponse:
+        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+
+        errors = urllib3.exceptions
+        host = host_of(request.url)
+        try:
+            return self._manager(request.url).urlopen(
+                request.method,
+                request.url,
+                headers=request.headers,
+                body=request.body,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError) as error:
+            raise _unreachable(host, error, self._proxies.proxy_for(request.url)) from error
+        except errors.SSLError as error:
+            raise _untrusted(host, error) from error
+        except errors.LocationValueError as error:
+            raise FetchError(f"'{host}' is not a usable host") from error
+        except (errors.HTTPError, OSError) as error:
+            raise BrokenTransferError(
+                f"the connection to {host} broke", details=_reason(error)
+            ) from error
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxies.proxy_for(url)
+        with self._lock:
+            if proxy not in self._managers:
+                self._managers[proxy] = self._connect(proxy)
+            return self._managers[proxy]
+
+    def _connect(self, proxy: str) -> urllib3.PoolManager:
+        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+
+        if self._context is None:
+            self._context = trust(self._environ)
+        shared: dict[str, Any] = {
+            "num_pools": 32,
+            "maxsize": 16,
+            "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            "ssl_context": self._context,
+            "blocksize": BLOCK_SIZE,
+        }
+        if not proxy:
+            return urllib3.PoolManager(**shared)
+        plain, authorization = without_userinfo(proxy)
+        headers = {"Proxy-Authorization": authorization} if authorization else {}
+        return urllib3.ProxyManager(
+            plain, proxy_headers=headers, proxy_ssl_context=self._context, **shared
+        )
+
+
+def _back_off(attempt: int) -> float:
+    return min(FIRST_PAUSE_SECONDS * 2.0**attempt, LONGEST_PAUSE_SECONDS)
+
+
+def _asked_pause(raw: urllib3.BaseHTTPResponse, otherwise: float) -> float:
+    import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+
+    try:
+        asked = urllib3.Retry().get_retry_after(raw)
+    except urllib3.exceptions.InvalidHeader:
+        asked = None
+    return otherwise if asked is None else min(asked, LONGEST_PAUSE_SECONDS)
+
+
+def _unreachable(host: str, error: Exception, proxy: str) -> FetchError:
+    through = f" through the proxy {host_of(proxy)}" if proxy else ""
+    cause = error.__cause__
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
+        return FetchError(
+            f"there is no host {host_of(proxy) if proxy else host}",
+            details=_reason(error),
+            resolution="Check the name, the network, and whether HTTPS_PROXY must be set.",
+        )
+    return _UnsentError(
+        f"cannot connect to {host}{through}",
+        details=_reason(error),
+        resolution="Check the network, HTTPS_PROXY and NO_PROXY.",
+    )
+
+
+def _untrusted(host: str, error: Exception) -> FetchError:
+    return FetchError(
+        f"no trusted TLS connection to {host}",
+        details=_reason(error),
+        resolution="If a company proxy or a private authority signs its certificate, "
+        "let SSL_CERT_FILE name a bundle that holds that authority.",
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error.args[-1] if error.args else error)
+    return text.rpartition(": ")[2] or type(error).__name__
