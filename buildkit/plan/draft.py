@@ -67,7 +67,8 @@ class Draft:
 def split_stable(texts: dict[str, str], values: dict[str, str]) -> tuple[Texts, Texts]:
     """Part texts into those whose values are known now and those that use volatile names."""
     keep = {name: f"${{{name}}}" for name in VOLATILE}
-    stable, volatile = [], []
+    stable: list[tuple[str, str]] = []
+    volatile: list[tuple[str, str]] = []
     for key, text in sorted(texts.items()):
         target = volatile if names_in(text) & VOLATILE else stable
         target.append((key, interpolate(text, {**values, **keep})))

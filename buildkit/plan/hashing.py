@@ -1,0 +1,113 @@
+"""Digests of files, found out by stat and decided by content.
+
+A digest is remembered with the file's size, mtime, ctime and inode, and is
+believed as long as none of them moved. As in git's index, an entry is not
+believed if the file changed so shortly before it was hashed that a second
+change could have left the same stat ("racily clean", git's racy-git.txt).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from buildkit.digest import Digest
+
+RACY_NS = 50_000_000
+"""Nanoseconds below which two changes may carry one timestamp; file systems tick in 1 to 10 ms."""
+
+
+class FileState(Struct, frozen=True, array_like=True):
+    """A digest and the stat that it was taken under; times in nanoseconds."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    hashed_ns: int
+    digest: str
+
+    def believes(self, found: os.stat_result) -> bool:
+        """Tell whether the digest still holds for a file with this stat."""
+        return (
+            found.st_size == self.size
+            and found.st_mtime_ns == self.mtime_ns
+            and found.st_ctime_ns == self.ctime_ns
+            and found.st_ino == self.inode
+            and max(found.st_mtime_ns, found.st_ctime_ns) + RACY_NS < self.hashed_ns
+        )
+
+
+class Hasher:
+    """Digests of files and trees; remembers what it hashed. Safe for several threads."""
+
+    def __init__(
+        self, known: Mapping[str, FileState], clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._known = known
+        self._fresh: dict[str, FileState] = {}
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def digest(self, path: Path | str) -> str | None:
+        """Return a regular file's ``sha256:...``, following links; None where there is none."""
+        name = str(path)
+        try:
+            found = os.stat(name)  # noqa: PTH116 - thousands of calls: no Path objects here
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        state = self._fresh.get(name) or self._known.get(name)
+        if state is None or not state.believes(found):
+            state = self._hash(name)
+        with self._lock:
+            self._fresh[name] = state
+        return state.digest
+
+    def tree(self, path: Path) -> str | None:
+        """Return the digest of a file, or of a directory's names, modes, links and contents."""
+        if not path.is_dir():
+            return self.digest(path)
+        entries = []
+        for item in sorted(path.rglob("*")):
+            name = item.relative_to(path).as_posix()
+            if item.is_symlink():
+                entries.append((name, "link", str(item.readlink())))
+            elif item.is_file():
+                mode = "755" if item.stat().st_mode & stat.S_IXUSR else "644"
+                entries.append((name, mode, self.digest(item) or ""))
+            else:
+                entries.append((name, "dir", ""))
+        return str(Digest.of_json(entries))
+
+    def states(self, paths: Iterable[str]) -> dict[str, FileState]:
+        """Return what is remembered of some files, for the record book."""
+        with self._lock:
+            return {name: self._fresh[name] for name in paths if name in self._fresh}
+
+    def fresh(self) -> dict[str, FileState]:
+        """Return everything that this run looked at."""
+        with self._lock:
+            return dict(self._fresh)
+
+    def _hash(self, name: str) -> FileState:
+        with open(name, "rb") as stream:  # noqa: PTH123 - see digest
+            # The stat is taken from the open file, so it belongs to the bytes that are read.
+            before = os.fstat(stream.fileno())
+            now = self._clock()
+            digest = str(Digest.of_stream(stream))
+        return FileState(
+            size=before.st_size,
+            mtime_ns=before.st_mtime_ns,
+            ctime_ns=before.st_ctime_ns,
+            inode=before.st_ino,
+            hashed_ns=now,
+            digest=digest,
+        )

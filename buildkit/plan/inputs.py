@@ -1,0 +1,100 @@
+"""The declared inputs of a unit: names and values whose change makes it anew.
+
+Equal inputs give equal bytes; the names are what a reason shows to the user.
+What only a builder can find out (the Go files of a package graph) is recorded
+beside them as source directories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from buildkit.digest import Digest
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.units import (
+    Artifact,
+    AssembleBase,
+    BuildImage,
+    Compile,
+    Download,
+    PushIndex,
+    Unit,
+)
+
+ASSEMBLER = "1"
+"""Raised whenever the same inputs would give other bytes than before."""
+
+
+def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[str, str]:
+    """Return a unit's inputs, taking those of its needs from ``given``."""
+    match unit.action:
+        case Compile() as action:
+            return _compile(action)
+        case Download() as action:
+            return _download(action, hasher)
+        case AssembleBase() as action:
+            return _base(action)
+        case BuildImage() as action:
+            return _image(unit, action, given, hasher)
+        case PushIndex() as action:
+            return _push(action, given)
+
+
+def _compile(action: Compile) -> dict[str, str]:
+    found = {
+        "the Go toolchain": action.toolchain,
+        "the package": action.package,
+        "the build tags": ",".join(action.tags),
+        "the ldflags": " ".join(action.ldflags),
+        "the gcflags": " ".join(action.gcflags),
+        "cgo": str(action.cgo).lower(),
+        "trimpath": str(action.trimpath).lower(),
+        "the volatile stamps": " ".join(name for name, _ in action.volatile_stamps),
+    }
+    found |= {f"variable {name}": value for name, value in action.env}
+    return found | {f"stamp {name.rpartition('.')[2]}": value for name, value in action.stamps}
+
+
+def _download(action: Download, hasher: Hasher) -> dict[str, str]:
+    if action.override is not None:
+        return {"the local file": hasher.digest(action.override) or "missing"}
+    pins = [msgspec.to_builtins(pin) for _, pin in action.sources]
+    return {"the pins": str(Digest.of_json(pins)), "strip": str(action.strip).lower()}
+
+
+def _base(action: AssembleBase) -> dict[str, str]:
+    return {
+        "the base's definition": str(Digest.of_json(action.base)),
+        "the package pins": str(Digest.of_json(action.packages)),
+        "the pinned digest": action.digest,
+        "the assembler": ASSEMBLER,
+    }
+
+
+def _image(
+    unit: Unit, action: BuildImage, given: Mapping[str, Artifact], hasher: Hasher
+) -> dict[str, str]:
+    found = {
+        "the template": hasher.digest(action.template) or "missing",
+        "the base": f"{action.base} {given[action.base].digest}",
+        "the volatile labels": " ".join(name for name, _ in action.volatile_labels),
+        "the assembler": ASSEMBLER,
+        "the platform": str(unit.platform),
+    }
+    found |= {f"variable {name}": value for name, value in action.variables}
+    found |= {f"label {name}": value for name, value in action.labels}
+    for name, need in action.context:
+        path = need.removeprefix("file:")
+        file = hasher.tree(Path(path)) if path != need else given[need].digest
+        found[f"file {name}"] = file or "missing"
+    return found
+
+
+def _push(action: PushIndex, given: Mapping[str, Artifact]) -> dict[str, str]:
+    found = {f"image {identity}": given[identity].digest for identity in action.images}
+    found["the destinations"] = " ".join(action.references)
+    found["push"] = str(action.push).lower()
+    return found

@@ -1,0 +1,144 @@
+"""Decide for every unit whether it runs, and why; nothing is changed or started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from buildkit.plan.graph import Graph
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.inputs import inputs
+from buildkit.plan.records import Record, RecordBook, recorded_artifact
+from buildkit.plan.sources import changed_source
+from buildkit.plan.units import Artifact, Kind, Step, Unit, Verdict
+
+Presence = Callable[[Unit, Artifact], str | None]
+"""Says why a recorded artifact is no longer there as recorded; None where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every unit's verdict, each after those that it needs, and what cached units made."""
+
+    steps: tuple[Step, ...]
+    artifacts: dict[str, Artifact]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> tuple[Step, ...]:
+        """The steps that have work to do."""
+        return tuple(step for step in self.steps if step.verdict is Verdict.RUN)
+
+
+@dataclass(slots=True, kw_only=True)
+class Planner:
+    """Plans graphs against the records of earlier runs.
+
+    Attributes:
+        book: those records.
+        hasher: tells digests of files.
+        presence: per kind, whether what was made is still there.
+        blocked: per kind, why it cannot be made on this machine now.
+        force: run everything.
+    """
+
+    book: RecordBook
+    hasher: Hasher
+    presence: Mapping[Kind, Presence]
+    blocked: Mapping[Kind, str] = field(default_factory=dict)
+    force: bool = False
+
+    def plan(self, graph: Graph) -> Plan:
+        """Decide every unit of a graph."""
+        steps: dict[str, Step] = {}
+        artifacts: dict[str, Artifact] = {}
+        for unit in graph.units:
+            step = self._decide(unit, steps, artifacts)
+            steps[unit.id] = step
+            if step.verdict is Verdict.CACHED:
+                record = self.book.get(unit.id)
+                if record is not None:
+                    artifacts[unit.id] = recorded_artifact(unit.id, record)
+        return Plan(steps=tuple(steps.values()), artifacts=artifacts, notes=graph.notes)
+
+    def reusable(self, unit: Unit, given: Mapping[str, Artifact]) -> Artifact | None:
+        """Return what an earlier run made, if it was from these very artifacts and is there.
+
+        Asked when a unit's turn comes: a need that ran may have given the same bytes.
+        """
+        record = self.book.get(unit.id)
+        if record is None or self.force or self._reason(unit, record, given):
+            return None
+        return recorded_artifact(unit.id, record)
+
+    def _decide(
+        self, unit: Unit, steps: Mapping[str, Step], artifacts: Mapping[str, Artifact]
+    ) -> Step:
+        verdict, reason = self._verdict(unit, steps, artifacts)
+        return Step(unit=unit, verdict=verdict, reason=reason)
+
+    def _verdict(
+        self, unit: Unit, steps: Mapping[str, Step], artifacts: Mapping[str, Artifact]
+    ) -> tuple[Verdict, str]:
+        for need in unit.needs:
+            if steps[need].verdict in {Verdict.BLOCKED, Verdict.SKIP}:
+                return steps[need].verdict, f"waits for {need}: {steps[need].reason}"
+        if unit.kind in self.blocked:
+            return Verdict.BLOCKED, self.blocked[unit.kind]
+        if self.force:
+            return Verdict.RUN, "--force"
+        running = [need for need in unit.needs if steps[need].verdict is Verdict.RUN]
+        if running:
+            return Verdict.RUN, f"needs {_some(running)}"
+        record = self.book.get(unit.id)
+        if record is None:
+            return Verdict.RUN, "never made here"
+        reason = self._reason(unit, record, artifacts)
+        return (Verdict.RUN, reason) if reason else (Verdict.CACHED, "up to date")
+
+    def _reason(self, unit: Unit, record: Record, given: Mapping[str, Artifact]) -> str | None:
+        changed = changed_input(record.inputs, inputs(unit, given, self.hasher))
+        if changed:
+            return changed
+        for directory in self.book.directories(record):
+            source = changed_source(directory, self.hasher)
+            if source:
+                return source
+        return self.presence[unit.kind](unit, recorded_artifact(unit.id, record))
+
+
+def file_present(hasher: Hasher) -> Presence:
+    """Return the presence check of units whose artifact is a file."""
+
+    def check(_unit: Unit, artifact: Artifact) -> str | None:
+        path = artifact.path or Path()
+        digest = hasher.digest(path)
+        if digest is None:
+            return f"{path.name} is missing"
+        return None if digest == artifact.digest else f"{path.name} was altered"
+
+    return check
+
+
+def changed_input(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """Say which input differs, with its values where they are short."""
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if old is None or new is None:
+            return f"{name} {'is new' if old is None else 'is gone'}"
+        if len(old) + len(new) > _SHORT or old.startswith("sha256:"):
+            return f"{name} changed"
+        return f"{name} changed from '{old}' to '{new}'"
+    return None
+
+
+_SHORT = 60
+_NAMED = 2
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
