@@ -1,0 +1,49 @@
+"""Group the running steps of a plan into batches and order them."""
+
+from __future__ import annotations
+
+import graphlib
+from dataclasses import dataclass
+
+from buildkit.plan.planner import Plan
+from buildkit.plan.units import Compile, Kind, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Steps that one builder call makes together."""
+
+    key: str
+    kind: Kind
+    steps: tuple[Step, ...]
+
+    @property
+    def lane(self) -> str:
+        """Batches of one lane never run at once; empty for no lane.
+
+        Two `go build` of one platform would compile their shared packages twice,
+        since the build cache does not lock a package that is being compiled.
+        """
+        first = self.steps[0].unit
+        return f"go@{first.platform}" if isinstance(first.action, Compile) else ""
+
+
+def make_batches(plan: Plan) -> tuple[dict[str, Batch], graphlib.TopologicalSorter[str]]:
+    """Return the batches by key, and a prepared sorter that yields those that are ready."""
+    keys: dict[str, str] = {}
+    members: dict[str, list[Step]] = {}
+    for step in plan.running:
+        key = step.unit.batch
+        keys[step.unit.id] = key
+        members.setdefault(key, []).append(step)
+    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
+    batches = {}
+    for key, steps in members.items():
+        batches[key] = Batch(key=key, kind=steps[0].unit.kind, steps=tuple(steps))
+        sorter.add(key, *_needs(steps, keys))
+    sorter.prepare()
+    return batches, sorter
+
+
+def _needs(steps: list[Step], keys: dict[str, str]) -> set[str]:
+    return {keys[need] for step in steps for need in step.unit.needs if need in keys}

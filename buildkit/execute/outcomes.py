@@ -1,0 +1,37 @@
+"""How units ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildkit.errors import BuildkitError
+from buildkit.plan.units import Artifact, Unit
+
+
+class Status(StrEnum):
+    """How a unit ended."""
+
+    DONE = "done"
+    CACHED = "cached"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One unit's end; ``seconds`` is wall time, shared by the units of one batch."""
+
+    unit: Unit
+    status: Status
+    reason: str
+    seconds: float = 0.0
+    artifact: Artifact | None = None
+    error: BuildkitError | None = None
+
+
+def first_error(outcomes: tuple[Outcome, ...]) -> BuildkitError | None:
+    """Return the error of the first unit that failed by itself."""
+    return next((outcome.error for outcome in outcomes if outcome.error is not None), None)

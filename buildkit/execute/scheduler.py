@@ -1,0 +1,227 @@
+"""One ready set over all kinds of units; knows only the Builder protocol."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from buildkit.errors import BuildkitError, CancelledError
+from buildkit.execute.batches import Batch, make_batches
+from buildkit.execute.outcomes import Outcome, Status
+from buildkit.log import Reporter
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.inputs import inputs
+from buildkit.plan.planner import Plan, Planner
+from buildkit.plan.records import RecordBook
+from buildkit.plan.units import Artifact, Builder, Kind, Step, Verdict
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who makes what, and within which limits.
+
+    Attributes:
+        builders: per kind.
+        planner: asked again when a unit's turn comes.
+        limits: how many batches of a kind may run at once.
+        fail_fast: start nothing more after a failure.
+        cancel: ends what is running.
+    """
+
+    builders: Mapping[Kind, Builder]
+    planner: Planner
+    book: RecordBook
+    hasher: Hasher
+    reporter: Reporter
+    limits: Mapping[Kind, int]
+    cancel: Callable[[], None]
+    fail_fast: bool = False
+
+
+def execute(plan: Plan, crew: Crew) -> tuple[Outcome, ...]:
+    """Carry out a plan and return one outcome per step, in the plan's order.
+
+    A failed unit aborts those that need it; all others finish, unless
+    ``fail_fast``.
+
+    Raises:
+        CancelledError: the user ended the run; children are gone.
+    """
+    run = _Run(plan, crew)
+    try:
+        run.all()
+    except KeyboardInterrupt as interrupt:
+        crew.cancel()
+        raise CancelledError("stopped by the user", details="Nothing half-written remains.") from (
+            interrupt
+        )
+    return tuple(run.outcomes[step.unit.id] for step in plan.steps)
+
+
+class _Run:
+    """The moving parts of one execution."""
+
+    def __init__(self, plan: Plan, crew: Crew) -> None:
+        self._crew = crew
+        self._artifacts = dict(plan.artifacts)
+        self._batches, self._sorter = make_batches(plan)
+        self._waiting: list[Batch] = []
+        self._busy: Counter[str] = Counter()
+        self._futures: dict[Future[list[Outcome]], Batch] = {}
+        self._stopping = ""
+        self.outcomes = {
+            step.unit.id: _settled(step, plan.artifacts)
+            for step in plan.steps
+            if step.verdict is not Verdict.RUN
+        }
+
+    def all(self) -> None:
+        """Run every batch, each as soon as what it needs is there and a place is free."""
+        workers = max(1, sum(self._crew.limits.values()))
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            try:
+                while self._sorter.is_active():
+                    self._waiting += [self._batches[key] for key in self._sorter.get_ready()]
+                    self._start(pool)
+                    done, _ = wait(
+                        self._futures, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED
+                    )
+                    for future in done:
+                        self._finish(future)
+            except BaseException:
+                self._crew.cancel()
+                raise
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        for batch in tuple(self._waiting):
+            refusal = self._refusal(batch)
+            if refusal:
+                self._waiting.remove(batch)
+                self._note([_aborted(step, refusal) for step in batch.steps])
+                self._sorter.done(batch.key)
+            elif self._has_place(batch):
+                self._waiting.remove(batch)
+                self._busy.update((batch.kind, batch.lane))
+                self._futures[pool.submit(_work, batch, self._crew, self._artifacts)] = batch
+
+    def _refusal(self, batch: Batch) -> str:
+        if self._stopping:
+            return self._stopping
+        for step in batch.steps:
+            for need in step.unit.needs:
+                if need not in self._artifacts:
+                    return f"{need} failed"
+        return ""
+
+    def _has_place(self, batch: Batch) -> bool:
+        if batch.lane and self._busy[batch.lane]:
+            return False
+        return self._busy[batch.kind] < self._crew.limits[batch.kind]
+
+    def _finish(self, future: Future[list[Outcome]]) -> None:
+        batch = self._futures.pop(future)
+        self._busy.subtract((batch.kind, batch.lane))
+        outcomes = future.result()
+        self._note(outcomes)
+        failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+        if failed and self._crew.fail_fast:
+            self._stopping = f"--fail-fast, after {failed[0].unit.id}"
+        self._sorter.done(batch.key)
+
+    def _note(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self.outcomes[outcome.unit.id] = outcome
+            if outcome.artifact is not None:
+                self._artifacts[outcome.unit.id] = outcome.artifact
+            self._crew.reporter.finished(
+                outcome.unit.id, outcome.status, outcome.seconds, outcome.reason
+            )
+
+
+def _work(batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact]) -> list[Outcome]:
+    started = time.monotonic()
+    given = {need: artifacts[need] for step in batch.steps for need in step.unit.needs}
+    reused = [outcome for step in batch.steps if (outcome := _reuse(step, given, crew))]
+    kept = {outcome.unit.id for outcome in reused}
+    steps = tuple(step for step in batch.steps if step.unit.id not in kept)
+    if not steps:
+        return reused
+    for step in steps:
+        crew.reporter.started(step.unit.id)
+    try:
+        made = _make(batch, steps, given, crew, started)
+    except BuildkitError as error:
+        seconds = time.monotonic() - started
+        return reused + [_failed(step, error, seconds) for step in steps]
+    return reused + made
+
+
+def _make(
+    batch: Batch,
+    steps: tuple[Step, ...],
+    given: Mapping[str, Artifact],
+    crew: Crew,
+    started: float,
+) -> list[Outcome]:
+    before = [inputs(step.unit, given, crew.hasher) for step in steps]
+    # Until the batch succeeds its old records would vouch for outputs it may overwrite.
+    for step in steps:
+        crew.book.drop(step.unit.id, crew.hasher)
+    progress = crew.reporter.progress
+    artifacts = crew.builders[batch.kind].build(
+        steps, given, lambda text: progress(steps[0].unit.id, text)
+    )
+    seconds = time.monotonic() - started
+    outcomes = []
+    for step, artifact, used in zip(steps, artifacts, before, strict=True):
+        if artifact.sources is not None:
+            crew.book.put(artifact, used, seconds, crew.hasher)
+        outcomes.append(
+            Outcome(
+                unit=step.unit,
+                status=Status.DONE,
+                reason=step.reason,
+                seconds=seconds,
+                artifact=artifact,
+            )
+        )
+    return outcomes
+
+
+def _reuse(step: Step, given: Mapping[str, Artifact], crew: Crew) -> Outcome | None:
+    if not step.unit.needs:
+        return None
+    artifact = crew.planner.reusable(step.unit, given)
+    if artifact is None:
+        return None
+    reason = "what it needs came out the same"
+    return Outcome(unit=step.unit, status=Status.CACHED, reason=reason, artifact=artifact)
+
+
+def _settled(step: Step, artifacts: Mapping[str, Artifact]) -> Outcome:
+    status = {
+        Verdict.CACHED: Status.CACHED,
+        Verdict.SKIP: Status.SKIPPED,
+        Verdict.BLOCKED: Status.BLOCKED,
+    }[step.verdict]
+    artifact = artifacts.get(step.unit.id)
+    return Outcome(unit=step.unit, status=status, reason=step.reason, artifact=artifact)
+
+
+def _failed(step: Step, error: BuildkitError, seconds: float) -> Outcome:
+    return Outcome(
+        unit=step.unit,
+        status=Status.FAILED,
+        reason=error.brief,
+        seconds=seconds,
+        error=error,
+    )
+
+
+def _aborted(step: Step, reason: str) -> Outcome:
+    return Outcome(unit=step.unit, status=Status.ABORTED, reason=reason)

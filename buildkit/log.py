@@ -1,0 +1,276 @@
+"""What people and machines see of a run: live lines, plain lines, CI groups, or nothing.
+
+Everything goes to standard error, except the one JSON document of ``--json``,
+so that output can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Protocol
+
+from buildkit.errors import BuildkitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+_COLOURS = {
+    "done": "green",
+    "cached": "cyan",
+    "skipped": "yellow",
+    "blocked": "yellow",
+    "failed": "bold red",
+    "aborted": "red",
+}
+
+
+class Reporter(Protocol):
+    """Takes what happens; a unit is named by its id, a status by outcomes.Status's values."""
+
+    def started(self, unit: str) -> None:
+        """A unit began."""
+
+    def progress(self, unit: str, text: str) -> None:
+        """A running unit came this far."""
+
+    def finished(self, unit: str, status: str, seconds: float, reason: str) -> None:
+        """A unit ended."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+    def warn(self, text: str) -> None:
+        """Something that may be wrong but stops nothing."""
+
+    def error(self, error: BuildkitError) -> None:
+        """Something failed."""
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table; a cell that is a status gets its colour."""
+
+    def close(self) -> None:
+        """End live output; nothing is reported afterwards."""
+
+
+class Silent:
+    """Reports errors and warnings only, for ``--quiet`` and ``--json``."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def started(self, unit: str) -> None:
+        """Say nothing."""
+
+    def progress(self, unit: str, text: str) -> None:
+        """Say nothing."""
+
+    def finished(self, unit: str, status: str, seconds: float, reason: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self._print(f"warning: {text}")
+
+    def error(self, error: BuildkitError) -> None:
+        """Print the three parts of an error."""
+        self._print("\n".join(error_lines(error)))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class Plain(Silent):
+    """One line per event, for logs and pipes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self._lock = threading.Lock()
+
+    def started(self, unit: str) -> None:
+        """Print that a unit began."""
+        self._print(f"start    {unit}")
+
+    def finished(self, unit: str, status: str, seconds: float, reason: str) -> None:
+        """Print how a unit ended."""
+        self._print(f"{status:<8} {unit}  {seconds:.1f} s  {reason}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._print(text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print aligned columns."""
+        lines = [tuple(columns), *(tuple(row) for row in rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        for line in lines:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self._print("  ".join(cells).rstrip())
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            super()._print(text)
+
+
+class GitHubGroups(Plain):
+    """Plain lines with the closing table folded open and errors as annotations.
+
+    The commands are GitHub Actions' workflow commands.
+    """
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print the table in a group of its own."""
+        self._print("::group::Result")
+        super().table(columns, rows)
+        self._print("::endgroup::")
+
+    def warn(self, text: str) -> None:
+        """Print a warning annotation."""
+        self._print(f"::warning::{_escape(text)}")
+
+    def error(self, error: BuildkitError) -> None:
+        """Print the error, and its brief as an annotation."""
+        self._print(f"::error::{_escape(error.brief)}")
+        super().error(error)
+
+
+class Terminal(Silent):
+    """One live line per running unit with its elapsed time."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console.file)
+        self._console = console
+        self._clock = clock
+        self._running: dict[str, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def started(self, unit: str) -> None:
+        """Add a live line."""
+        with self._lock:
+            self._running[unit] = (self._clock(), "")
+            if self._live is None:
+                from rich.live import Live  # noqa: PLC0415 - a no-op shows nothing live
+
+                self._live = Live(
+                    console=self._console, get_renderable=self._lines, refresh_per_second=8
+                )
+                self._live.start()
+
+    def progress(self, unit: str, text: str) -> None:
+        """Change the text of a live line."""
+        with self._lock:
+            if unit in self._running:
+                self._running[unit] = (self._running[unit][0], text)
+
+    def finished(self, unit: str, status: str, seconds: float, reason: str) -> None:
+        """Replace the live line by a lasting one."""
+        with self._lock:
+            self._running.pop(unit, None)
+        colour = _COLOURS.get(status, "white")
+        time_text = f"{seconds:6.1f} s" if seconds else " " * 8
+        self._rich(f"[{colour}]{status:<8}[/] {time_text}  {unit}  [dim]{_plain(reason)}[/]")
+
+    def note(self, text: str) -> None:
+        """Print a line above the live ones."""
+        self._rich(_plain(text))
+
+    def warn(self, text: str) -> None:
+        """Print a warning above the live lines."""
+        self._rich(f"[yellow]warning:[/] {_plain(text)}")
+
+    def error(self, error: BuildkitError) -> None:
+        """Print the three parts of an error, its brief in red."""
+        first, *rest = error_lines(error)
+        self._rich(f"[bold red]{_plain(first)}[/]")
+        for line in rest:
+            self._rich(_plain(line))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table."""
+        self.close()
+        self._console.print(_rich_table(columns, rows))
+
+    def close(self) -> None:
+        """Take the live lines away."""
+        with self._lock:
+            live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _rich(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _lines(self) -> Table:
+        from rich.table import Table  # noqa: PLC0415 - see started
+
+        grid = Table.grid(padding=(0, 2))
+        with self._lock:
+            running = dict(self._running)
+        now = self._clock()
+        for unit, (since, text) in running.items():
+            grid.add_row("[bold]running[/] ", f"{now - since:6.1f} s", unit, f"[dim]{text}[/]")
+        return grid
+
+
+def choose_reporter(
+    environ: Mapping[str, str], *, quiet: bool, stream: IO[str] | None = None
+) -> Reporter:
+    """Choose what fits: silence, a live terminal, CI groups, or plain lines.
+
+    NO_COLOR, FORCE_COLOR and TERM=dumb are respected, as https://no-color.org
+    and Rich define them.
+    """
+    stream = stream or sys.stderr
+    if quiet:
+        return Silent(stream)
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return GitHubGroups(stream)
+    if environ.get("CI") or not stream.isatty() or environ.get("TERM") == "dumb":
+        return Plain(stream)
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+    return Terminal(Console(file=stream))
+
+
+def error_lines(error: BuildkitError) -> list[str]:
+    """Return an error as it is printed: what, why and what to do."""
+    lines = [f"error: {error.brief}"]
+    lines += [f"  {line}" for line in error.details.splitlines()]
+    lines += [f"  -> {line}" for line in error.resolution.splitlines()]
+    return lines
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich import box  # noqa: PLC0415 - see choose_reporter
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"time", "size"} else "left")
+    for row in rows:
+        table.add_row(*(f"[{_COLOURS[c]}]{c}[/]" if c in _COLOURS else _plain(c) for c in row))
+    return table
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415 - see choose_reporter
+
+    return escape(text)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
