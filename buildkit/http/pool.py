@@ -18,6 +18,7 @@ from buildkit.http.trust import trust
 if TYPE_CHECKING:
     import urllib3
 
+USER_AGENT = "meshwright"
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 120.0
 """Between two reads, not for a whole transfer."""
@@ -74,8 +75,8 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else end it."""
-        self._raw.close()
+        """Give the connection back if little of the body is left, else end it."""
+        _finish(self._raw)
 
     def stream(self, block_size: int = BLOCK_SIZE) -> Iterator[bytes]:
         """Yield the body in blocks.
@@ -162,7 +163,7 @@ class HttpPool:
         request = Request(
             method=method,
             url=url,
-            headers={"Accept-Encoding": "identity"} | dict(headers or {}),
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **(headers or {})},
             body=body,
             start=position(body),
         )
@@ -172,7 +173,7 @@ class HttpPool:
             location = raw.headers.get("Location")
             if not (redirect and location and raw.status in _REDIRECTS):
                 return Response(raw, request.url)
-            raw.close()
+            _finish(raw)
             request = request.redirected(raw.status, location)
         raise FetchError(f"{host_of(url)} redirects more than {MAX_REDIRECTS} times")
 
@@ -204,13 +205,17 @@ class HttpPool:
                 except BrokenTransferError:
                     if attempt == retries or method not in IDEMPOTENT or not rewind(body, start):
                         raise
-            self._sleep(_back_off(attempt))
+            self.wait(attempt)
         raise AssertionError
+
+    def wait(self, attempt: int, headers: Mapping[str, str] | None = None) -> None:
+        """Sleep as before trying again: what Retry-After asks, else by the attempt (from 0)."""
+        self._sleep(_asked_pause(headers or {}, _back_off(attempt)))
 
     def _attempts(self, request: Request, retries: int) -> urllib3.BaseHTTPResponse:
         for attempt in range(retries + 1):
             last = attempt == retries
-            pause = _back_off(attempt)
+            headers: Mapping[str, str] = {}
             try:
                 raw = self._send(request)
             except BrokenTransferError as error:
@@ -221,9 +226,9 @@ class HttpPool:
             else:
                 if last or not request.may_repeat(raw.status):
                     return raw
-                pause = _asked_pause(raw, pause)
-                raw.close()
-            self._sleep(pause)
+                headers = raw.headers
+                _finish(raw)
+            self.wait(attempt, headers)
         raise AssertionError
 
     def _send(self, request: Request) -> urllib3.BaseHTTPResponse:
@@ -285,14 +290,20 @@ def _back_off(attempt: int) -> float:
     return min(FIRST_PAUSE_SECONDS * 2.0**attempt, LONGEST_PAUSE_SECONDS)
 
 
-def _asked_pause(raw: urllib3.BaseHTTPResponse, otherwise: float) -> float:
+def _asked_pause(headers: Mapping[str, str], otherwise: float) -> float:
     import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
 
     try:
-        asked = urllib3.Retry().get_retry_after(raw)
-    except urllib3.exceptions.InvalidHeader:
-        asked = None
-    return otherwise if asked is None else min(asked, LONGEST_PAUSE_SECONDS)
+        asked = urllib3.Retry().parse_retry_after(headers["Retry-After"])
+    except (KeyError, urllib3.exceptions.InvalidHeader):
+        return otherwise
+    return min(asked, LONGEST_PAUSE_SECONDS)
+
+
+def _finish(raw: urllib3.BaseHTTPResponse) -> None:
+    if raw.length_remaining is not None and raw.length_remaining <= BLOCK_SIZE:
+        raw.drain_conn()
+    raw.close()
 
 
 def _unreachable(host: str, error: Exception, proxy: str) -> FetchError:

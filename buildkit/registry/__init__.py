@@ -1,0 +1,1 @@
+"""Container registries: a typed client of the Distribution specification, and a local one."""

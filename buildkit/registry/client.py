@@ -1,0 +1,247 @@
+"""A client of the OCI Distribution specification 1.1: manifests, indexes, tags, catalog.
+
+Manifests are kept as the bytes that were hashed. What is read is verified; what
+is written is compared with the digest that the registry reports. Blobs are moved
+by :mod:`buildkit.registry.blobs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import msgspec
+
+from buildkit.digest import Digest
+from buildkit.errors import RegistryError
+from buildkit.http import Answer, HttpPool
+from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor, Index
+from buildkit.reference import Reference
+from buildkit.registry.auth import Access, Authenticator
+from buildkit.registry.blobs import Blobs
+from buildkit.registry.credentials import CredentialSource
+from buildkit.registry.errors import as_registry_errors, refusal
+from buildkit.registry.wire import Wire, next_page
+
+MANIFEST_LIMIT = 8 << 20
+"""Bytes; the specification asks registries to accept at least 4 MiB."""
+
+_PAGE_LIMIT = 32 << 20
+_PAGE_SIZE = 1000
+_ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest or index as the registry keeps it."""
+
+    descriptor: Descriptor
+    data: bytes
+
+
+class _MediaType(msgspec.Struct, frozen=True):
+    mediaType: str = ""  # noqa: N815 - the specification's spelling
+
+
+class RegistryClient:
+    """Speaks to any number of registries; safe for several threads.
+
+    Args:
+        pool: moves the bytes; one without mirrors, since references are
+            rewritten before they come here.
+        credentials: asked only when a registry wants to know who is there.
+        insecure: registries (``host`` or ``host:port``) beyond loopback that
+            speak plain http.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: HttpPool,
+        credentials: CredentialSource,
+        insecure: frozenset[str] = frozenset(),
+    ) -> None:
+        auth = Authenticator(pool=pool, credentials=credentials, insecure=insecure)
+        self._wire = Wire(pool=pool, auth=auth, insecure=insecure)
+        self.blobs = Blobs(self._wire)
+
+    def head_manifest(self, reference: Reference) -> Descriptor | None:
+        """Describe what a reference names, or return None where there is nothing.
+
+        Raises:
+            RegistryError: the registry fails or refuses.
+        """
+        action = f"look up {reference}"
+        answer = self._manifest(action, "HEAD", reference, Access(repository=reference.repository))
+        if answer.status == 404:  # noqa: PLR2004 - not found
+            return None
+        _expect(action, reference.registry, answer, 200)
+        reported = answer.headers.get("Docker-Content-Digest") or str(reference.digest or "")
+        length = answer.headers.get("Content-Length", "")
+        if not reported or not length.isdecimal():
+            # Both are optional in the specification.
+            return self.get_manifest(reference).descriptor
+        return Descriptor(
+            media_type=_content_type(answer),
+            digest=_digest(action, reported),
+            size=int(length),
+        )
+
+    def get_manifest(self, reference: Reference) -> Manifest:
+        """Read a manifest or index and verify it.
+
+        Raises:
+            RegistryError: it is not there, or not what its digest says.
+        """
+        action = f"read {reference}"
+        answer = self._manifest(action, "GET", reference, Access(repository=reference.repository))
+        _expect(action, reference.registry, answer, 200)
+        media_type = _content_type(answer)
+        if media_type not in INDEXES | MANIFESTS:
+            media_type = _own_media_type(answer.body) or media_type
+        descriptor = Descriptor.of(media_type, answer.body)
+        reported = answer.headers.get("Docker-Content-Digest")
+        expected = reference.digest or (_digest(action, reported) if reported else None)
+        if expected not in {None, descriptor.digest}:
+            raise RegistryError(
+                f"cannot {action}: the content is not what its digest says",
+                details=f"Expected {expected}, got {descriptor.digest}.",
+                resolution="Something between here and the registry alters content; push again "
+                "or use another registry.",
+            )
+        return Manifest(descriptor=descriptor, data=answer.body)
+
+    def put_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
+        """Write a manifest or index under a tag or its digest; all it names must be there.
+
+        Raises:
+            RegistryError: the registry refuses, or says it keeps something else.
+        """
+        action = f"push {reference}"
+        descriptor = Descriptor.of(media_type, data)
+        target = reference if reference.tag else reference.with_digest(descriptor.digest)
+        access = Access(repository=reference.repository, actions=("pull", "push"))
+        answer = self._manifest(action, "PUT", target, access, (data, media_type))
+        _expect(action, reference.registry, answer, 201)
+        reported = answer.headers.get("Docker-Content-Digest")
+        if reported and _digest(action, reported) != descriptor.digest:
+            raise RegistryError(
+                f"{reference.registry} keeps something else than was pushed as {reference}",
+                details=f"Sent {descriptor.digest}, it reports {reported}.",
+            )
+        return descriptor
+
+    def put_index(self, reference: Reference, index: Index) -> Descriptor:
+        """Write an index; see :meth:`put_manifest`."""
+        return self.put_manifest(reference, index.data, index.media_type)
+
+    def delete_tag(self, reference: Reference) -> bool:
+        """Remove a tag, not what it names; tell whether the registry did so.
+
+        Many registries do not support it, which is no error.
+
+        Raises:
+            RegistryError: the registry fails or refuses for another reason.
+        """
+        action = f"delete {reference}"
+        access = Access(repository=reference.repository, actions=("delete",))
+        answer = self._manifest(action, "DELETE", reference, access)
+        # 400 is what distribution 2 answers: it deletes by digest only.
+        if answer.status in {400, 404, 405}:
+            return False
+        _expect(action, reference.registry, answer, 202, 200, 204)
+        return True
+
+    def tags(self, repository: Reference) -> tuple[str, ...]:
+        """List a repository's tags, sorted; one that does not exist has none.
+
+        Raises:
+            RegistryError: the registry fails or refuses.
+        """
+        path = f"/v2/{repository.repository}/tags/list?n={_PAGE_SIZE}"
+        access = Access(repository=repository.repository)
+        pages = self._pages(f"list tags of {repository.name}", repository.registry, path, access)
+        return tuple(sorted({tag for page in pages for tag in page.get("tags") or ()}))
+
+    def catalog(self, registry: str) -> tuple[str, ...]:
+        """List a registry's repositories, sorted; few public registries allow it.
+
+        Raises:
+            RegistryError: the registry fails or refuses.
+        """
+        path = f"/v2/_catalog?n={_PAGE_SIZE}"
+        pages = self._pages(f"list repositories of {registry}", registry, path, Access())
+        return tuple(sorted({name for page in pages for name in page.get("repositories") or ()}))
+
+    def _manifest(
+        self,
+        action: str,
+        method: str,
+        reference: Reference,
+        access: Access,
+        content: tuple[bytes, str] | None = None,
+    ) -> Answer:
+        name = reference.digest or reference.tag or "latest"
+        url = self._wire.url(reference.registry, f"/v2/{reference.repository}/manifests/{name}")
+        body, media_type = content or (None, "")
+        headers = {"Content-Type": media_type} if content else {"Accept": _ACCEPT}
+        with as_registry_errors(action):
+            return self._wire.read(
+                method,
+                url,
+                reference.registry,
+                access,
+                headers=headers,
+                body=body,
+                limit=MANIFEST_LIMIT,
+            )
+
+    def _pages(
+        self, action: str, registry: str, path: str, access: Access
+    ) -> Iterator[dict[str, Any]]:
+        url: str | None = self._wire.url(registry, path)
+        seen: set[str] = set()
+        while url and url not in seen:
+            seen.add(url)
+            with as_registry_errors(action):
+                answer = self._wire.read("GET", url, registry, access, limit=_PAGE_LIMIT)
+            if answer.status == 404 and access.repository:  # noqa: PLR2004 - not found
+                return
+            _expect(action, registry, answer, 200)
+            yield _page(action, registry, answer.body)
+            link = next_page(answer.headers.get("Link", ""))
+            url = urljoin(url, link) if link else None
+
+
+def _expect(action: str, registry: str, answer: Answer, *statuses: int) -> None:
+    if answer.status not in statuses:
+        raise refusal(action, registry, answer.status, answer.body)
+
+
+def _content_type(answer: Answer) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _own_media_type(data: bytes) -> str:
+    try:
+        return msgspec.json.decode(data, type=_MediaType).mediaType
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return ""
+
+
+def _digest(action: str, text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except ValueError as error:
+        raise RegistryError(
+            f"cannot {action}: the registry reports no usable digest", details=str(error)
+        ) from error
+
+
+def _page(action: str, registry: str, body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise RegistryError(f"cannot {action}: {registry} sent no valid JSON") from error

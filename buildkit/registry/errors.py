@@ -1,0 +1,81 @@
+"""What a registry's refusal means and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from buildkit.errors import AuthError, FetchError, RegistryError
+
+_LONGEST = 400
+_TRANSIENT = frozenset({408, 425, 429})
+_ADVICE = {
+    401: "Log in with `docker login {registry}` (or podman, skopeo) and try again.",
+    403: "The account is known but may not do this: ask for the right on this "
+    "repository, or log in with another account.",
+    404: "Check the name. Some registries (ECR, Harbor, Artifact Registry) want "
+    "the repository or project to be created before the first push.",
+    405: "This registry does not allow that operation; its settings may enable it.",
+    413: "A proxy in front of the registry limits the size of an upload: raise its "
+    "limit (nginx: client_max_body_size 0).",
+    429: "The registry limits the rate: log in for a higher limit, or try later.",
+}
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    code: str = ""
+    message: str = ""
+
+
+class _Body(msgspec.Struct, frozen=True):
+    errors: tuple[_Entry, ...] = ()
+
+
+def is_transient(status: int) -> bool:
+    """Tell whether trying again can help."""
+    return status in _TRANSIENT or status >= 500  # noqa: PLR2004 - RFC 9110, 15.6
+
+
+def refusal(action: str, registry: str, status: int, body: bytes) -> RegistryError:
+    """Make the error for a status that ends an action.
+
+    Args:
+        action: what was tried, as ``push localhost:5000/pilot:latest``.
+        registry: host and port.
+        status: the HTTP status.
+        body: the answer; the specification's ``errors`` are quoted, nothing else.
+    """
+    family = AuthError if status in {401, 403} else RegistryError
+    words = _words(body)
+    return family(
+        f"cannot {action}: {registry} answered {status}",
+        details=words,
+        resolution=_advice(registry, status),
+    )
+
+
+@contextmanager
+def as_registry_errors(action: str) -> Iterator[None]:
+    """Turn the pool's errors into this family."""
+    try:
+        yield
+    except FetchError as error:
+        raise RegistryError(
+            f"cannot {action}: {error.brief}", details=error.details, resolution=error.resolution
+        ) from error
+
+
+def _words(body: bytes) -> str:
+    try:
+        entries = msgspec.json.decode(body, type=_Body).errors
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return ""
+    lines = (": ".join(part for part in (entry.code, entry.message) if part) for entry in entries)
+    return "; ".join(lines)[:_LONGEST]
+
+
+def _advice(registry: str, status: int) -> str:
+    failing = "The registry is failing or overloaded: try again, then look at its log."
+    return _ADVICE.get(status, failing if is_transient(status) else "").format(registry=registry)
