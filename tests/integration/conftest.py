@@ -1,0 +1,86 @@
+"""Integration tests use what this machine has; on CI, what a test needs has to be there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import closing
+from functools import cache
+
+import pytest
+
+# Taken before any test is isolated.
+_ENVIRON = dict(os.environ)
+_GO_SETTINGS = """
+    GOCACHE GOMODCACHE GOAUTH GOINSECURE GONOPROXY GONOSUMDB GOPRIVATE GOPROXY GOSUMDB
+"""
+
+
+@cache
+def _go_settings() -> dict[str, str]:
+    """Read the user's caches and module sources, or nothing where there is no Go."""
+    go = shutil.which("go", path=_ENVIRON.get("PATH"))
+    if go is None:
+        return {}
+    answer = subprocess.run(
+        [go, "env", "-json", *_GO_SETTINGS.split()], env=_ENVIRON, check=True, capture_output=True
+    )
+    settings: dict[str, str] = json.loads(answer.stdout)
+    return settings
+
+
+@cache
+def _docker_host() -> str | None:
+    """Return the address of a daemon that answers, or nothing."""
+    import docker  # noqa: PLC0415 - only where a test needs it
+    from docker.context import ContextAPI  # noqa: PLC0415
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    try:
+        context = ContextAPI.kwargs_from_context(environment=_ENVIRON)
+        client = docker.DockerClient.from_env(environment=_ENVIRON, timeout=20)
+        with closing(client):
+            client.ping()
+    except DockerException:
+        return None
+    default = str(context.get("base_url", "unix:///var/run/docker.sock"))
+    return _ENVIRON.get("DOCKER_HOST", default)
+
+
+def _missing(marker: str) -> str:
+    """Say what a test with this marker lacks here; empty where it can run."""
+    path = _ENVIRON.get("PATH")
+    if marker == "go" and not _go_settings():
+        return "there is no go on PATH"
+    if marker == "docker" and _docker_host() is None:
+        return "no Docker daemon answers"
+    if marker == "registry" and not (
+        shutil.which("registry", path=path) or shutil.which("docker-registry", path=path)
+    ):
+        return "there is no registry or docker-registry on PATH"
+    return ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reasons = [reason for mark in item.iter_markers() if (reason := _missing(mark.name))]
+    if not reasons:
+        return
+    if _ENVIRON.get("CI") == "true":
+        pytest.fail(f"CI lacks what this test needs: {', '.join(reasons)}", pytrace=False)
+    pytest.skip(", ".join(reasons))
+
+
+@pytest.fixture(autouse=True)
+def machine(
+    request: pytest.FixtureRequest, isolated_user: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give a marked test what it is marked for: Go's caches and sources, the daemon's address."""
+    del isolated_user
+    if request.node.get_closest_marker("go"):
+        for name, value in _go_settings().items():
+            monkeypatch.setenv(name, value)
+    if request.node.get_closest_marker("docker"):
+        monkeypatch.setenv("DOCKER_HOST", str(_docker_host()))
