@@ -1,0 +1,1 @@
+"""Images: templates, Dockerfiles, bases, and the engine that drives a Docker daemon."""

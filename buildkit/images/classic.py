@@ -1,0 +1,143 @@
+"""What the classic builder of a Docker daemon needs to give BuildKit's result, or a refusal.
+
+The Docker SDK reaches the classic builder only. Seen with Docker 20.10: it
+builds stages nothing uses, leaves TARGETARCH and BUILDPLATFORM empty, takes an
+image of another platform for ``COPY --from=image`` without a word, reads the
+body of a here-document as instructions, and its cache gives `FROM scratch`
+images of one platform to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from buildkit.images.dockerfile import Dockerfile, Instruction
+from buildkit.images.stages import Copy, Stage
+
+_COPIED_MODE = (
+    "Set the mode on the file in the build context: binaries arrive as 0755, "
+    "other files keep their executable bit."
+)
+_LIST_FILES = "List the files that are wanted, one source each."
+_NO_SPECIAL_RUN = "Do the step before the build and COPY its result."
+_REFUSED = {
+    ("ADD", "checksum"): "Declare the file under [fetch.<name>], which pins its sha256.",
+    ("ADD", "chmod"): _COPIED_MODE,
+    ("ADD", "exclude"): _LIST_FILES,
+    ("ADD", "keep-git-dir"): "Fetch the repository before the build.",
+    ("ADD", "link"): "Leave it out: the image is the same without it.",
+    ("ADD", "unpack"): "Unpack the archive before the build.",
+    ("COPY", "chmod"): _COPIED_MODE,
+    ("COPY", "exclude"): _LIST_FILES,
+    ("COPY", "link"): "Leave it out: the image is the same without it.",
+    ("COPY", "parents"): _LIST_FILES,
+    ("RUN", "device"): _NO_SPECIAL_RUN,
+    ("RUN", "mount"): _NO_SPECIAL_RUN,
+    ("RUN", "network"): _NO_SPECIAL_RUN,
+    ("RUN", "security"): _NO_SPECIAL_RUN,
+}
+_KNOWN = {
+    "ADD": frozenset({"chown"}),
+    "COPY": frozenset({"chown", "from"}),
+    "FROM": frozenset({"platform"}),
+    "HEALTHCHECK": frozenset({"interval", "retries", "start-period", "timeout"}),
+    "RUN": frozenset[str](),
+}
+_HEREDOC = {
+    "ADD": "Put the text in a file and name it under images.<name>.files.",
+    "COPY": "Put the text in a file and name it under images.<name>.files.",
+    "RUN": "Join the commands with &&, or COPY a script and run it.",
+}
+
+
+def refuse_unsupported(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> None:
+    """Check that the classic builder can honour every instruction of these stages.
+
+    Raises:
+        ConfigError: it cannot; the message names the line and what to write instead.
+    """
+    for stage in stages:
+        for item in (stage.start, *stage.instructions):
+            _check_instruction(dockerfile, item)
+        for copy in stage.copies:
+            _check_copy(dockerfile, copy)
+
+
+def classic_text(
+    dockerfile: Dockerfile,
+    stages: tuple[Stage, ...],
+    bases: Mapping[int, str],
+) -> str:
+    """Return the Dockerfile to send: only these stages, each FROM with its local image.
+
+    Lines keep their numbers, and so do stages: one that is left out becomes a
+    FROM without instructions.
+
+    Args:
+        dockerfile: as it was rendered.
+        stages: the reachable ones.
+        bases: image to start from, for every stage that starts from an image.
+    """
+    lines = dockerfile.text.split("\n")
+    kept = {stage.index: stage for stage in stages}
+    placeholder = next(iter(bases.values()))
+    index = -1
+    for item in dockerfile.instructions:
+        if item.name == "FROM":
+            index += 1
+            stage = kept.get(index)
+            start = _from_line(stage, kept, bases) if stage else f"FROM {placeholder}"
+            lines[item.line - 1 : item.end_line] = [start, *_blank(item)[1:]]
+        elif index >= 0 and index not in kept:
+            lines[item.line - 1 : item.end_line] = _blank(item)
+    return "\n".join(lines)
+
+
+def _from_line(stage: Stage, kept: Mapping[int, Stage], bases: Mapping[int, str]) -> str:
+    base = bases[stage.index] if isinstance(stage.base, str) else kept[stage.base].name
+    return f"FROM {base} AS {stage.name}" if stage.name else f"FROM {base}"
+
+
+def _blank(item: Instruction) -> list[str]:
+    return [""] * (item.end_line - item.line + 1)
+
+
+def _check_instruction(dockerfile: Dockerfile, item: Instruction) -> None:
+    if item.heredocs:
+        raise dockerfile.error(
+            item.line,
+            "a here-document needs BuildKit, which the Docker SDK does not reach",
+            resolution=_HEREDOC[item.name],
+        )
+    for name, _ in item.flags:
+        if (item.name, name) in _REFUSED:
+            raise dockerfile.error(
+                item.line,
+                f"{item.name} --{name} needs BuildKit, which the Docker SDK does not reach",
+                resolution=_REFUSED[item.name, name],
+            )
+        if name not in _KNOWN[item.name]:
+            raise dockerfile.error(item.line, f"{item.name} knows no --{name}")
+
+
+def _check_copy(dockerfile: Dockerfile, copy: Copy) -> None:
+    line = copy.instruction.line
+    if isinstance(copy.origin, str):
+        raise dockerfile.error(
+            line,
+            f"COPY --from={copy.origin} names an image, of which the daemon "
+            "takes whatever platform it has",
+            resolution=f"Give it a stage: FROM {copy.origin} AS other, then COPY --from=other.",
+        )
+    if copy.is_remote and any(_is_git(source) for source in copy.sources):
+        raise dockerfile.error(
+            line,
+            "ADD of a git repository needs BuildKit, which the Docker SDK does not reach",
+            resolution="Fetch the repository before the build.",
+        )
+
+
+def _is_git(source: str) -> bool:
+    return source.startswith(("git@", "git://", "ssh://")) or source.partition("#")[0].endswith(
+        ".git"
+    )

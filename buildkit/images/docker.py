@@ -1,0 +1,175 @@
+"""The Docker engine: images built by the daemon's classic builder through the Docker SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.errors import BuildError
+from buildkit.images.classic import classic_text, refuse_unsupported
+from buildkit.images.context import DOCKERFILE_NAME, write_context
+from buildkit.images.daemon import (
+    LocalImage,
+    daemon_errors,
+    daemon_platform,
+    find_image,
+    follow,
+    tag_image,
+)
+from buildkit.images.labels import oci_labels
+from buildkit.images.load import load_base, pull_image, same_platform
+from buildkit.images.local import LocalBase, base_config, local_name
+from buildkit.images.recipe import Recipe, prepare
+from buildkit.images.stages import platform_args
+from buildkit.plan.units import Artifact, BuildImage, Progress, Step
+from buildkit.platform import Platform
+from buildkit.store import Store
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEngine:
+    """Builder of BuildImage units.
+
+    Args:
+        client: called when the first image is built.
+        store: keeps nothing of an image, only work in progress.
+        project: names images in the daemon, beside those of other projects.
+        volatile: gives the values of ``${git...}`` and ``${created}``.
+    """
+
+    client: Callable[[], DockerClient]
+    store: Store
+    project: str
+    volatile: Callable[[], Mapping[str, str]]
+
+    def build(
+        self,
+        steps: tuple[Step, ...],
+        given: Mapping[str, Artifact],
+        progress: Progress,
+    ) -> tuple[Artifact, ...]:
+        """Build each image; its artifact's digest is the image id, its reference a local name.
+
+        Raises:
+            ConfigError: the template, the Dockerfile or its context is wrong.
+            BuildError: the daemon failed; details hold its words.
+        """
+        return tuple(self._image(step, given, progress) for step in steps)
+
+    def _image(self, step: Step, given: Mapping[str, Artifact], progress: Progress) -> Artifact:
+        action, platform = step.unit.action, step.unit.platform
+        if not isinstance(action, BuildImage) or platform is None:
+            raise BuildError(f"{step.unit.id} is no image of one platform")
+        client = self.client()
+        base = load_base(client, self.store, given[action.base], platform)
+        args = platform_args(platform, daemon_platform(client))
+        labels = {**self._volatile_labels(action), **_base_labels(base)}
+        recipe = prepare(action, platform, given, base=base.name, labels=labels, args=args)
+        refuse_unsupported(recipe.dockerfile, recipe.stages)
+        bases = self._stage_bases(recipe, base, platform, progress)
+        with self.store.workspace() as folder:
+            job = _Job(
+                unit=step.unit.id,
+                platform=platform,
+                context=folder / "context.tar",
+                args=_declared(recipe, args),
+            )
+            text = classic_text(recipe.dockerfile, recipe.stages, bases)
+            write_context(recipe.entries, text, job.context)
+            image = _build(client, job, progress)
+        name = local_name(self.project, action.name, tag=platform.slug)
+        tag_image(client, image.id, name)
+        return Artifact(unit=step.unit.id, digest=image.id, size=image.size, reference=(name,))
+
+    def _volatile_labels(self, action: BuildImage) -> dict[str, str]:
+        values = self.volatile() if action.volatile_labels else {}
+        filled = ((name, interpolate(text, values)) for name, text in action.volatile_labels)
+        return {name: text for name, text in filled if text}
+
+    def _stage_bases(
+        self, recipe: Recipe, base: LocalBase, platform: Platform, progress: Progress
+    ) -> dict[int, str]:
+        # Each stage that starts from an image gets one that is of the right platform.
+        client = self.client()
+        bases: dict[int, str] = {}
+        for stage in recipe.stages:
+            if not isinstance(stage.base, str):
+                continue
+            wanted = Platform.parse(stage.platform) if stage.platform else platform
+            if stage.base == base.name:
+                bases[stage.index] = base.name
+            elif stage.base == "scratch":
+                scratch = load_base(client, self.store, scratch_artifact(wanted), wanted)
+                bases[stage.index] = scratch.name
+            else:
+                bases[stage.index], _ = pull_image(client, stage.base, wanted, progress)
+        return bases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One build request to the daemon."""
+
+    unit: str
+    platform: Platform
+    context: Path
+    args: Mapping[str, str]
+
+
+def _build(client: DockerClient, job: _Job, progress: Progress) -> LocalImage:
+    image = _run(client, job, progress, fresh=False)
+    if not same_platform(image.platform, job.platform):
+        # The classic builder's cache mixes platforms.
+        image = _run(client, job, progress, fresh=True)
+    if not same_platform(image.platform, job.platform):
+        raise BuildError(
+            f"{job.unit} came out as {image.platform}",
+            details="The daemon built for another platform than it was asked to.",
+            resolution="A base of the Dockerfile may be of that platform: start from {{ base }}.",
+        )
+    return image
+
+
+def _run(client: DockerClient, job: _Job, progress: Progress, *, fresh: bool) -> LocalImage:
+    brief = f"{job.unit} cannot be built"
+    with job.context.open("rb") as stream, daemon_errors(brief):
+        entries = client.api.build(
+            fileobj=stream,
+            custom_context=True,
+            dockerfile=DOCKERFILE_NAME,
+            platform=str(job.platform),
+            buildargs=dict(job.args),
+            nocache=fresh,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        found = follow(entries, progress, brief=brief)
+    ids = [str(item["ID"]) for item in found if "ID" in item]
+    image = find_image(client, ids[-1]) if ids else None
+    if image is None:
+        raise BuildError(brief, details="The daemon reported no image and no error.")
+    return image
+
+
+def scratch_artifact(platform: Platform) -> Artifact:
+    """Return the artifact of the base without layers."""
+    return Artifact(
+        unit=f"base/scratch@{platform}", digest="", size=len(base_config(platform, None))
+    )
+
+
+def _declared(recipe: Recipe, args: Mapping[str, str]) -> dict[str, str]:
+    # The daemon warns about an argument that no ARG takes up.
+    items = [item for stage in recipe.stages for item in stage.instructions if item.name == "ARG"]
+    names = {word.partition("=")[0] for item in items for word in item.words}
+    return {name: value for name, value in args.items() if name in names}
+
+
+def _base_labels(base: LocalBase) -> dict[str, str]:
+    return dict(oci_labels(base_name=base.label_name, base_digest=base.label_digest))

@@ -1,0 +1,227 @@
+"""Dockerfiles as typed instructions with line numbers.
+
+The grammar is that of moby's BuildKit (``frontend/dockerfile/parser``), whose
+``docs/reference.md`` describes it: parser directives, comments (also between
+continuation lines), here-documents, flags, the JSON and the shell form.
+``dockerfile-parse`` from PyPI was looked at: it drops lines it does not
+understand, knows neither flags nor here-documents, and works on files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from buildkit.errors import ConfigError
+from buildkit.images.words import split_words
+
+_JSON = frozenset({"ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"})
+_PLAIN = frozenset(
+    {"ARG", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD"}
+    | {"STOPSIGNAL", "USER", "WORKDIR"}
+)
+INSTRUCTIONS = _JSON | _PLAIN
+
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+_FLAG = re.compile(r"--([a-z][a-z0-9-]*)(?:=(.*))?", re.DOTALL)
+_FLAGGED = frozenset({"ADD", "COPY", "FROM", "HEALTHCHECK", "RUN"})
+_HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=\s|$)")
+_WITH_HEREDOC = frozenset({"ADD", "COPY", "RUN"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """One instruction.
+
+    ``line`` and ``end_line`` count from 1. ``value`` is what follows the name
+    and the flags, continuation lines joined. ``words`` are the elements of the
+    JSON form, else ``value`` split at white space outside of quotes.
+    """
+
+    line: int
+    end_line: int
+    name: str
+    value: str
+    words: tuple[str, ...]
+    flags: tuple[tuple[str, str], ...] = ()
+    json_form: bool = False
+    heredocs: tuple[str, ...] = ()
+
+    def flag(self, name: str) -> str | None:
+        """Return a flag's value, ``""`` for one without, None where it is not given."""
+        return dict(self.flags).get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dockerfile:
+    """A parsed Dockerfile; ``origin`` names it in messages, ``text`` is what was parsed."""
+
+    origin: str
+    text: str
+    escape: str
+    instructions: tuple[Instruction, ...]
+
+    def error(self, line: int, problem: str, *, resolution: str = "") -> ConfigError:
+        """Return an error that points at a line."""
+        return ConfigError(
+            f"{self.origin}, line {line}: {problem}",
+            details=self.text.split("\n")[line - 1].strip(),
+            resolution=resolution,
+        )
+
+
+def parse(text: str, *, origin: str = "Dockerfile") -> Dockerfile:
+    """Parse a Dockerfile.
+
+    Raises:
+        ConfigError: an unknown instruction, a missing argument, a here-document
+            that does not end, or no FROM; the message names the line.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    lines = text.split("\n")
+    escape = _escape(lines, origin)
+    frame = Dockerfile(origin=origin, text=text, escape=escape, instructions=())
+    instructions = tuple(_instructions(lines, frame))
+    if not any(item.name == "FROM" for item in instructions):
+        raise ConfigError(
+            f"{origin} has no FROM",
+            resolution="Start it with FROM {{ base }}, which names the image's base.",
+        )
+    return Dockerfile(origin=origin, text=text, escape=escape, instructions=instructions)
+
+
+def _escape(lines: list[str], origin: str) -> str:
+    seen: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if not match:
+            break
+        key = match[1].lower()
+        if key in seen:
+            raise ConfigError(f"{origin}, line {number}: the directive '{key}' is given twice")
+        if key in _DIRECTIVES:
+            seen[key] = match[2]
+        if key == "escape" and match[2] not in {"\\", "`"}:
+            raise ConfigError(
+                f"{origin}, line {number}: the escape character is {match[2]}",
+                resolution="It can be \\ or `.",
+            )
+    return seen.get("escape", "\\")
+
+
+def _instructions(lines: list[str], frame: Dockerfile) -> Iterator[Instruction]:
+    position = 0
+    while position < len(lines):
+        if not _content(lines[position]):
+            position += 1
+            continue
+        start = position
+        logical, position = _join(lines, position, frame.escape)
+        item = _instruction(logical, start + 1, frame)
+        item, position = _with_heredocs(item, lines, position, frame)
+        yield item
+
+
+def _content(line: str) -> str:
+    stripped = line.strip()
+    return "" if stripped.startswith("#") else stripped
+
+
+def _join(lines: list[str], position: int, escape: str) -> tuple[str, int]:
+    mark = re.escape(escape)
+    # An escaped escape at the end of a line does not continue it.
+    continues = re.compile(rf"(?:^|[^{mark}]){mark}[ \t]*$")
+    joined = ""
+    while position < len(lines):
+        line = lines[position]
+        position += 1
+        if joined and not _content(line):
+            continue
+        if not continues.search(line):
+            return (joined + line).strip(), position
+        joined += line.rstrip(" \t")[:-1]
+    return joined.strip(), position
+
+
+def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
+    name, _, rest = logical.replace("\t", " ", 1).partition(" ")
+    name = name.upper()
+    if name not in INSTRUCTIONS:
+        near = difflib.get_close_matches(name, sorted(INSTRUCTIONS), n=1)
+        raise frame.error(
+            line,
+            f"unknown instruction '{name}'",
+            resolution=f"Did you mean {near[0]}?" if near else "",
+        )
+    flags, value = _flags(rest.strip()) if name in _FLAGGED else ((), rest.strip())
+    if not value:
+        raise frame.error(line, f"{name} needs an argument")
+    elements = _json_list(value) if name in _JSON else None
+    return Instruction(
+        line=line,
+        end_line=line,
+        name=name,
+        value=value,
+        words=split_words(value, escape=frame.escape) if elements is None else elements,
+        flags=flags,
+        json_form=elements is not None,
+    )
+
+
+def _flags(rest: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    flags: list[tuple[str, str]] = []
+    while rest.startswith("--"):
+        word, _, after = rest.partition(" ")
+        match = _FLAG.fullmatch(word)
+        if not match:
+            break
+        flags.append((match[1], match[2] or ""))
+        rest = after.lstrip()
+    return tuple(flags), rest
+
+
+def _json_list(value: str) -> tuple[str, ...] | None:
+    if not value.startswith("["):
+        return None
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(parsed, list) and all(isinstance(item, str) for item in parsed):
+        return tuple(parsed)
+    return None
+
+
+def _with_heredocs(
+    item: Instruction, lines: list[str], position: int, frame: Dockerfile
+) -> tuple[Instruction, int]:
+    names: list[str] = []
+    if item.name in _WITH_HEREDOC and not item.json_form:
+        for match in _HEREDOC.finditer(item.value):
+            position = _heredoc_end(lines, position, match[3], tabs=bool(match[1]))
+            if position < 0:
+                raise frame.error(item.line, f"the here-document {match[3]} does not end")
+            names.append(match[3])
+    done = Instruction(
+        line=item.line,
+        end_line=position,
+        name=item.name,
+        value=item.value,
+        words=item.words,
+        flags=item.flags,
+        json_form=item.json_form,
+        heredocs=tuple(names),
+    )
+    return done, position
+
+
+def _heredoc_end(lines: list[str], position: int, name: str, *, tabs: bool) -> int:
+    for number in range(position, len(lines)):
+        line = lines[number].lstrip("\t") if tabs else lines[number]
+        if line == name:
+            return number + 1
+    return -1

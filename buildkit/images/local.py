@@ -1,0 +1,72 @@
+"""Names and configs of the per-platform images that exist in a daemon only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from buildkit.digest import Digest
+from buildkit.images.static import CERTIFICATES
+from buildkit.oci.image import History, Settings, image_config
+from buildkit.plan.units import Artifact
+from buildkit.platform import Platform
+
+LOCAL = "meshwright.local"
+"""The registry part of names that exist in the daemon only; no host can have it."""
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalBase:
+    """A base by the name to write after FROM, and what the labels say about it."""
+
+    name: str
+    label_name: str
+    label_digest: str
+
+
+def local_name(*parts: str, tag: str) -> str:
+    """Return a name in the daemon, characters that a repository cannot have replaced."""
+    clean = (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "x" for part in parts)
+    return f"{LOCAL}/{'/'.join(clean)}:{tag}"
+
+
+def base_config(platform: Platform, layer: Digest | None) -> bytes:
+    """Return the config of a base image: of one layer, or of none for scratch.
+
+    An image without layers can be loaded and built from (seen with Docker 20.10,
+    for the daemon's own and for another platform), so scratch needs no
+    stand-in layer; only the special word ``scratch`` cannot be used, since the
+    classic builder's cache gives its children of one platform to another.
+    """
+    if layer is None:
+        return image_config(platform, (), settings=Settings(env=(_PATH,)))
+    return image_config(
+        platform,
+        (layer,),
+        settings=Settings(env=(_PATH, f"SSL_CERT_FILE=/{CERTIFICATES}")),
+        history=(History(created_by="base layer"),),
+    )
+
+
+def base_layer(artifact: Artifact) -> Digest | None:
+    """Return the DiffID of an assembled base's layer, None for scratch."""
+    return Digest.parse(artifact.digest) if artifact.path else None
+
+
+def local_base(artifact: Artifact, platform: Platform) -> LocalBase:
+    """Return how a base is called in the daemon, whether or not it is there yet.
+
+    A registry base carries its local name and its pinned reference; the name of
+    an assembled one ends in its image id, so that it never means anything else.
+    """
+    if artifact.reference:
+        name, pinned = artifact.reference
+        repository, _, digest = pinned.partition("@")
+        return LocalBase(name=name, label_name=repository, label_digest=digest)
+    digest = str(Digest.of_bytes(base_config(platform, base_layer(artifact))))
+    title = artifact.unit.partition("@")[0].partition("/")[2]
+    tag = f"{platform.slug}-{Digest.parse(digest).short}"
+    name = local_name("base", title, tag=tag)
+    return LocalBase(name=name, label_name=name, label_digest=digest)

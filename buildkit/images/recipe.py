@@ -1,0 +1,92 @@
+"""What an image is made of, worked out once for any engine: Dockerfile, stages, context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit.errors import BuildError
+from buildkit.images.context import context_entries, select
+from buildkit.images.dockerfile import Dockerfile, parse
+from buildkit.images.labels import append_labels
+from buildkit.images.render import render
+from buildkit.images.stages import Stage, reachable, stages_of
+from buildkit.oci.layer import Entry
+from buildkit.plan.units import Artifact, BuildImage
+from buildkit.platform import Platform
+
+FILE_PREFIX = "file:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A rendered Dockerfile, the stages that count, and the files they copy."""
+
+    dockerfile: Dockerfile
+    stages: tuple[Stage, ...]
+    entries: tuple[Entry, ...]
+
+
+def template_variables(action: BuildImage, platform: Platform, base: str) -> dict[str, str]:
+    """Return every variable of an image's template by dotted name.
+
+    ``base`` is the name to write after FROM; the rest comes from the action.
+    """
+    return {
+        **dict(action.variables),
+        "base": base,
+        "image": action.name,
+        "platform.os": platform.os,
+        "platform.arch": platform.arch,
+        "platform.variant": platform.variant,
+    }
+
+
+def prepare(
+    action: BuildImage,
+    platform: Platform,
+    given: Mapping[str, Artifact],
+    *,
+    base: str,
+    labels: Mapping[str, str],
+    args: Mapping[str, str],
+) -> Recipe:
+    """Render an image's Dockerfile and find what it needs.
+
+    Args:
+        action: the image.
+        platform: the target.
+        given: artifacts of the binaries by unit id.
+        base: the name to write after FROM.
+        labels: added to those of the action.
+        args: build arguments, those of ``platform_args`` included.
+
+    Raises:
+        ConfigError: the template or the Dockerfile is wrong, or copies what is
+            not there; the message names the line.
+    """
+    text = render(action.template, template_variables(action, platform, base))
+    escape = parse(text, origin=str(action.template)).escape
+    labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
+    dockerfile = parse(labelled, origin=str(action.template))
+    stages = reachable(stages_of(dockerfile, args))
+    entries = context_entries(_sources(action, given), binaries=_binaries(action))
+    return Recipe(dockerfile=dockerfile, stages=stages, entries=select(entries, dockerfile, stages))
+
+
+def _binaries(action: BuildImage) -> frozenset[str]:
+    return frozenset(name for name, origin in action.context if not origin.startswith(FILE_PREFIX))
+
+
+def _sources(action: BuildImage, given: Mapping[str, Artifact]) -> dict[str, Path]:
+    sources: dict[str, Path] = {}
+    for name, origin in action.context:
+        if origin.startswith(FILE_PREFIX):
+            sources[name] = Path(origin.removeprefix(FILE_PREFIX))
+            continue
+        path = given[origin].path
+        if path is None:
+            raise BuildError(f"{origin} made no file that {action.name} could copy")
+        sources[name] = path
+    return sources
