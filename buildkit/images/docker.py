@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildkit.config.interpolate import interpolate
 from buildkit.errors import BuildError
 from buildkit.images.classic import classic_text, refuse_unsupported
 from buildkit.images.context import DOCKERFILE_NAME, write_context

@@ -30,8 +30,7 @@ def load_base(
     # Several images start from one base at once; one of them loads it.
     with store.lock(f"load-{Digest.of_bytes(base.name.encode()).short}"):
         if artifact.reference:
-            if find_image(client, base.name) is None:
-                pull_image(client, artifact.reference[1], platform, silent, name=base.name)
+            _bring_back(client, artifact, platform)
         elif not _is_loaded(client, base, platform, base_layer(artifact)):
             _load(client, store, artifact, platform, base)
     return base
@@ -74,6 +73,20 @@ def pull_image(
         )
     tag_image(client, found.id, name)
     return name, found
+
+
+def _bring_back(client: DockerClient, artifact: Artifact, platform: Platform) -> None:
+    if find_image(client, artifact.reference[0]) is not None:
+        return
+    match artifact.reference:
+        case (name, pinned):
+            pull_image(client, pinned, platform, silent, name=name)
+        case _:
+            raise BuildError(
+                f"the daemon no longer has {artifact.reference[0]}",
+                details=f"It is the base that {artifact.unit} made.",
+                resolution="Run the build again: the plan then sees that it is missing.",
+            )
 
 
 def same_platform(found: Platform, wanted: Platform) -> bool:

@@ -58,13 +58,16 @@ def base_layer(artifact: Artifact) -> Digest | None:
 def local_base(artifact: Artifact, platform: Platform) -> LocalBase:
     """Return how a base is called in the daemon, whether or not it is there yet.
 
-    A registry base carries its local name and its pinned reference; the name of
-    an assembled one ends in its image id, so that it never means anything else.
+    A registry base carries its local name and its pinned reference, an image of
+    ours its local name alone; the name of an assembled base ends in its image
+    id, so that it never means anything else.
     """
-    if artifact.reference:
-        name, pinned = artifact.reference
-        repository, _, digest = pinned.partition("@")
-        return LocalBase(name=name, label_name=repository, label_digest=digest)
+    match artifact.reference:
+        case (name, pinned):
+            repository, _, digest = pinned.partition("@")
+            return LocalBase(name=name, label_name=repository, label_digest=digest)
+        case (name,):
+            return LocalBase(name=name, label_name=name, label_digest=artifact.digest)
     digest = str(Digest.of_bytes(base_config(platform, base_layer(artifact))))
     title = artifact.unit.partition("@")[0].partition("/")[2]
     tag = f"{platform.slug}-{Digest.parse(digest).short}"
