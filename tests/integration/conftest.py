@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
+import warnings
 from contextlib import closing
 from functools import cache
 
@@ -34,19 +36,29 @@ def _go_settings() -> dict[str, str]:
 @cache
 def _docker_host() -> str | None:
     """Return the address of a daemon that answers, or nothing."""
+    with warnings.catch_warnings():
+        # Where nobody listens, the SDK leaves its socket to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        answers = _daemon_answers()
+        gc.collect()
+    if not answers:
+        return None
+    from docker.context import ContextAPI  # noqa: PLC0415 - only where a test needs it
+
+    context = ContextAPI.kwargs_from_context(environment=_ENVIRON)
+    default = str(context.get("base_url", "unix:///var/run/docker.sock"))
+    return _ENVIRON.get("DOCKER_HOST", default)
+
+
+def _daemon_answers() -> bool:
     import docker  # noqa: PLC0415 - only where a test needs it
-    from docker.context import ContextAPI  # noqa: PLC0415
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
-        context = ContextAPI.kwargs_from_context(environment=_ENVIRON)
-        client = docker.DockerClient.from_env(environment=_ENVIRON, timeout=20)
-        with closing(client):
-            client.ping()
+        with closing(docker.DockerClient.from_env(environment=_ENVIRON, timeout=20)) as client:
+            return bool(client.ping())
     except DockerException:
-        return None
-    default = str(context.get("base_url", "unix:///var/run/docker.sock"))
-    return _ENVIRON.get("DOCKER_HOST", default)
+        return False
 
 
 def _missing(marker: str) -> str:
