@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 MAX_REDIRECTS = 10
 BLOCK_SIZE = 1 << 18
 
+_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")
+"""What the versions of OpenSSL say when the other side answers in clear text."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -136,8 +137,7 @@ class HttpPool:
         self._mirrors = dict(mirrors or {})
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._managers: dict[str, urllib3.PoolManager] = {}
-        self._context: ssl.SSLContext | None = None
+        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
 
     def open(
         self,
@@ -260,21 +260,22 @@ class HttpPool:
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         proxy = self._proxies.proxy_for(url)
+        # Loading the certificates takes longer than a request to a local registry.
+        secure = url.startswith("https:") or proxy.startswith("https:")
         with self._lock:
-            if proxy not in self._managers:
-                self._managers[proxy] = self._connect(proxy)
-            return self._managers[proxy]
+            if (proxy, secure) not in self._managers:
+                self._managers[proxy, secure] = self._connect(proxy, secure=secure)
+            return self._managers[proxy, secure]
 
-    def _connect(self, proxy: str) -> urllib3.PoolManager:
+    def _connect(self, proxy: str, *, secure: bool) -> urllib3.PoolManager:
         import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
 
-        if self._context is None:
-            self._context = trust(self._environ)
+        context = trust(self._environ) if secure else None
         shared: dict[str, Any] = {
             "num_pools": 32,
             "maxsize": 16,
             "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            "ssl_context": self._context,
+            "ssl_context": context,
             "blocksize": BLOCK_SIZE,
         }
         if not proxy:
@@ -282,7 +283,7 @@ class HttpPool:
         plain, authorization = without_userinfo(proxy)
         headers = {"Proxy-Authorization": authorization} if authorization else {}
         return urllib3.ProxyManager(
-            plain, proxy_headers=headers, proxy_ssl_context=self._context, **shared
+            plain, proxy_headers=headers, proxy_ssl_context=context, **shared
         )
 
 
@@ -323,6 +324,13 @@ def _unreachable(host: str, error: Exception, proxy: str) -> FetchError:
 
 
 def _untrusted(host: str, error: Exception) -> FetchError:
+    if any(word in str(error) for word in _PLAIN_TEXT):
+        return FetchError(
+            f"{host} does not speak TLS",
+            details=_reason(error),
+            resolution="If it speaks plain http, ask it by an http:// address; a registry "
+            "is listed in registry.insecure.",
+        )
     return FetchError(
         f"no trusted TLS connection to {host}",
         details=_reason(error),

@@ -1,0 +1,203 @@
+"""An in-process registry on loopback that keeps to the Distribution specification - or not.
+
+It speaks plain http on a free port of 127.0.0.1, keeps everything in memory and
+checks what a strict registry checks: digests, sizes, that a manifest's blobs and
+an index's manifests exist, media types, scopes of tokens. Use it as a fixture::
+
+    with FakeRegistry() as registry:
+        reference = Reference.parse(f"{registry.host}/team/app:v1")
+        ...
+        assert registry.tags("team/app") == {"v1": "sha256:..."}
+        assert registry.count("PUT .*/manifests/") == 1
+
+``login=Login(...)`` makes it ask for Basic credentials or for Bearer tokens of its
+own ``/token`` (GET with Basic, and POST with an identity token). ``expire_tokens()``
+makes every token given out so far worthless.
+
+Misbehaviour is a :class:`Fault`, which applies to the requests whose
+``METHOD path`` its pattern matches, ``times`` times, first come first served::
+
+    registry.misbehave(Fault("PUT .*/manifests/", status=429, headers=SOON, times=3))  # a storm
+    registry.misbehave(Fault("GET .*/blobs/", cut=1000))        # body ends after 1000 bytes
+    registry.misbehave(Fault("GET .*/blobs/", flip=True))       # one bit of the body differs
+    registry.misbehave(Fault("PUT .*/uploads/", reset=100_000)) # RST after reading 100 kB
+    registry.misbehave(Fault("GET .*/blobs/", redirect="http://127.0.0.1:1234"))  # 307, path kept
+    registry.misbehave(Fault("PUT .*/manifests/", digest="sha256:00..."))  # a false digest header
+    registry.misbehave(Fault("POST .*/uploads/", lose_session=True))  # 202, then the PUT gets 404
+
+``FakeRegistry(content=other.content)`` shares the memory of another one: that is
+how a storage host behind redirects is made.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from buildkit.digest import Digest
+from tests.fakes.distribution import DistributionHandler
+
+SOON = (("Retry-After", "7"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who may do what; ``scheme`` is ``basic`` or ``bearer``."""
+
+    scheme: str
+    username: str = "ann"
+    password: str = "open sesame"
+    identity_token: str = "identity-of-ann"
+    anonymous_pull: bool = False
+    lifetime: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How to misbehave where ``pattern`` matches ``METHOD path``; see the module."""
+
+    pattern: str
+    times: int = 1
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    cut: int | None = None
+    flip: bool = False
+    reset: int | None = None
+    redirect: str = ""
+    digest: str = ""
+    lose_session: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One request that arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Return ``METHOD path?query``."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class Repository:
+    """What a repository holds; manifests are (media type, bytes) by digest."""
+
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class FakeRegistry:
+    """The registry; a context manager that serves while it is open.
+
+    Args:
+        login: ask for credentials.
+        deletes_tags: False answers 405, as many registries do.
+        page_size: the most entries one page of a list has.
+        reports_digests: False leaves out the optional Docker-Content-Digest.
+        content: share the memory of another one.
+    """
+
+    def __init__(
+        self,
+        *,
+        login: Login | None = None,
+        deletes_tags: bool = True,
+        page_size: int = 100,
+        reports_digests: bool = True,
+        content: dict[str, Repository] | None = None,
+    ) -> None:
+        self.login = login
+        self.deletes_tags = deletes_tags
+        self.page_size = page_size
+        self.reports_digests = reports_digests
+        self.content: dict[str, Repository] = {} if content is None else content
+        self.seen: list[Seen] = []
+        self.sessions: dict[str, bytearray] = {}
+        self.tokens: dict[str, frozenset[str]] = {}
+        self.lock = threading.RLock()
+        self._faults: list[tuple[Fault, list[int]]] = []
+        handler = type("Handler", (DistributionHandler,), {"fake": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def host(self) -> str:
+        """``127.0.0.1:port``, as a reference begins."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:port``."""
+        return f"http://{self.host}"
+
+    def misbehave(self, fault: Fault) -> None:
+        """Add a fault; the first that matches and is not used up applies."""
+        with self.lock:
+            self._faults.append((fault, [fault.times]))
+
+    def expire_tokens(self) -> None:
+        """Forget every token."""
+        with self.lock:
+            self.tokens.clear()
+
+    def count(self, pattern: str) -> int:
+        """Count the requests whose ``METHOD path`` matches."""
+        return len(self.requests(pattern))
+
+    def requests(self, pattern: str) -> list[Seen]:
+        """Return the requests whose ``METHOD path`` matches."""
+        with self.lock:
+            return [seen for seen in self.seen if re.match(pattern, str(seen))]
+
+    def repository(self, name: str) -> Repository:
+        """Return what a repository holds, made when first asked for."""
+        with self.lock:
+            return self.content.setdefault(name, Repository())
+
+    def look(self, name: str) -> Repository:
+        """Return what a repository holds; one that does not exist is empty."""
+        return self.content.get(name, Repository())
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Return a repository's tags and their digests."""
+        return dict(self.look(name).tags)
+
+    def put_blob(self, name: str, data: bytes) -> Digest:
+        """Place a blob without HTTP."""
+        digest = Digest.of_bytes(data)
+        self.repository(name).blobs[str(digest)] = data
+        return digest
+
+    def receive(self, method: str, path: str, headers: Mapping[str, str]) -> Fault | None:
+        """Note a request and return the fault that applies to it."""
+        seen = Seen(method=method, path=path, headers=headers)
+        with self.lock:
+            self.seen.append(seen)
+            for fault, left in self._faults:
+                if left[0] > 0 and re.match(fault.pattern, str(seen)):
+                    left[0] -= 1
+                    return fault
+        return None
