@@ -1,0 +1,1 @@
+"""Builders of files: compiled Go, fetched binaries."""

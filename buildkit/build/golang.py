@@ -1,0 +1,206 @@
+"""Compile Go: one `go build` per platform and group of settings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit.build.gosources import LIST_FIELDS, settled_sources
+from buildkit.config.interpolate import interpolate
+from buildkit.errors import BuildError
+from buildkit.machine import check_machine
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
+from buildkit.platform import Platform
+from buildkit.proc import Completed, Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoCommand:
+    """A go program and the environment its children get, without a platform."""
+
+    program: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """One binary of a batch."""
+
+    step: Step
+    action: Compile
+
+    @property
+    def file(self) -> str:
+        return self.action.output.name
+
+    @property
+    def default_file(self) -> str:
+        """The name that `go build -o DIR/` gives it."""
+        suffix = _platform(self.step).executable_suffix
+        return self.action.package.rstrip("/").rpartition("/")[2] + suffix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoBuilder:
+    """Builds Compile units; see :class:`buildkit.plan.units.Builder`.
+
+    Attributes:
+        go: gives the toolchain when the first batch runs.
+        runner: starts it.
+        hasher: digests of sources and outputs.
+        volatile: gives the values of ``${git...}`` and ``${created}``.
+        jobs: how many actions one `go build` runs at once.
+        scratch: a directory on the file system of the outputs.
+    """
+
+    go: Callable[[], GoCommand]
+    runner: Runner
+    hasher: Hasher
+    volatile: Callable[[], Mapping[str, str]]
+    jobs: int
+    scratch: Path
+
+    def build(
+        self,
+        steps: tuple[Step, ...],
+        given: Mapping[str, Artifact],  # noqa: ARG002 - part of the Builder protocol
+        progress: Progress,
+    ) -> tuple[Artifact, ...]:
+        """Compile the binaries of one batch and move them to their places together.
+
+        Raises:
+            BuildError: the compiler refused; details are its own words.
+            VerificationError: an output is for another machine.
+        """
+        targets = tuple(_target(step) for step in steps)
+        progress(f"compiling {len(targets)} binaries" if len(targets) > 1 else "compiling")
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as name:
+            stage = Path(name)
+            started = time.time_ns()
+            command = self.go()
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                listing = pool.submit(self._list, command, targets)
+                self._compile(command, targets, stage)
+                sources = settled_sources(
+                    listing.result(), targets[0].action.source, self.hasher, started
+                )
+            for target in targets:
+                check_machine(stage / target.file, _platform(target.step))
+            return tuple(self._place(target, stage, sources) for target in targets)
+
+    def _place(
+        self, target: _Target, stage: Path, sources: Mapping[str, tuple[SourceDirectory, ...]]
+    ) -> Artifact:
+        output = target.action.output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        built = stage / target.file
+        with built.open("rb") as stream:
+            os.fsync(stream.fileno())
+        built.replace(output)
+        return Artifact(
+            unit=target.step.unit.id,
+            digest=self.hasher.digest(output) or "",
+            size=output.stat().st_size,
+            path=output,
+            sources=sources.get(target.action.package.removeprefix("./")),
+        )
+
+    def _compile(self, command: GoCommand, targets: tuple[_Target, ...], stage: Path) -> None:
+        together = _same_names(targets)
+        calls = [(together, f"{stage}{os.sep}")] if together else []
+        calls += [((t,), str(stage / t.file)) for t in targets if t not in together]
+        for members, output in calls:
+            argv = self._argv(command, members[0].action, output)
+            argv += [target.action.package for target in members]
+            done = self._run(command, members[0], argv, stage, log=_log(targets))
+            if done.returncode != 0:
+                raise _compile_error(done, members)
+
+    def _argv(self, command: GoCommand, action: Compile, output: str) -> list[str]:
+        volatile = self.volatile() if action.volatile_stamps else {}
+        stamps = [*action.stamps]
+        stamps += [(name, interpolate(text, volatile)) for name, text in action.volatile_stamps]
+        ldflags = [*action.ldflags, *(_stamp_flag(name, value) for name, value in stamps)]
+        argv = [str(command.program), "build", "-buildvcs=false", f"-p={self.jobs}", "-o", output]
+        argv += ["-trimpath"] if action.trimpath else []
+        argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
+        argv += [f"-gcflags={' '.join(action.gcflags)}"] if action.gcflags else []
+        return argv + ([f"-ldflags={' '.join(ldflags)}"] if ldflags else [])
+
+    def _list(self, command: GoCommand, targets: tuple[_Target, ...]) -> bytes:
+        action = targets[0].action
+        argv = [str(command.program), "list", "-deps", LIST_FIELDS]
+        argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
+        argv += [target.action.package for target in targets]
+        done = self._run(command, targets[0], argv, None)
+        return done.stdout if done.returncode == 0 else b""
+
+    def _run(
+        self,
+        command: GoCommand,
+        target: _Target,
+        argv: list[str],
+        stage: Path | None,
+        log: Path | None = None,
+    ) -> Completed:
+        action = target.action
+        env = {**command.environment, "CGO_ENABLED": "1" if action.cgo else "0"}
+        env |= dict(action.env) | _platform(target.step).go_env()
+        if stage is not None:
+            env["GOTMPDIR"] = str(stage)
+        return self.runner.run(argv, env=env, cwd=action.source, log=log)
+
+
+def _target(step: Step) -> _Target:
+    action = step.unit.action
+    if not isinstance(action, Compile):
+        raise TypeError(step.unit.id)
+    return _Target(step=step, action=action)
+
+
+def _platform(step: Step) -> Platform:
+    if step.unit.platform is None:
+        raise TypeError(step.unit.id)
+    return step.unit.platform
+
+
+def _same_names(targets: tuple[_Target, ...]) -> tuple[_Target, ...]:
+    """Return the targets that `go build -o DIR/` names right, without collisions."""
+    names = [target.default_file for target in targets]
+    return tuple(t for t in targets if t.file == t.default_file and names.count(t.file) == 1)
+
+
+def _log(targets: tuple[_Target, ...]) -> Path:
+    action = targets[0].action
+    return action.output.parent / "logs" / f"compile-{action.group or 'default'}.log"
+
+
+def _stamp_flag(name: str, value: str) -> str:
+    # The go command splits -ldflags at spaces, honouring quotes but no escapes.
+    stamp = f"{name}={value}"
+    if not any(character.isspace() for character in stamp):
+        return f"-X={stamp}"
+    quote = "'" if "'" not in stamp else '"'
+    return f"-X {quote}{stamp}{quote}"
+
+
+def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:
+    headers = [line for line in done.output.splitlines() if line.startswith("# ")]
+    named = [t for t in targets if any(_names(header, t) for header in headers)] or targets
+    binaries = ", ".join(target.step.unit.name for target in named)
+    return BuildError(
+        f"{binaries} for {_platform(targets[0].step)} did not compile",
+        details=done.output or f"go ended with status {done.returncode}",
+        resolution=f"The whole output is in {_log(targets)}.",
+    )
+
+
+def _names(header: str, target: _Target) -> bool:
+    return header.split()[1].endswith(target.action.package.removeprefix("."))

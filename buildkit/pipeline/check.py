@@ -1,0 +1,85 @@
+"""`invoke check`, `invoke schema` and `invoke clean`: nothing is started."""
+
+from __future__ import annotations
+
+import shutil
+
+from buildkit.config.lock import lock_path
+from buildkit.config.schema import json_schema
+from buildkit.errors import ConfigError, UsageError
+from buildkit.images.recipe import template_variables
+from buildkit.images.render import check_variables, read_template
+from buildkit.pipeline.report import print_json
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.graph import Graph, build_graph
+from buildkit.plan.options import Goal, Options
+from buildkit.plan.units import BuildImage, Download
+
+
+def check_project(options: Options) -> None:
+    """Check the configuration, the lock and every image template.
+
+    Raises:
+        ConfigError: something is wrong; the message lists every place.
+    """
+    shop = Workshop.open(options)
+    graph = build_graph(shop.project, shop.settings, shop.facts(), frozenset(Goal))
+    check_templates(graph)
+    unpinned = sorted(
+        {
+            f"{unit.id}: no source is pinned"
+            for unit in graph.units
+            if isinstance(unit.action, Download)
+            and not unit.action.sources
+            and unit.action.override is None
+        }
+        | {f"{name}: {why}" for name, why in graph.missing if "not locked" in why}
+    )
+    if unpinned:
+        raise ConfigError(
+            f"{lock_path(shop.project.targets).name} is incomplete",
+            details="\n".join(unpinned),
+            resolution="Run `invoke lock` where those sources can be reached.",
+        )
+    count = len(graph.units)
+    shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
+
+
+def check_templates(graph: Graph) -> None:
+    """Check that the templates of a graph's images use only variables that exist.
+
+    Raises:
+        ConfigError: a template uses another; the message names file and line.
+    """
+    seen = set()
+    for unit in graph.units:
+        action, platform = unit.action, unit.platform
+        if isinstance(action, BuildImage) and platform and action.template not in seen:
+            seen.add(action.template)
+            known = template_variables(action, platform, base="base")
+            check_variables(action.template, read_template(action.template), known)
+
+
+def print_schema(_options: Options) -> None:
+    """Print the JSON Schema of targets.toml."""
+    print_json(json_schema())
+
+
+def clean_out(options: Options) -> None:
+    """Remove the out directory, if it is one that this tool made.
+
+    Raises:
+        UsageError: the directory holds no record of ours.
+    """
+    shop = Workshop.open(options)
+    out = shop.settings.out
+    if not out.exists():
+        shop.reporter.note(f"{out} does not exist")
+        return
+    if not (out / ".buildkit").is_dir():
+        raise UsageError(
+            f"{out} was not made by this tool, so it is left alone",
+            resolution="Remove it by hand if that is what you want.",
+        )
+    shutil.rmtree(out)
+    shop.reporter.note(f"removed {out}")

@@ -1,0 +1,142 @@
+"""The closing table, the plan, and both as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from buildkit.execute.outcomes import Outcome
+from buildkit.log import Reporter
+from buildkit.plan.graph import Graph
+from buildkit.plan.planner import Plan
+from buildkit.plan.settings import Settings
+from buildkit.plan.units import Artifact, Download, PushIndex, Unit
+
+RESULT_COLUMNS = ("unit", "platform", "result", "time", "size", "digest")
+PLAN_COLUMNS = ("verdict", "unit", "reason")
+
+
+def result_rows(outcomes: Sequence[Outcome], graph: Graph) -> list[tuple[str, ...]]:
+    """Return the closing table's rows, in the plan's order; what does not exist comes last."""
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{outcome.unit.kind}/{outcome.unit.name}",
+            str(outcome.unit.platform or ""),
+            str(outcome.status),
+            f"{outcome.seconds:.1f} s" if outcome.seconds else "",
+            human_size(outcome.artifact.size) if outcome.artifact else "",
+            outcome.artifact.digest.removeprefix("sha256:")[:12] if outcome.artifact else "",
+        )
+        for outcome in outcomes
+    ]
+    for identity, _ in graph.missing:
+        name, _, platform = identity.partition("@")
+        rows.append((name, platform, "skipped", "", "", ""))
+    return rows
+
+
+def plan_rows(plan: Plan, graph: Graph) -> list[tuple[str, ...]]:
+    """Return the plan's rows: verdict, unit id, reason."""
+    rows: list[tuple[str, ...]] = [
+        (str(step.verdict), step.unit.id, step.reason) for step in plan.steps
+    ]
+    return rows + [("SKIP", identity, reason) for identity, reason in graph.missing]
+
+
+def show_settings(settings: Settings, reporter: Reporter) -> None:
+    """Print where version, hub, tags and platforms came from."""
+    tags = ", ".join(f"{tag.text} ({tag.origin})" for tag in settings.tags)
+    platforms = ", ".join(map(str, settings.platforms))
+    reporter.note(f"version    {settings.version.text} ({settings.version.origin})")
+    reporter.note(f"hub        {settings.hub.text} ({settings.hub.origin})")
+    reporter.note(f"tags       {tags}")
+    reporter.note(f"push       {'yes' if settings.push else 'no'}")
+    reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
+
+
+def plan_json(plan: Plan, graph: Graph, settings: Settings) -> dict[str, Any]:
+    """Return the plan as one JSON document."""
+    units = [
+        {**_unit(step.unit), "verdict": str(step.verdict), "reason": step.reason}
+        for step in plan.steps
+    ]
+    units += [
+        {"id": identity, "verdict": "SKIP", "reason": reason} for identity, reason in graph.missing
+    ]
+    return {**_settings(settings), "notes": list(plan.notes), "units": units}
+
+
+def result_json(outcomes: Sequence[Outcome], graph: Graph, settings: Settings) -> dict[str, Any]:
+    """Return the results as one JSON document."""
+    units = [
+        {
+            **_unit(outcome.unit),
+            "status": str(outcome.status),
+            "reason": outcome.reason,
+            "seconds": round(outcome.seconds, 3),
+            **_artifact(outcome.artifact),
+        }
+        for outcome in outcomes
+    ]
+    units += [
+        {"id": identity, "status": "skipped", "reason": reason}
+        for identity, reason in graph.missing
+    ]
+    return {**_settings(settings), "units": units}
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one document to standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def human_size(size: int) -> str:
+    """Return a size in decimal units, as docker images prints it."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:  # noqa: PLR2004 - decimal units
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "version": {"value": settings.version.text, "origin": settings.version.origin},
+        "hub": {"value": settings.hub.text, "origin": settings.hub.origin},
+        "tags": [{"value": tag.text, "origin": tag.origin} for tag in settings.tags],
+        "push": settings.push,
+        "platforms": [str(platform) for platform in settings.platforms],
+        "out": str(settings.out),
+    }
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": unit.id,
+        "kind": str(unit.kind),
+        "name": unit.name,
+        "platform": str(unit.platform or ""),
+        "needs": list(unit.needs),
+    }
+    match unit.action:
+        case PushIndex() as action:
+            found["destinations"] = list(action.references)
+        case Download() as action:
+            found["version"] = action.version
+        case _:
+            pass
+    return found
+
+
+def _artifact(artifact: Artifact | None) -> dict[str, Any]:
+    if artifact is None:
+        return {}
+    return {
+        "digest": artifact.digest,
+        "size": artifact.size,
+        "path": str(artifact.path or ""),
+        "references": list(artifact.reference),
+    }

@@ -1,0 +1,182 @@
+"""Plan the goals of a call as one graph, carry it out, and report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from buildkit.errors import BuildError, BuildkitError, EnvironmentMissingError, UsageError
+from buildkit.execute.outcomes import Outcome, Status
+from buildkit.execute.scheduler import Crew, execute
+from buildkit.pipeline.check import check_templates
+from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.report import (
+    PLAN_COLUMNS,
+    RESULT_COLUMNS,
+    plan_json,
+    plan_rows,
+    print_json,
+    result_json,
+    result_rows,
+    show_settings,
+)
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.graph import Graph, build_graph, settle_volatile
+from buildkit.plan.options import Goal, Options
+from buildkit.plan.planner import Plan, Planner
+from buildkit.plan.units import Kind
+
+_LOCK_SECONDS = 0.3
+_BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
+
+
+def run(goals: frozenset[Goal], options: Options) -> None:
+    """Make what the goals want.
+
+    Raises:
+        BuildkitError: something failed; everything that could be made was made.
+    """
+    if options.dry_run:
+        show_plan(goals, options)
+        return
+    shop = Workshop.open(options)
+    makers = Makers(shop)
+    with _interruptible(), _only_run(shop):
+        if Goal.DOCKER in goals:
+            makers.ensure_registry()
+        graph, planner, plan = _plan(shop, makers, goals)
+        check_templates(graph)
+        outcomes = _carry_out(shop, makers, planner, plan)
+    _report(shop, graph, outcomes)
+
+
+def show_plan(goals: frozenset[Goal], options: Options) -> None:
+    """Show what would run and why, and change nothing."""
+    shop = Workshop.open(options)
+    makers = Makers(shop)
+    makers.find_registry()
+    graph, _, plan = _plan(shop, makers, goals or _BOTH)
+    if options.json:
+        print_json(plan_json(plan, graph, shop.settings))
+        return
+    show_settings(shop.settings, shop.reporter)
+    for note in (*makers.notes(), *plan.notes):
+        shop.reporter.note(f"note       {note}")
+    shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
+
+
+def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph, Planner, Plan]:
+    settings = shop.settings
+    graph = build_graph(shop.project, settings, makers.facts(goals), goals)
+    if settings.stamp:
+        values = shop.volatile()
+        units = tuple(settle_volatile(unit, values) for unit in graph.units)
+        graph = Graph(units=units, missing=graph.missing, notes=graph.notes)
+    if not graph.units:
+        raise UsageError(
+            "there is nothing to make",
+            details="\n".join(f"{name}: {why}" for name, why in graph.missing),
+            resolution="Choose another --platform or --only.",
+        )
+    planner = Planner(
+        book=shop.book,
+        hasher=shop.hasher,
+        presence=makers.presence(),
+        blocked=makers.blocked(goals),
+        force=settings.force,
+    )
+    return graph, planner, planner.plan(graph)
+
+
+def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> tuple[Outcome, ...]:
+    settings = shop.settings
+    kinds = {step.unit.kind for step in plan.running}
+    crew = Crew(
+        builders=makers.builders(kinds),
+        planner=planner,
+        book=shop.book,
+        hasher=shop.hasher,
+        reporter=shop.reporter,
+        limits=_limits(settings.jobs),
+        cancel=shop.processes.cancel,
+        fail_fast=settings.fail_fast,
+    )
+    for note in plan.notes:
+        shop.reporter.note(note)
+    return execute(plan, crew)
+
+
+def _limits(jobs: int) -> dict[Kind, int]:
+    # A compile uses all cores until it links; a second one fills that gap. Downloads wait
+    # for the network and images for the daemon, so they may overlap with both.
+    return {
+        Kind.BINARY: max(1, min(2, jobs)),
+        Kind.FETCH: 4,
+        Kind.BASE: 4,
+        Kind.IMAGE: max(2, jobs),
+        Kind.PUSH: max(2, jobs),
+    }
+
+
+def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
+    if shop.options.json:
+        print_json(result_json(outcomes, graph, shop.settings))
+    shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
+    shop.reporter.close()
+    _raise_first(shop, outcomes)
+
+
+def _raise_first(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
+    """End with the error of what failed; several are printed, the first gives the exit code."""
+    errors: dict[int, BuildkitError] = {}
+    for outcome in outcomes:
+        if outcome.error is not None:
+            errors.setdefault(id(outcome.error), outcome.error)
+    if errors:
+        first, *others = errors.values()
+        for error in others:
+            shop.reporter.error(error)
+        raise first
+    blocked = [outcome for outcome in outcomes if outcome.status is Status.BLOCKED]
+    if blocked:
+        raise EnvironmentMissingError(
+            f"{len(blocked)} units wait for what this machine lacks",
+            details="\n".join(f"{outcome.unit.id}: {outcome.reason}" for outcome in blocked),
+            resolution="Everything else is done; mend that and run the same command again.",
+        )
+    if any(outcome.status is Status.ABORTED for outcome in outcomes):
+        raise BuildError("not everything was made")
+
+
+@contextmanager
+def _only_run(shop: Workshop) -> Iterator[None]:
+    """Hold the out directory's lock, so that a second run on it waits for the first."""
+    shop.state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(shop.state / "lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        shop.reporter.note(f"waiting for another run that uses {shop.settings.out}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that both end children and leave nothing half-written."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

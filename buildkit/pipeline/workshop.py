@@ -1,0 +1,175 @@
+"""What one run of the tool knows and constructs, each thing once and only when it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from buildkit.config.load import Project, load_project
+from buildkit.errors import UsageError
+from buildkit.log import Reporter, choose_reporter
+from buildkit.machine import read_machine
+from buildkit.plan.draft import Facts
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.options import Options, split_list
+from buildkit.plan.records import RecordBook
+from buildkit.plan.settings import Settings, Surroundings, resolve
+from buildkit.platform import Platform
+from buildkit.proc import Processes
+from buildkit.store import Store
+from buildkit.vcs import GitFacts, read_git
+
+STATE = ".buildkit"
+"""The directory below ``out/`` that holds records, the lock and scratch space."""
+
+TARGETS = "targets.toml"
+
+
+class Workshop:
+    """One run: its configuration, its settings, and the plain tools that all steps share.
+
+    Attributes:
+        options: the flags of the call.
+        environ: the environment; nothing below reads it elsewhere.
+        project: the checked configuration and lock.
+        reporter: takes what people see.
+        processes: starts children and ends them.
+    """
+
+    def __init__(
+        self, options: Options, environ: Mapping[str, str], project: Project, reporter: Reporter
+    ) -> None:
+        self.options = options
+        self.environ = environ
+        self.project = project
+        self.reporter = reporter
+        self.processes = Processes()
+        self.local_hub = ""
+
+    @classmethod
+    def open(cls, options: Options) -> Workshop:
+        """Read and check the configuration that the flags name.
+
+        Raises:
+            UsageError, ConfigError: see :func:`load_project`.
+        """
+        environ = dict(os.environ)
+        source = Path(options.source) if options.source else None
+        project = load_project(Path(options.targets or TARGETS), source)
+        quiet = bool(options.quiet or options.json)
+        return cls(options, environ, project, choose_reporter(environ, quiet=quiet))
+
+    @cached_property
+    def host(self) -> Platform:
+        """The platform this runs on."""
+        return Platform.host()
+
+    @cached_property
+    def git(self) -> GitFacts:
+        """What git says of the source tree; asking starts git."""
+        return read_git(self.project.source)
+
+    @property
+    def settings(self) -> Settings:
+        """Flags, environment and file, decided."""
+        return resolve(
+            self.project,
+            self.options,
+            Surroundings(
+                environ=self.environ,
+                cores=len(os.sched_getaffinity(0))
+                if hasattr(os, "sched_getaffinity")
+                else os.cpu_count() or 1,
+                host=self.host,
+                git=lambda: self.git,
+                local_hub=self.local_hub,
+            ),
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        """The user's cache, shared by all projects."""
+        chosen = self.environ.get("MESHWRIGHT_CACHE")
+        if chosen:
+            return Store.open(Path(chosen))
+        import platformdirs  # noqa: PLC0415 - a no-op opens no cache
+
+        return Store.open(platformdirs.user_cache_path("meshwright"))
+
+    @cached_property
+    def state(self) -> Path:
+        """The directory of records and scratch space."""
+        return self.settings.out / STATE
+
+    @cached_property
+    def book(self) -> RecordBook:
+        """The records of earlier runs."""
+        return RecordBook.open(self.state / "records.json")
+
+    @cached_property
+    def hasher(self) -> Hasher:
+        """Digests of files, remembered from earlier runs."""
+        return Hasher(self.book.files)
+
+    def volatile(self) -> dict[str, str]:
+        """Return the values of ``${git...}`` and ``${created}``."""
+        return {
+            "git.revision": self.git.stamped_revision,
+            "git.describe": self.git.describe,
+            "git.status": self.git.status,
+            "created": _timestamp(self.epoch()),
+        }
+
+    def epoch(self) -> int:
+        """Return SOURCE_DATE_EPOCH, or the commit's time, in seconds since 1970.
+
+        Raises:
+            UsageError: SOURCE_DATE_EPOCH is no whole number.
+        """
+        given = self.environ.get("SOURCE_DATE_EPOCH")
+        if given is None:
+            return self.git.commit_time
+        if not given.isdecimal():
+            raise UsageError(
+                f"SOURCE_DATE_EPOCH is '{given}'",
+                resolution="It is a whole number of seconds since 1970-01-01, see "
+                "https://reproducible-builds.org/specs/source-date-epoch/",
+            )
+        return int(given)
+
+    def overrides(self) -> tuple[tuple[Platform, Path], ...]:
+        """Return the files of ``--envoy``, filed by the machine type in their headers.
+
+        Raises:
+            UsageError: a file does not exist, or no platform of the matrix runs it.
+            VerificationError: a file is no executable.
+        """
+        found = []
+        for text in split_list(self.options.envoy):
+            path = Path(text).resolve()
+            if not path.is_file():
+                raise UsageError(f"--envoy {text}: there is no such file")
+            machines = read_machine(path)
+            names = self.project.config.matrix.platforms
+            platforms = [Platform.parse(name) for name in names]
+            fitting = [p for p in platforms if any(m.fits(p) for m in machines)]
+            if not fitting:
+                kinds = ", ".join(sorted(map(str, machines)))
+                raise UsageError(f"--envoy {text} is an {kinds}, which the matrix does not have")
+            found += [(platform, path) for platform in fitting]
+        return tuple(found)
+
+
+def facts_for(shop: Workshop, go_version: str, archive: str, bases: frozenset[str]) -> Facts:
+    """Gather what planning must know of this machine."""
+    return Facts(
+        go_version=go_version, archive=archive, cached_bases=bases, overrides=shop.overrides()
+    )
+
+
+def _timestamp(epoch: int) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415 - only what runs is stamped
+
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,226 @@
+"""The door: Invoke tasks of a few lines, for this project and for any other.
+
+Another project says ``from buildkit.tasks import namespace`` in its tasks.py
+(with ``tasks.executor_class: buildkit.goals.GoalExecutor`` in invoke.yaml, so
+that chained tasks are one graph), or runs the ``meshwright`` program.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.program import Program
+from invoke.tasks import Task
+
+from buildkit import __version__
+from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for, wants_debug
+from buildkit.plan.options import Goal, Options
+
+# Invoke switches byte code off for its whole process, which would compile this package
+# anew at every start.
+sys.dont_write_bytecode = False
+
+_FLAGS: dict[str, tuple[Any, str]] = {
+    "platform": (None, "linux/arm64,darwin/arm64, or host, native, all"),
+    "only": (None, "binaries, images or units, separated by commas"),
+    "targets": (None, "the configuration file (targets.toml)"),
+    "source": (None, "the Go tree, instead of project.source"),
+    "out": (None, "where binaries go, instead of out/ beside the configuration"),
+    "version": (None, "the version to stamp"),
+    "hub": (None, "where images go, such as localhost:5000"),
+    "tag": (None, "tags of the images, separated by commas"),
+    "jobs": (0, "how much runs at once (number of cores)"),
+    "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
+    "debian_archive": (None, "the Debian archive for bases of that kind"),
+    "push": (False, "push to a hub that is not loopback too"),
+    "no_push": (False, "tag only, push nowhere"),
+    "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
+    "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
+    "force": (False, "ignore records of earlier runs"),
+    "offline": (False, "use what is cached, never the network"),
+    "fail_fast": (False, "start nothing more after the first failure"),
+    "dry_run": (False, "show the plan, change nothing"),
+    "json": (False, "print one JSON document to standard output"),
+    "quiet": (False, "print errors and warnings only"),
+}
+_SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
+_PLACE = ("targets", "source", "out", "json", "quiet")
+_ALL = tuple(_FLAGS)
+
+
+class BuildTask(Task[Callable[..., None]]):
+    """A task whose flags hold for the whole call, with the usual short names."""
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """Add the short name of a flag to what Invoke makes of it."""
+        found: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in _SHORT and _SHORT[name] not in taken_names:
+            found["names"].append(_SHORT[name])
+        return found
+
+    def collect_options(self, given: dict[str, Any]) -> Options:
+        """Return the flags that were given to this task."""
+        return read_options(given)
+
+
+def read_options(given: dict[str, Any]) -> Options:
+    """Turn Invoke's keyword arguments into options; a flag at its default was not given."""
+    chosen = {name: value for name, value in given.items() if value not in {None, 0}}
+    if chosen.pop("no_push", False):
+        chosen["push"] = False
+    known = {item.name for item in fields(Options)}
+    return Options(**{name: value for name, value in chosen.items() if name in known})
+
+
+def mesh_task(
+    *flags: str, name: str | None = None
+) -> Callable[[Callable[[Session], None]], BuildTask]:
+    """Make a task of a function of the session, with some of the common flags."""
+
+    def wrap(body: Callable[[Session], None]) -> BuildTask:
+        def run(context: Context, **given: Any) -> None:
+            with ErrorExit(debug=wants_debug(getattr(context, "core", None))):
+                session, own = session_for(context, read_options(given), _run)
+                body(session)
+                if own:
+                    session.flush()
+
+        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
+        parameters += [
+            inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=_FLAGS[flag][0])
+            for flag in flags
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__name__ = body.__name__
+        run.__doc__ = body.__doc__
+        return BuildTask(
+            run,
+            name=name or body.__name__.rstrip("_"),
+            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags},
+            auto_shortflags=False,
+        )
+
+    return wrap
+
+
+def _run(goals: frozenset[Goal], options: Options) -> None:
+    from buildkit.pipeline.run import run  # noqa: PLC0415 - `invoke --list` needs none of it
+
+    run(goals, options)
+
+
+@mesh_task(*_ALL)
+def build(session: Session) -> None:
+    """Compile the binaries and fetch Envoy into out/<os>_<arch>/."""
+    session.want(Goal.BUILD)
+
+
+@mesh_task(*_ALL)
+def docker(session: Session) -> None:
+    """Build, tag and push the images, with whatever they need."""
+    session.want(Goal.DOCKER)
+
+
+@mesh_task(*_ALL)
+def envoy(session: Session) -> None:
+    """Fetch the prebuilt binaries alone."""
+    session.want(Goal.ENVOY)
+
+
+@mesh_task(*_ALL)
+def plan(session: Session) -> None:
+    """Show what would run and why; alone, for build and docker together."""
+    from buildkit.pipeline.run import show_plan  # noqa: PLC0415
+
+    session.show(show_plan)
+
+
+@mesh_task(*_PLACE)
+def check(session: Session) -> None:
+    """Check targets.toml, its lock and the image templates; start nothing."""
+    from buildkit.pipeline.check import check_project  # noqa: PLC0415
+
+    session.act(check_project)
+
+
+@mesh_task(*_PLACE, "platform", "only", "debian_archive", "offline")
+def lock(session: Session) -> None:
+    """Resolve what comes from outside and pin it in targets.lock."""
+    from buildkit.pipeline.locking import write_lock  # noqa: PLC0415
+
+    session.act(write_lock)
+
+
+@mesh_task(*_ALL)
+def smoke(session: Session) -> None:
+    """Run the images from the registry and send requests through them."""
+    from buildkit.pipeline.smoking import run_smoke  # noqa: PLC0415
+
+    session.act(run_smoke)
+
+
+@mesh_task(*_PLACE)
+def clean(session: Session) -> None:
+    """Remove out/; what is cached for the user stays."""
+    from buildkit.pipeline.check import clean_out  # noqa: PLC0415
+
+    session.act(clean_out)
+
+
+@mesh_task()
+def schema(session: Session) -> None:
+    """Print the JSON Schema of targets.toml."""
+    from buildkit.pipeline.check import print_schema  # noqa: PLC0415
+
+    session.act(print_schema)
+
+
+@mesh_task(*_PLACE, name="start")
+def registry_start(session: Session) -> None:
+    """Start the local registry, if none answers at the hub."""
+    from buildkit.pipeline.local import start_registry  # noqa: PLC0415
+
+    session.act(start_registry)
+
+
+@mesh_task(*_PLACE, name="stop")
+def registry_stop(session: Session) -> None:
+    """Stop the local registry that this tool started; its data stays."""
+    from buildkit.pipeline.local import stop_registry  # noqa: PLC0415
+
+    session.act(stop_registry)
+
+
+@mesh_task(*_PLACE, name="status")
+def registry_status(session: Session) -> None:
+    """Say what answers at the hub and what it holds."""
+    from buildkit.pipeline.local import show_registry  # noqa: PLC0415
+
+    session.act(show_registry)
+
+
+def make_namespace() -> Collection:
+    """Return a fresh collection of all tasks that any project can use."""
+    tasks = (build, docker, envoy, plan, check, lock, smoke, clean, schema)
+    registry = Collection("registry", registry_start, registry_stop, registry_status)
+    return Collection(*tasks, registry)
+
+
+namespace = make_namespace()
+
+
+def main() -> None:
+    """Run the ``meshwright`` program: the same tasks without a tasks.py."""
+    program = Program(
+        name="meshwright",
+        namespace=make_namespace(),
+        version=__version__,
+        executor_class=GoalExecutor,
+    )
+    program.run()

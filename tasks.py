@@ -1,0 +1,36 @@
+"""The tasks of this project: the toolkit's own, and what its developers need."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from buildkit.tasks import make_namespace
+
+_PYTHON = shlex.quote(sys.executable)
+
+
+@task(help={"all": "the slow tests too", "only": "an expression for pytest's -k"})
+def test(context: Context, all: bool = False, only: str = "") -> None:  # noqa: A002 - the flag's name
+    """Run the checks and the tests."""
+    lint(context)
+    arguments = ["--all"] if all else []
+    arguments += ["-k", only] if only else []
+    context.run(f"{_PYTHON} -m pytest {shlex.join(arguments)}", echo=True)
+
+
+@task
+def lint(context: Context) -> None:
+    """Check style, types and import layers."""
+    for command in ("ruff check", "ruff format --check", "mypy"):
+        context.run(f"{_PYTHON} -m {command}", echo=True)
+    context.run(shlex.quote(str(Path(sys.executable).with_name("lint-imports"))), echo=True)
+
+
+namespace = make_namespace()
+namespace.add_task(test)
+namespace.add_task(lint)
