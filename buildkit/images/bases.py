@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from buildkit.config.lock import PackagePin
 from buildkit.digest import Digest
-from buildkit.errors import BuildError, ConfigError
+from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
+from buildkit.http import HttpPool
+from buildkit.images.archive import DebianArchive, debian_architecture
+from buildkit.images.deb import debian_entries
 from buildkit.images.load import pull_image
 from buildkit.images.local import base_config
-from buildkit.images.static import static_entries, static_versions
+from buildkit.images.packages import fetch_packages
+from buildkit.images.static import certificate_version, static_entries, zone_version
 from buildkit.oci.layer import Entry, write_layer
 from buildkit.plan.units import Artifact, AssembleBase, Progress, Step
 from buildkit.platform import Platform
+from buildkit.proc import Runner
 from buildkit.store import Store, atomic_write
 
 if TYPE_CHECKING:
@@ -48,6 +55,10 @@ class BaseAssembler:
     store: Store
     project: str
     client: Callable[[], DockerClient]
+    pool: HttpPool
+    runner: Runner
+    environ: Mapping[str, str]
+    warn: Callable[[str], None]
 
     def build(
         self,
@@ -69,33 +80,78 @@ class BaseAssembler:
                 digest = str(Digest.of_bytes(config))
                 return Artifact(unit=step.unit.id, digest=digest, size=len(config))
             case "static":
-                return self._layer(step.unit.id, self._static_key(), self._static_entries)
+                return self._static(step.unit.id)
             case "registry":
                 return self._pull(step.unit.id, action, platform, progress)
             case "debian":
-                raise BuildError(f"{step.unit.id}: Debian bases are not assembled yet")
+                return self._debian(step.unit.id, action, platform, progress)
 
-    def _static_key(self) -> Digest:
-        return Digest.of_json(["static", ASSEMBLER_VERSION, self.project, static_versions()])
+    def _static(self, unit: str) -> Artifact:
+        key = Digest.of_json(
+            ["static", ASSEMBLER_VERSION, self.project, certificate_version(), zone_version()]
+        )
+        return self._layer(unit, key, lambda _folder: static_entries(self.project))
 
-    def _static_entries(self) -> Iterable[Entry]:
-        return static_entries(self.project)
+    def _debian(
+        self, unit: str, action: AssembleBase, platform: Platform, progress: Progress
+    ) -> Artifact:
+        if not action.packages:
+            raise ConfigError(
+                f"no package of the base '{action.name}' is pinned for {platform}",
+                resolution="Run `invoke lock`.",
+            )
+        known = self._known(_debian_key(action.packages))
+        if known is not None:
+            return _artifact(unit, *known)
+        archive = self._archive(action)
+        architecture = debian_architecture(platform)
+        progress(f"{len(action.packages)} packages of {action.base.suite}")
+        fetched = fetch_packages(archive, action.packages, architecture, warn=self.warn)
+        packages = tuple((item.pin.name, item.path) for item in fetched)
+        key = _debian_key(tuple(item.pin for item in fetched))
+        return self._layer(unit, key, lambda folder: debian_entries(packages, folder))
 
-    def _layer(self, unit: str, key: Digest, entries: Callable[[], Iterable[Entry]]) -> Artifact:
-        place = self.store.root / "bases" / f"{key.hex}.json"
+    def _archive(self, action: AssembleBase) -> DebianArchive:
+        if not action.archive:
+            raise EnvironmentMissingError(
+                f"there is no Debian archive for the base '{action.name}'",
+                details="This machine uses no apt, and its packages are not in the cache.",
+                resolution="Name one with --debian-archive or bases.<name>.archive, "
+                "or give the image a second base.",
+            )
+        return DebianArchive(
+            url=action.archive.rstrip("/"),
+            suite=action.base.suite,
+            pool=self.pool,
+            runner=self.runner,
+            store=self.store,
+            environ=self.environ,
+        )
+
+    def _layer(
+        self, unit: str, key: Digest, entries: Callable[[Path], Iterable[Entry]]
+    ) -> Artifact:
         with self.store.lock(f"base-{key.short}"):
-            try:
-                record = msgspec.json.decode(place.read_bytes(), type=_Record)
-                path = self.store.get(Digest.parse(record.diff_id))
-            except (FileNotFoundError, msgspec.DecodeError, ValueError):
-                path = None
-            if path is None:
+            known = self._known(key)
+            if known is None:
                 with self.store.workspace() as folder:
-                    layer = write_layer(entries(), folder / "layer.tar")
+                    layer = write_layer(entries(folder), folder / "layer.tar")
                     _, path = self.store.put_file(layer.path)
                 record = _Record(diff_id=str(layer.diff_id), size=layer.size)
-                atomic_write(place, msgspec.json.encode(record))
-        return Artifact(unit=unit, digest=record.diff_id, size=record.size, path=path)
+                atomic_write(self._place(key), msgspec.json.encode(record))
+                known = (record, path)
+        return _artifact(unit, *known)
+
+    def _known(self, key: Digest) -> tuple[_Record, Path] | None:
+        try:
+            record = msgspec.json.decode(self._place(key).read_bytes(), type=_Record)
+            path = self.store.get(Digest.parse(record.diff_id))
+        except (FileNotFoundError, msgspec.DecodeError, ValueError):
+            return None
+        return (record, path) if path else None
+
+    def _place(self, key: Digest) -> Path:
+        return self.store.root / "bases" / f"{key.hex}.json"
 
     def _pull(
         self, unit: str, action: AssembleBase, platform: Platform, progress: Progress
@@ -109,3 +165,12 @@ class BaseAssembler:
         pinned = f"{repository}@{action.digest}"
         name, found = pull_image(self.client(), pinned, platform, progress)
         return Artifact(unit=unit, digest=found.id, size=found.size, reference=(name, pinned))
+
+
+def _artifact(unit: str, record: _Record, path: Path) -> Artifact:
+    return Artifact(unit=unit, digest=record.diff_id, size=record.size, path=path)
+
+
+def _debian_key(pins: tuple[PackagePin, ...]) -> Digest:
+    hashes = sorted((pin.name, pin.sha256) for pin in pins)
+    return Digest.of_json(["debian", ASSEMBLER_VERSION, certificate_version(), hashes])

@@ -86,8 +86,15 @@ def static_entries(project: str) -> tuple[Entry, ...]:
     )
 
 
-def static_versions() -> tuple[str, ...]:
-    """Return what the static parts depend on, for the key of an assembled base."""
+def certificate_version() -> str:
+    """Return which certificates there are, for the key of an assembled base."""
     from importlib.metadata import version  # noqa: PLC0415 - reads the disk
 
-    return (f"certifi {version('certifi')}", f"tzdata {version('tzdata')}")
+    return f"certifi {version('certifi')}"
+
+
+def zone_version() -> str:
+    """Return which time zones there are, for the key of an assembled base."""
+    from importlib.metadata import version  # noqa: PLC0415 - reads the disk
+
+    return f"tzdata {version('tzdata')}"
