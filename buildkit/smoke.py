@@ -102,7 +102,7 @@ class SmokeRun:
 
     def _start(self, stage: _Stage, name: str, wanted: SmokeContainer) -> None:
         reference = self.images[wanted.image]
-        ports = [port for port in (wanted.port, wanted.admin_port) if port]
+        ports = {wanted.port, wanted.admin_port, wanted.ready_port} - {0}
         with daemon_errors(f"{name} cannot be started", VerificationError):
             self.client.images.pull(reference)
             container = self.client.containers.create(
@@ -111,7 +111,7 @@ class SmokeRun:
                 name=f"{stage.prefix}-{name}",
                 hostname=name,
                 labels={_LABEL: stage.prefix},
-                ports={f"{port}/tcp": ("127.0.0.1", 0) for port in ports},
+                ports={f"{port}/tcp": ("127.0.0.1", 0) for port in sorted(ports)},
             )
             stage.containers[name] = container
             stage.network.connect(container, aliases=[name])
@@ -125,7 +125,7 @@ class SmokeRun:
         deadline = self.clock() + READY_SECONDS
         while self.clock() < deadline:
             stage.check_alive(name)
-            answer = self.ask(stage.url(name, wanted.port) + wanted.ready, {})
+            answer = self.ask(stage.url(name, wanted.ready_port or wanted.port) + wanted.ready, {})
             if answer is not None and answer.status == 200:  # noqa: PLR2004 - HTTP's OK
                 return
             self.sleep(_POLL_SECONDS)

@@ -156,7 +156,9 @@ class SmokeContainer(Table, frozen=True, kw_only=True):
     port: int = 0
     """A TCP port published on loopback for the steps below."""
     ready: str = ""
-    """A URL path that must answer 200 at ``port`` before the next container starts."""
+    """A URL path that must answer 200 before the next container starts."""
+    ready_port: int = 0
+    """Where ``ready`` is asked; default ``port``."""
     admin_port: int = 0
     """A second published port, for statistics."""
 
