@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +41,12 @@ class Digest:
     @classmethod
     def of_stream(cls, stream: BufferedIOBase) -> Digest:
         """Hash what is left of an open file, in blocks."""
-        return cls(hashlib.file_digest(stream, "sha256").hexdigest())
+        # Not hashlib.file_digest: of a BytesIO it takes the whole buffer, wherever it stands.
+        state = hashlib.sha256()
+        buffer = memoryview(bytearray(_BLOCK))
+        while size := stream.readinto(buffer):
+            state.update(buffer[:size])
+        return cls(state.hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> Digest:

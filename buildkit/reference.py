@@ -39,6 +39,8 @@ class Reference:
             ConfigError: the text is not a valid reference.
         """
         rest, _, digest_text = text.partition("@")
+        if rest.endswith(":") or text.endswith("@"):
+            raise _invalid(text, "nothing stands after its ':' or '@'")
         rest, tag = _split_tag(rest)
         registry, repository = _split_registry(rest)
         try:
