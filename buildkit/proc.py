@@ -152,6 +152,40 @@ class Processes:
         return child
 
 
+def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:
+    """Start a process that outlives this one and return its id.
+
+    A shell starts it and ends, so it belongs to init: it never becomes a zombie
+    of ours, no terminal's signals reach it, and its end leaves no trace here.
+    A program that cannot be started says so in the log.
+
+    Args:
+        argv: program and arguments.
+        env: its whole environment.
+        cwd: its working directory.
+        log: a file that gets both streams, replaced if it exists.
+
+    Raises:
+        EnvironmentMissingError: there is no shell, or the log cannot be written.
+    """
+    script = 'log=$1; shift; "$@" </dev/null >"$log" 2>&1 & echo $!'
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-c", script, "sh", str(log), *argv],
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            start_new_session=True,
+        )
+        return int(done.stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+        raise EnvironmentMissingError(
+            f"cannot start {argv[0]} in the background", details=str(error)
+        ) from error
+
+
 def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     # The group may outlive its leader, so the leader's own state says nothing here.
     try:

@@ -148,13 +148,15 @@ class HttpPool:
         body: Body | None = None,
         redirect: bool = True,
         retries: int = 4,
+        seconds: float = READ_SECONDS,
     ) -> Response:
         """Send one request and return its answer, body unread; the caller closes it.
 
         Broken connections, 408, 425, 429 and 5xx are tried again ``retries``
         times, after the time that Retry-After or the back-off says. A POST is
         tried again only where it was surely not processed. The last answer is
-        returned whatever its status.
+        returned whatever its status. A read that takes longer than ``seconds``
+        counts as broken.
 
         Raises:
             BrokenTransferError: no connection, or no whole answer.
@@ -166,6 +168,7 @@ class HttpPool:
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **(headers or {})},
             body=body,
             start=position(body),
+            seconds=seconds,
         )
         request = request.toward(rewrite(url, self._mirrors))
         for _ in range(MAX_REDIRECTS + 1):
@@ -186,6 +189,7 @@ class HttpPool:
         body: Body | None = None,
         redirect: bool = True,
         retries: int = 4,
+        seconds: float = READ_SECONDS,
         limit: int,
     ) -> Answer:
         """Send one request and return the whole answer of at most ``limit`` bytes.
@@ -198,7 +202,13 @@ class HttpPool:
         start = position(body)
         for attempt in range(retries + 1):
             with self.open(
-                method, url, headers=headers, body=body, redirect=redirect, retries=retries
+                method,
+                url,
+                headers=headers,
+                body=body,
+                redirect=redirect,
+                retries=retries,
+                seconds=seconds,
             ) as response:
                 try:
                     return Answer(response.status, response.headers, response.read(limit))
@@ -245,6 +255,9 @@ class HttpPool:
                 redirect=False,
                 retries=False,
                 preload_content=False,
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_SECONDS, request.seconds), read=request.seconds
+                ),
                 decode_content=False,
             )
         except (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError) as error:
@@ -274,7 +287,6 @@ class HttpPool:
         shared: dict[str, Any] = {
             "num_pools": 32,
             "maxsize": 16,
-            "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             "ssl_context": context,
             "blocksize": BLOCK_SIZE,
         }

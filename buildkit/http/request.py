@@ -21,13 +21,18 @@ Body = bytes | BinaryIO | BufferedIOBase | Iterator[bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request; ``start`` is where its body begins in a seekable stream."""
+    """A request.
+
+    ``start`` is where its body begins in a seekable stream, ``seconds`` how long
+    the server may stay silent.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: Body | None
     start: int
+    seconds: float
 
     def toward(self, url: str) -> Request:
         """Return the request at another URL, without what only its own host may see.

@@ -1,0 +1,107 @@
+"""What we started, remembered so that exactly that is stopped and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from buildkit.digest import canonical_json
+from buildkit.errors import EnvironmentMissingError
+from buildkit.proc import Runner
+from buildkit.store import atomic_write
+
+_PROC = Path("/proc")
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry that we started."""
+
+    registry: str
+    """Where it answers, ``localhost:5001``."""
+    hub: str
+    """What was asked for; differs where that port was taken."""
+    kind: Literal["process", "container"]
+    version: str
+    pid: int = 0
+    born: str = ""
+    """A process id is recycled, an id together with its birth is not."""
+    container: str = ""
+
+
+def save(folder: Path, state: State) -> None:
+    """Remember a registry in its folder."""
+    atomic_write(folder / "state.json", canonical_json(state))
+
+
+def forget(folder: Path) -> None:
+    """Forget a registry; its data stays."""
+    (folder / "state.json").unlink(missing_ok=True)
+
+
+def load(folder: Path) -> State | None:
+    """Return what a folder remembers; a damaged file counts as nothing."""
+    try:
+        return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+    except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def all_states(root: Path) -> Iterator[tuple[Path, State]]:
+    """Yield every remembered registry and its folder, by name."""
+    for path in sorted(root.glob("*/state.json")):
+        if state := load(path.parent):
+            yield path.parent, state
+
+
+def birth(pid: int, runner: Runner) -> str:
+    """Return when a process was started, in a form that only it has; empty if it is gone."""
+    try:
+        return _birth_linux(pid) if _PROC.joinpath("self/stat").exists() else _birth_ps(pid, runner)
+    except (OSError, EnvironmentMissingError):
+        return ""
+
+
+def end_process(
+    pid: int, is_alive: Callable[[], bool], sleep: Callable[[float], None], *, patience: float = 5.0
+) -> None:
+    """End a process politely, then by force.
+
+    Args:
+        pid: the process.
+        is_alive: tells whether the id still is that process; asked before every signal.
+        sleep: waits between looks.
+        patience: seconds until SIGKILL.
+    """
+    pause = 0.05
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not is_alive():
+            return
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        for _ in range(int(patience / pause)):
+            if not is_alive():
+                return
+            sleep(pause)
+
+
+def _birth_linux(pid: int) -> str:
+    # proc_pid_stat(5): the name, in parentheses, may hold anything; then state
+    # is field 3 and starttime field 22, in ticks since boot.
+    fields = _PROC.joinpath(str(pid), "stat").read_text().rpartition(")")[2].split()
+    boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
+    return "" if fields[0] in {"Z", "X"} else f"{boot}/{fields[19]}"
+
+
+def _birth_ps(pid: int, runner: Runner) -> str:
+    env = {"PATH": "/bin:/usr/bin", "LC_ALL": "C", "TZ": "UTC"}
+    done = runner.run(("ps", "-o", "stat=,lstart=", "-p", str(pid)), env=env, cwd=Path("/"))
+    status, _, started = done.stdout.decode().strip().partition(" ")
+    return "" if done.returncode or status.startswith("Z") else re.sub(r"\s+", " ", started.strip())
