@@ -126,7 +126,8 @@ def arrange(
     """Return entries sorted with their parents, hard links last since targets come first.
 
     Raises:
-        BuildError: two entries name one path, or a path is not normal.
+        BuildError: two entries name one path, one lies below a file or link, or a
+            path is not normal.
     """
     placed: dict[str, Entry] = {}
     for entry in entries:
@@ -136,7 +137,9 @@ def arrange(
         placed[entry.path] = entry
     for path in tuple(placed):
         for parent in parents(path):
-            placed.setdefault(parent, (known or {}).get(parent) or directory(parent))
+            above = placed.setdefault(parent, (known or {}).get(parent) or directory(parent))
+            if above.type is not EntryType.DIRECTORY:
+                raise BuildError(f"/{path} is placed below /{parent}, which is no directory")
     return tuple(
         sorted(placed.values(), key=lambda item: (item.type is EntryType.HARDLINK, item.parts))
     )
