@@ -10,13 +10,12 @@ import (
 	"time"
 )
 
-// start watches dir with events only, unless resync is short, and returns the
-// reports.
-func start(t *testing.T, dir string, resync time.Duration) <-chan struct{} {
+// start watches dir and returns the reports; the first has been taken.
+func start(t *testing.T, dir string, debounce, resync time.Duration) <-chan struct{} {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	reports, done := make(chan struct{}, 100), make(chan error, 1)
-	watcher := &Watcher{Dir: dir, Debounce: 20 * time.Millisecond, Resync: resync, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	watcher := &Watcher{Dir: dir, Debounce: debounce, Resync: resync, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	go func() { done <- watcher.Run(ctx, func() { reports <- struct{}{} }) }()
 	t.Cleanup(func() {
 		cancel()
@@ -76,29 +75,30 @@ func TestReportsEachKindOfChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			must(t, test.prepare(dir)...)
-			reports := start(t, dir, time.Hour)
+			reports := start(t, dir, 20*time.Millisecond, time.Hour)
 			must(t, test.change(dir)...)
 			wait(t, reports, "report after the change")
 		})
 	}
 }
 
-func TestBurstIsOneReport(t *testing.T) {
+func TestBurstIsFewReports(t *testing.T) {
 	dir := t.TempDir()
-	reports := start(t, dir, time.Hour)
+	reports := start(t, dir, 250*time.Millisecond, time.Hour)
 	for range 10 {
 		must(t, os.WriteFile(dir+"/mesh.yaml", []byte("x"), 0o600))
 	}
 	wait(t, reports, "report after the burst")
-	time.Sleep(100 * time.Millisecond)
-	if n := len(reports); n > 1 {
+	time.Sleep(500 * time.Millisecond)
+	// A busy machine may stretch the burst, hence not exactly one.
+	if n := len(reports); n > 2 {
 		t.Errorf("%d more reports after the first", n)
 	}
 }
 
 func TestDirectoryThatAppearsLater(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
-	reports := start(t, dir, 30*time.Millisecond)
+	reports := start(t, dir, 20*time.Millisecond, 30*time.Millisecond)
 	must(t, os.Mkdir(dir, 0o700))
 	wait(t, reports, "resync")
 }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"example.com/mesh/pilot/pkg/bootstrap"
-	"example.com/mesh/pkg/cli"
 	"example.com/mesh/pkg/meshconfig"
 )
 
@@ -49,7 +47,7 @@ func validateConfig(path string) (*meshconfig.Config, error) {
 	config, err := meshconfig.Parse(files)
 	if err != nil {
 		// One error a line, since all of them are reported at once.
-		return nil, &cli.ExitError{Code: 1, Err: fmt.Errorf("%s is not valid:\n%w", path, err)}
+		return nil, fmt.Errorf("%s is not valid:\n%w", path, err)
 	}
 	return config, nil
 }
@@ -66,7 +64,7 @@ func validateTemplate(path string) error {
 		AdminAddress: "127.0.0.1", AdminPort: 15000,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s is not valid", path), err)
+		return fmt.Errorf("%s is not valid:\n%w", path, err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	Synced   = "SYNCED"
 	Stale    = "STALE"
 	Rejected = "REJECTED"
+	Waiting  = "WAITING"
 )
 
 var types = []string{"CDS", "LDS", "EDS", "RDS"}
@@ -42,6 +43,8 @@ func state(version string, status debugapi.TypeStatus, asked bool) string {
 	switch {
 	case !asked:
 		return ""
+	case status.Sent == "":
+		return Waiting
 	case status.Nacked != "":
 		return Rejected
 	case status.Acked == version:

@@ -23,6 +23,7 @@ func TestPrint(t *testing.T) {
 			Types: map[string]debugapi.TypeStatus{
 				"CDS": {Sent: "v2", Acked: "v2"},
 				"LDS": {Sent: "v2", Acked: "v1", Nacked: "v2", Error: "bad"},
+				"EDS": {},
 				"RDS": {Sent: "v2", Acked: "v1"},
 			},
 		}}})
@@ -36,7 +37,7 @@ func TestPrint(t *testing.T) {
 	if got, want := strings.Fields(lines[0]), "NAME CLUSTER CDS LDS EDS RDS VERSION"; strings.Join(got, " ") != want {
 		t.Errorf("header = %v", got)
 	}
-	if got, want := strings.Fields(lines[1]), "gateway-1 gateway SYNCED REJECTED - STALE v1"; strings.Join(got, " ") != want {
+	if got, want := strings.Fields(lines[1]), "gateway-1 gateway SYNCED REJECTED WAITING STALE v1"; strings.Join(got, " ") != want {
 		t.Errorf("row = %v, want %s", got, want)
 	}
 }

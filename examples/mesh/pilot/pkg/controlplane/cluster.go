@@ -42,7 +42,7 @@ func buildCluster(c meshconfig.Cluster) (*clusterv3.Cluster, error) {
 }
 
 func http2Options() (*anypb.Any, error) {
-	return anypb.New(&upstreamhttpv3.HttpProtocolOptions{
+	return pack(&upstreamhttpv3.HttpProtocolOptions{
 		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
 			ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
 				ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{

@@ -269,3 +269,14 @@ func TestBrokenConfigurationKeepsTheLastGoodOne(t *testing.T) {
 		t.Errorf("version = %s, want %s", got, good.Version)
 	}
 }
+
+func TestEmptyConfigurationIsServed(t *testing.T) {
+	p := start(t)
+	p.write(t, "listeners: []\nclusters: []\n")
+	eventually(t, "ready", func() bool { return p.get(t, "/ready", nil) == http.StatusOK })
+	client := connect(t, p.xds)
+	client.send(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType})
+	if response := client.receive(); len(response.Resources) != 0 || response.VersionInfo == "" {
+		t.Errorf("response = %v", response)
+	}
+}

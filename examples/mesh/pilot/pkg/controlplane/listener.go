@@ -23,7 +23,7 @@ func buildListener(l meshconfig.Listener) (*listenerv3.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	manager, err := anypb.New(&hcmv3.HttpConnectionManager{
+	manager, err := pack(&hcmv3.HttpConnectionManager{
 		StatPrefix: l.Name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
 			ConfigSource:    adsSource(),
@@ -49,7 +49,7 @@ func buildListener(l meshconfig.Listener) (*listenerv3.Listener, error) {
 func buildHTTPFilters(l meshconfig.Listener) ([]*hcmv3.HttpFilter, error) {
 	var filters []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) error {
-		packed, err := anypb.New(config)
+		packed, err := pack(config)
 		if err != nil {
 			return fmt.Errorf("filter %s: %w", name, err)
 		}
@@ -77,6 +77,14 @@ func buildExtAuthz(authz *meshconfig.ExtAuthz) *extauthzv3.ExtAuthz {
 			Timeout:         duration(authz.Timeout, defaultAuthzTimeout),
 		}},
 	}
+}
+
+// pack is anypb.New with bytes that are the same every time, since versions are
+// hashes of them.
+func pack(message proto.Message) (*anypb.Any, error) {
+	packed := &anypb.Any{}
+	err := anypb.MarshalFrom(packed, message, proto.MarshalOptions{Deterministic: true})
+	return packed, err
 }
 
 func adsSource() *corev3.ConfigSource {

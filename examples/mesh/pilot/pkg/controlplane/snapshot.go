@@ -27,6 +27,11 @@ var typeURLs = []string{resourcev3.ListenerType, resourcev3.RouteType, resourcev
 // newer version of its endpoints too.
 func newSnapshot(config *meshconfig.Config) (*cachev3.Snapshot, string, error) {
 	resources := map[string][]types.Resource{}
+	// A type without an entry has no version, and proxies that ask for it
+	// would wait for ever.
+	for _, typeURL := range typeURLs {
+		resources[typeURL] = nil
+	}
 	for _, listener := range config.Listeners {
 		built, err := buildListener(listener)
 		if err != nil {
