@@ -121,6 +121,8 @@ def _instructions(lines: list[str], frame: Dockerfile) -> Iterator[Instruction]:
             continue
         start = position
         logical, position = _join(lines, position, frame.escape)
+        if not logical:
+            continue
         item = _instruction(logical, start + 1, frame)
         item, position = _with_heredocs(item, lines, position, frame)
         yield item
@@ -148,8 +150,8 @@ def _join(lines: list[str], position: int, escape: str) -> tuple[str, int]:
 
 
 def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
-    name, _, rest = logical.replace("\t", " ", 1).partition(" ")
-    name = name.upper()
+    word, *rest = logical.split(maxsplit=1)
+    name = word.upper()
     if name not in INSTRUCTIONS:
         near = difflib.get_close_matches(name, sorted(INSTRUCTIONS), n=1)
         raise frame.error(
@@ -157,7 +159,7 @@ def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
             f"unknown instruction '{name}'",
             resolution=f"Did you mean {near[0]}?" if near else "",
         )
-    flags, value = _flags(rest.strip()) if name in _FLAGGED else ((), rest.strip())
+    flags, value = _flags("".join(rest)) if name in _FLAGGED else ((), "".join(rest))
     if not value:
         raise frame.error(line, f"{name} needs an argument")
     elements = _json_list(value) if name in _JSON else None

@@ -97,6 +97,10 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read_over() -> None:
     assert [item.value for item in dockerfile.instructions] == ["x", "a  b"]
 
 
+def test_a_continuation_of_nothing_is_nothing() -> None:
+    assert len(parse("FROM x\n\\\n\n").instructions) == 1
+
+
 PIECES = st.sampled_from(
     [
         "FROM x",
