@@ -9,11 +9,12 @@ from buildkit.config.schema import json_schema
 from buildkit.errors import ConfigError, UsageError
 from buildkit.images.recipe import template_variables
 from buildkit.images.render import check_variables, read_template
+from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.graph import Graph, build_graph
+from buildkit.plan.graph import build_graph
 from buildkit.plan.options import Goal, Options
-from buildkit.plan.units import BuildImage, Download
+from buildkit.plan.units import BuildImage, Download, Unit
 
 
 def check_project(options: Options) -> None:
@@ -23,8 +24,9 @@ def check_project(options: Options) -> None:
         ConfigError: something is wrong; the message lists every place.
     """
     shop = Workshop.open(options)
-    graph = build_graph(shop.project, shop.settings, shop.facts(), frozenset(Goal))
-    check_templates(graph)
+    goals = frozenset(Goal)
+    graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
+    check_templates(graph.units)
     unpinned = sorted(
         {
             f"{unit.id}: no source is pinned"
@@ -33,7 +35,7 @@ def check_project(options: Options) -> None:
             and not unit.action.sources
             and unit.action.override is None
         }
-        | {f"{name}: {why}" for name, why in graph.missing if "not locked" in why}
+        | {f"{name}: {why}" for name, why in graph.blocked if "not locked" in why}
     )
     if unpinned:
         raise ConfigError(
@@ -45,14 +47,14 @@ def check_project(options: Options) -> None:
     shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
 
 
-def check_templates(graph: Graph) -> None:
-    """Check that the templates of a graph's images use only variables that exist.
+def check_templates(units: tuple[Unit, ...]) -> None:
+    """Check that the templates of images use only variables that exist.
 
     Raises:
         ConfigError: a template uses another; the message names file and line.
     """
     seen = set()
-    for unit in graph.units:
+    for unit in units:
         action, platform = unit.action, unit.platform
         if isinstance(action, BuildImage) and platform and action.template not in seen:
             seen.add(action.template)

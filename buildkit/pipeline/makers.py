@@ -2,58 +2,216 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildkit.build.golang import GoBuilder, GoCommand
+from buildkit.pipeline.golang import GoSupply, make_pip
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
-from buildkit.plan.units import Builder, Kind
+from buildkit.plan.units import Artifact, Builder, Kind, PushIndex, Unit
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from buildkit.http import HttpPool
+    from buildkit.registry.client import RegistryClient
+
 
 class Makers:
-    """Who makes what in one run."""
+    """Who makes what in one run; each client is constructed when it is first needed."""
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
+        self._lock = threading.Lock()
+        self._docker: DockerClient | None = None
+        self.go = GoSupply(shop)
 
     def facts(self, goals: frozenset[Goal]) -> Facts:
-        return Facts(go_version="1.26.8", overrides=self._shop.overrides())
+        """Find out what planning must know of this machine.
 
-    def ensure_registry(self) -> None: ...
-    def find_registry(self) -> None: ...
-    def notes(self) -> tuple[str, ...]:
-        return ()
+        Raises:
+            EnvironmentMissingError: there is no usable Go, and none is locked.
+        """
+        shop = self._shop
+        images = Goal.DOCKER in goals
+        bases = self._cached_bases() if images else frozenset[str]()
+        return Facts(
+            go_version=self.go.choice.version,
+            archive=self._archive(bases) if images else "",
+            cached_bases=bases,
+            overrides=shop.overrides(),
+        )
 
     def presence(self) -> Mapping[Kind, Presence]:
-        f = file_present(self._shop.hasher)
-        return {Kind.BINARY: f, Kind.FETCH: f, Kind.BASE: f}
+        """Return, per kind, how to tell whether what was made is still there."""
+        file = file_present(self._shop.hasher)
+        return {
+            Kind.BINARY: file,
+            Kind.FETCH: file,
+            Kind.BASE: self._base_present,
+            Kind.IMAGE: self._image_present,
+            Kind.PUSH: self._push_present,
+        }
 
     def blocked(self, goals: frozenset[Goal]) -> dict[Kind, str]:
-        return {}
+        """Return, per kind, why it cannot be made on this machine now."""
+        if Goal.DOCKER not in goals:
+            return {}
+        from buildkit.images.daemon import daemon_problem  # noqa: PLC0415 - images alone need it
+
+        problem = daemon_problem(self._shop.environ)
+        return {Kind.IMAGE: problem, Kind.PUSH: problem} if problem else {}
 
     def builders(self, kinds: set[Kind]) -> dict[Kind, Builder]:
-        return {kind: getattr(self, f"_{kind}")() for kind in kinds}
+        """Return a builder for each kind that has work."""
+        makers = {
+            Kind.BINARY: self.go.builder,
+            Kind.FETCH: self._fetcher,
+            Kind.BASE: self._assembler,
+            Kind.IMAGE: self._engine,
+            Kind.PUSH: self._pusher,
+        }
+        return {kind: makers[kind]() for kind in kinds}
 
-    def _binary(self) -> Builder:
-        import os
+    @cached_property
+    def pool(self) -> HttpPool:
+        """Connections for downloads, with the configured mirrors."""
+        from buildkit.http import HttpPool  # noqa: PLC0415 - a no-op opens no connection
 
-        return GoBuilder(
-            go=lambda: GoCommand(
-                program=Path(shutil.which("go")),
-                environment={**os.environ, "GOFLAGS": "", "GOENV": "off"},
+        return HttpPool(environ=self._shop.environ, mirrors=self._shop.project.config.mirrors)
+
+    @cached_property
+    def registry(self) -> RegistryClient:
+        """The client of every registry, with the user's credentials."""
+        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
+        from buildkit.registry.client import RegistryClient  # noqa: PLC0415
+        from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
+
+        shop = self._shop
+        return RegistryClient(
+            pool=HttpPool(environ=shop.environ),
+            credentials=DockerCredentials(
+                environ=shop.environ, runner=shop.processes, warn=shop.reporter.warn
             ),
-            runner=self._shop.processes,
-            hasher=self._shop.hasher,
-            volatile=self._shop.volatile,
-            jobs=self._shop.settings.jobs,
-            scratch=self._shop.state / "tmp",
+            insecure=frozenset(shop.project.config.registry.insecure),
         )
+
+    def docker(self) -> DockerClient:
+        """Return the client of the Docker daemon; asked from several threads.
+
+        Raises:
+            EnvironmentMissingError: there is none that answers.
+        """
+        from buildkit.images.daemon import connect  # noqa: PLC0415 - loads the Docker SDK
+
+        with self._lock:
+            if self._docker is None:
+                self._docker = connect(self._shop.environ)
+            return self._docker
+
+    def _fetcher(self) -> Builder:
+        from buildkit.build.fetch import FetchBuilder  # noqa: PLC0415 - seldom anything to fetch
+
+        shop = self._shop
+        return FetchBuilder(
+            store=shop.store,
+            pool=self.pool,
+            pip=make_pip(shop),
+            runner=shop.processes,
+            environ=shop.environ,
+            offline=shop.settings.offline,
+        )
+
+    def _assembler(self) -> Builder:
+        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415 - see docker
+
+        shop = self._shop
+        return BaseAssembler(
+            store=shop.store,
+            project=shop.project.config.project.name,
+            client=self.docker,
+            pool=self.pool,
+            runner=shop.processes,
+            environ=shop.environ,
+            warn=shop.reporter.warn,
+        )
+
+    def _engine(self) -> Builder:
+        from buildkit.images.docker import DockerEngine  # noqa: PLC0415 - see docker
+
+        shop = self._shop
+        return DockerEngine(
+            client=self.docker,
+            store=shop.store,
+            project=shop.project.config.project.name,
+            volatile=shop.volatile,
+        )
+
+    def _pusher(self) -> Builder:
+        from buildkit.images.push import IndexPusher  # noqa: PLC0415 - see docker
+
+        return IndexPusher(client=self.docker, registry=self.registry, store=self._shop.store)
+
+    def _cached_bases(self) -> frozenset[str]:
+        book = self._shop.book
+        ids = (unit for unit in book.units() if unit.startswith(f"{Kind.BASE}/"))
+        return frozenset(unit for unit in ids if self._is_cached(unit))
+
+    def _is_cached(self, unit: str) -> bool:
+        record = self._shop.book.get(unit)
+        return record is not None and (not record.path or Path(record.path).exists())
+
+    def _archive(self, cached: frozenset[str]) -> str:
+        shop = self._shop
+        if shop.options.debian_archive:
+            return shop.options.debian_archive
+        wanted = {
+            f"{Kind.BASE}/{name}@{platform}"
+            for name, base in shop.project.config.bases.items()
+            for platform in shop.settings.platforms
+            if base.kind == "debian" and not base.archive and platform.os == "linux"
+        }
+        if wanted <= cached:
+            return ""
+        from buildkit.images.archive import host_archive  # noqa: PLC0415 - see docker
+
+        return host_archive(shop.processes, shop.environ) or ""
+
+    def _base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
+        if artifact.path is None:
+            return None
+        return file_present(self._shop.hasher)(_unit, artifact)
+
+    @cached_property
+    def _images(self) -> frozenset[str]:
+        from buildkit.images.daemon import present_images  # noqa: PLC0415 - see docker
+
+        book = self._shop.book
+        records = (book.get(unit) for unit in book.units() if unit.startswith(f"{Kind.IMAGE}/"))
+        return present_images(self.docker(), {record.digest for record in records if record})
+
+    def _image_present(self, _unit: Unit, artifact: Artifact) -> str | None:
+        return None if artifact.digest in self._images else "the daemon no longer has it"
+
+    def _push_present(self, unit: Unit, artifact: Artifact) -> str | None:
+        from buildkit.errors import BuildkitError  # noqa: PLC0415
+        from buildkit.reference import Reference  # noqa: PLC0415
+
+        action = unit.action
+        if not isinstance(action, PushIndex) or not action.push:
+            return None
+        for text in action.references:
+            try:
+                found = self.registry.head_manifest(Reference.parse(text))
+            except BuildkitError as error:
+                return f"{text} cannot be asked for: {error.brief}"
+            if found is None:
+                return f"{text} is not in the registry"
+            if str(found.digest) != artifact.digest:
+                return f"{text} is something else in the registry"
+        return None

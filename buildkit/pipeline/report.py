@@ -31,9 +31,9 @@ def result_rows(outcomes: Sequence[Outcome], graph: Graph) -> list[tuple[str, ..
         )
         for outcome in outcomes
     ]
-    for identity, _ in graph.missing:
+    for status, identity, _ in _others(graph):
         name, _, platform = identity.partition("@")
-        rows.append((name, platform, "skipped", "", "", ""))
+        rows.append((name, platform, status, "", "", ""))
     return rows
 
 
@@ -42,7 +42,7 @@ def plan_rows(plan: Plan, graph: Graph) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         (str(step.verdict), step.unit.id, step.reason) for step in plan.steps
     ]
-    return rows + [("SKIP", identity, reason) for identity, reason in graph.missing]
+    return rows + [(_VERDICTS[status], name, reason) for status, name, reason in _others(graph)]
 
 
 def show_settings(settings: Settings, reporter: Reporter) -> None:
@@ -63,7 +63,8 @@ def plan_json(plan: Plan, graph: Graph, settings: Settings) -> dict[str, Any]:
         for step in plan.steps
     ]
     units += [
-        {"id": identity, "verdict": "SKIP", "reason": reason} for identity, reason in graph.missing
+        {"id": identity, "verdict": _VERDICTS[status], "reason": reason}
+        for status, identity, reason in _others(graph)
     ]
     return {**_settings(settings), "notes": list(plan.notes), "units": units}
 
@@ -81,8 +82,8 @@ def result_json(outcomes: Sequence[Outcome], graph: Graph, settings: Settings) -
         for outcome in outcomes
     ]
     units += [
-        {"id": identity, "status": "skipped", "reason": reason}
-        for identity, reason in graph.missing
+        {"id": identity, "status": status, "reason": reason}
+        for status, identity, reason in _others(graph)
     ]
     return {**_settings(settings), "units": units}
 
@@ -100,6 +101,15 @@ def human_size(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.2f} GB"
+
+
+_VERDICTS = {"skipped": "SKIP", "blocked": "BLOCKED"}
+
+
+def _others(graph: Graph) -> list[tuple[str, str, str]]:
+    """Return status, id and reason of what is no unit of the graph."""
+    found = [("skipped", identity, reason) for identity, reason in graph.missing]
+    return found + [("blocked", identity, reason) for identity, reason in graph.blocked]
 
 
 def _settings(settings: Settings) -> dict[str, Any]:

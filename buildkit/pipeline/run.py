@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 from filelock import FileLock, Timeout
@@ -12,7 +13,6 @@ from filelock import FileLock, Timeout
 from buildkit.errors import BuildError, BuildkitError, EnvironmentMissingError, UsageError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
-from buildkit.pipeline.check import check_templates
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import (
     PLAN_COLUMNS,
@@ -47,9 +47,9 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     with _interruptible(), _only_run(shop):
         if Goal.DOCKER in goals:
-            makers.ensure_registry()
+            _registry(shop, makers)
         graph, planner, plan = _plan(shop, makers, goals)
-        check_templates(graph)
+        _check_templates(plan)
         outcomes = _carry_out(shop, makers, planner, plan)
     _report(shop, graph, outcomes)
 
@@ -58,13 +58,16 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
     """Show what would run and why, and change nothing."""
     shop = Workshop.open(options)
     makers = Makers(shop)
-    makers.find_registry()
+    if not goals or Goal.DOCKER in goals:
+        from buildkit.pipeline.local import find_registry  # noqa: PLC0415 - see _registry
+
+        find_registry(shop, makers)
     graph, _, plan = _plan(shop, makers, goals or _BOTH)
     if options.json:
         print_json(plan_json(plan, graph, shop.settings))
         return
     show_settings(shop.settings, shop.reporter)
-    for note in (*makers.notes(), *plan.notes):
+    for note in (makers.go.choice.reason, *plan.notes):
         shop.reporter.note(f"note       {note}")
     shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
 
@@ -75,11 +78,11 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
     if settings.stamp:
         values = shop.volatile()
         units = tuple(settle_volatile(unit, values) for unit in graph.units)
-        graph = Graph(units=units, missing=graph.missing, notes=graph.notes)
+        graph = replace(graph, units=units)
     if not graph.units:
         raise UsageError(
             "there is nothing to make",
-            details="\n".join(f"{name}: {why}" for name, why in graph.missing),
+            details="\n".join(f"{n}: {why}" for n, why in (*graph.missing, *graph.blocked)),
             resolution="Choose another --platform or --only.",
         )
     planner = Planner(
@@ -110,6 +113,21 @@ def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> 
     return execute(plan, crew)
 
 
+def _registry(shop: Workshop, makers: Makers) -> None:
+    from buildkit.pipeline.local import ensure_registry  # noqa: PLC0415 - only images need one
+
+    ensure_registry(shop, makers)
+
+
+def _check_templates(plan: Plan) -> None:
+    """Find a wrong template before anything starts."""
+    units = tuple(step.unit for step in plan.running if step.unit.kind is Kind.IMAGE)
+    if units:
+        from buildkit.pipeline.check import check_templates  # noqa: PLC0415 - loads Jinja2
+
+        check_templates(units)
+
+
 def _limits(jobs: int) -> dict[Kind, int]:
     # A compile uses all cores until it links; a second one fills that gap. Downloads wait
     # for the network and images for the daemon, so they may overlap with both.
@@ -127,10 +145,10 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
         print_json(result_json(outcomes, graph, shop.settings))
     shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
     shop.reporter.close()
-    _raise_first(shop, outcomes)
+    _raise_first(shop, graph, outcomes)
 
 
-def _raise_first(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
+def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
     """End with the error of what failed; several are printed, the first gives the exit code."""
     errors: dict[int, BuildkitError] = {}
     for outcome in outcomes:
@@ -141,11 +159,12 @@ def _raise_first(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
         for error in others:
             shop.reporter.error(error)
         raise first
-    blocked = [outcome for outcome in outcomes if outcome.status is Status.BLOCKED]
+    blocked = [(o.unit.id, o.reason) for o in outcomes if o.status is Status.BLOCKED]
+    blocked += graph.blocked
     if blocked:
         raise EnvironmentMissingError(
-            f"{len(blocked)} units wait for what this machine lacks",
-            details="\n".join(f"{outcome.unit.id}: {outcome.reason}" for outcome in blocked),
+            f"{len(blocked)} units wait for what is missing here",
+            details="\n".join(f"{identity}: {reason}" for identity, reason in blocked),
             resolution="Everything else is done; mend that and run the same command again.",
         )
     if any(outcome.status is Status.ABORTED for outcome in outcomes):

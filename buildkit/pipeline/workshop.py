@@ -11,7 +11,6 @@ from buildkit.config.load import Project, load_project
 from buildkit.errors import UsageError
 from buildkit.log import Reporter, choose_reporter
 from buildkit.machine import read_machine
-from buildkit.plan.draft import Facts
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.records import RecordBook
@@ -160,13 +159,6 @@ class Workshop:
                 raise UsageError(f"--envoy {text} is an {kinds}, which the matrix does not have")
             found += [(platform, path) for platform in fitting]
         return tuple(found)
-
-
-def facts_for(shop: Workshop, go_version: str, archive: str, bases: frozenset[str]) -> Facts:
-    """Gather what planning must know of this machine."""
-    return Facts(
-        go_version=go_version, archive=archive, cached_bases=bases, overrides=shop.overrides()
-    )
 
 
 def _timestamp(epoch: int) -> str:

@@ -37,7 +37,9 @@ class Draft:
     facts: Facts
     units: dict[str, Unit] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    """Unit id that the configuration implies and why it cannot exist."""
+    """Unit id that the configuration does not have, and why; nobody expects it."""
+    blocked: dict[str, str] = field(default_factory=dict)
+    """Unit id that should exist and cannot, and why."""
     notes: list[str] = field(default_factory=list)
 
     @property

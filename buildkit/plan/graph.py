@@ -31,7 +31,9 @@ class Graph:
 
     units: tuple[Unit, ...]
     missing: tuple[tuple[str, str], ...] = ()
-    """Unit id that was asked for and why it cannot exist."""
+    """Unit id that the configuration does not have, and why; nothing is wrong."""
+    blocked: tuple[tuple[str, str], ...] = ()
+    """Unit id that was asked for and cannot be made, and why."""
     notes: tuple[str, ...] = ()
 
 
@@ -57,11 +59,14 @@ def build_graph(
     for unit in draft.units.values():
         if _wanted(unit.id, goals, settings.only):
             _close(unit, draft.units, chosen)
+
+    def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
+        return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings.only))
+
     return Graph(
         units=tuple(draft.units[identity] for identity in chosen),
-        missing=tuple(
-            item for item in draft.missing.items() if _wanted(item[0], goals, settings.only)
-        ),
+        missing=asked(draft.missing),
+        blocked=asked(draft.blocked),
         notes=tuple(draft.notes),
     )
 
@@ -96,7 +101,7 @@ def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> boo
 
 
 def _check_only(draft: Draft) -> None:
-    identities = [*draft.units, *draft.missing]
+    identities = [*draft.units, *draft.missing, *draft.blocked]
     names = {*draft.config.binaries, *draft.config.fetch, *draft.config.images}
     for pattern in draft.settings.only:
         if pattern not in names and not any(matches(i, pattern) for i in identities):

@@ -44,7 +44,7 @@ def add_image(draft: Draft, name: str, platform: Platform) -> None:
     context = _context(draft, image, platform)
     absent = [need for _, need in context if _is_unit(need) and need not in draft.units]
     if absent:
-        draft.missing[identity] = f"needs {', '.join(absent)}, which does not exist"
+        draft.blocked[identity] = f"needs {', '.join(absent)}, which does not exist"
         return
     draft.add(_image(draft, name, platform, base_id, context))
 
@@ -126,7 +126,7 @@ def _choose_base(draft: Draft, name: str, image: Image, platform: Platform) -> s
                 draft.notes.append(f"{name}@{platform} uses base {base}: {'; '.join(reasons)}")
             return identity
         reasons.append(f"{base}: {problem}")
-    draft.missing[unit_id(Kind.IMAGE, name, platform)] = f"no base ({'; '.join(reasons)})"
+    draft.blocked[unit_id(Kind.IMAGE, name, platform)] = f"no base ({'; '.join(reasons)})"
     return None
 
 

@@ -1,0 +1,106 @@
+"""The Go of a run: found, or provisioned when the first compile needs it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from buildkit.build.golang import GoBuilder, GoCommand
+from buildkit.pipeline.workshop import Workshop
+from buildkit.toolchain import (
+    GoChoice,
+    LockedGo,
+    Toolchain,
+    child_environment,
+    choose_go,
+    find_go,
+    provision_go,
+    read_settings,
+    read_wanted,
+)
+from buildkit.wheels import Pip, WheelPin
+
+
+class GoSupply:
+    """Chooses a toolchain by looking, and fetches it when it is used."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._lock = threading.Lock()
+        self._choice: GoChoice | None = None
+        self._command: GoCommand | None = None
+
+    @property
+    def choice(self) -> GoChoice:
+        """The toolchain of this run; a few looks at the file system.
+
+        Raises:
+            EnvironmentMissingError: no Go fits and none is locked.
+        """
+        if self._choice is None:
+            shop = self._shop
+            self._choice = choose_go(
+                found=find_go(shop.environ, shop.processes, shop.project.source),
+                wanted=read_wanted(shop.project.source, shop.project.config.go.version),
+                locked=self._locked(),
+                cache=shop.store.root,
+            )
+        return self._choice
+
+    def toolchain(self) -> Toolchain:
+        """Return the toolchain, provisioned if it must be.
+
+        Raises:
+            FetchError, EnvironmentMissingError: it cannot be had.
+        """
+        shop = self._shop
+        return provision_go(
+            self.choice,
+            cache=shop.store.root,
+            environ=shop.environ,
+            runner=shop.processes,
+            pip=make_pip(shop),
+            bootstrap=self._bootstrap(),
+            say=shop.reporter.note,
+            offline=shop.settings.offline,
+        )
+
+    def command(self) -> GoCommand:
+        """Return the go program and its children's environment; asked from several threads."""
+        with self._lock:
+            if self._command is None:
+                shop, toolchain = self._shop, self.toolchain()
+                settings = read_settings(toolchain, shop.environ, shop.processes)
+                extra = {"GOPROXY": "off"} if shop.settings.offline else {}
+                self._command = GoCommand(
+                    program=toolchain.go,
+                    environment=child_environment(toolchain, settings, shop.environ, extra),
+                )
+            return self._command
+
+    def builder(self) -> GoBuilder:
+        """Return the builder of compiled binaries."""
+        shop = self._shop
+        return GoBuilder(
+            go=self.command,
+            runner=shop.processes,
+            hasher=shop.hasher,
+            volatile=shop.volatile,
+            jobs=shop.settings.jobs,
+            scratch=shop.state / "tmp",
+        )
+
+    def _locked(self) -> LockedGo | None:
+        pin, host = self._shop.project.lock.go, self._shop.host
+        if pin is None or str(host) not in pin.sums:
+            return None
+        return LockedGo(version=pin.version, sum=pin.sums[str(host)], host=host)
+
+    def _bootstrap(self) -> WheelPin | None:
+        return None
+
+
+def make_pip(shop: Workshop) -> Pip:
+    """Return the pip of this Python, in the user's own configuration."""
+    return Pip(python=Path(sys.executable), runner=shop.processes, environ=shop.environ)

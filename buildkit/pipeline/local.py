@@ -1,0 +1,167 @@
+"""The local registry of a run: started where the hub needs one, stopped on request."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.errors import ConfigError
+from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.report import print_json
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.options import Options
+from buildkit.platform import Platform
+from buildkit.reference import is_loopback, split_hub
+from buildkit.registry.container import Containers, nearness
+from buildkit.registry.provision import build_registry
+from buildkit.registry.serve import LocalRegistry, Serving
+
+if TYPE_CHECKING:
+    from buildkit.config.lock import ToolPin
+
+TOOL = "registry"
+"""The name of the registry's pin in the lock."""
+
+
+def ensure_registry(shop: Workshop, makers: Makers) -> None:
+    """Start a registry where images go to a loopback hub and none answers.
+
+    If something else holds the default port, the run's hub moves to another.
+
+    Raises:
+        RegistryError, EnvironmentMissingError: none could be started.
+    """
+    settings = shop.settings
+    hub = settings.hub.text
+    if not settings.push or not is_loopback(split_hub(hub)[0]):
+        return
+    serving = local_registry(shop, makers).start(hub, named=_is_named(shop))
+    shop.local_hub = serving.hub
+
+
+def find_registry(shop: Workshop, makers: Makers) -> None:
+    """Take the port that a local registry had to move to, and start nothing."""
+    hub = shop.settings.hub.text
+    if is_loopback(split_hub(hub)[0]) and not _is_named(shop):
+        shop.local_hub = local_registry(shop, makers).status(hub, named=False).hub
+
+
+def start_registry(options: Options) -> None:
+    """Start the local registry, if none answers at the hub."""
+    shop = Workshop.open(options)
+    registry = local_registry(shop, Makers(shop))
+    serving = registry.start(shop.settings.hub.text, named=_is_named(shop))
+    _show(shop, serving, ())
+
+
+def stop_registry(options: Options) -> None:
+    """Stop what this tool started."""
+    shop = Workshop.open(options)
+    stopped = local_registry(shop, Makers(shop)).stop()
+    if options.json:
+        print_json({"stopped": list(stopped)})
+        return
+    for place in stopped:
+        shop.reporter.note(f"stopped the registry at {place}; its data stays")
+    if not stopped:
+        shop.reporter.note("no registry of ours runs")
+
+
+def show_registry(options: Options) -> None:
+    """Say what answers at the hub and what it holds."""
+    shop = Workshop.open(options)
+    makers = Makers(shop)
+    serving = local_registry(shop, makers).status(shop.settings.hub.text, named=_is_named(shop))
+    held = makers.registry.catalog(serving.registry) if serving.is_running else ()
+    _show(shop, serving, held)
+
+
+def local_registry(shop: Workshop, makers: Makers) -> LocalRegistry:
+    """Construct the local registry's keeper."""
+
+    def build(target: Platform) -> Path:
+        command = makers.go.command()
+        shop.reporter.note(f"building a registry from {_pin(shop).module}, once")
+        return build_registry(
+            target,
+            pin=_pin(shop),
+            go=command.program,
+            env=command.environment,
+            runner=shop.processes,
+            store=shop.store,
+        )
+
+    def containers() -> Containers | None:
+        return _containers(shop, makers)
+
+    pin = shop.project.lock.tools.get(TOOL)
+    return LocalRegistry(
+        store=shop.store,
+        pool=makers.pool,
+        runner=shop.processes,
+        environ=shop.environ,
+        containers=containers,
+        build_registry=build,
+        version=pin.version if pin else "",
+        tell=shop.reporter.note,
+    )
+
+
+def _containers(shop: Workshop, makers: Makers) -> Containers | None:
+    from buildkit.images.daemon import daemon_problem  # noqa: PLC0415 - loads the Docker SDK
+
+    if daemon_problem(shop.environ):
+        return None
+    client = makers.docker()
+    info = client.info()
+    return Containers(
+        client=client,
+        nearness=nearness(
+            info,
+            client.api.base_url,
+            host_system=sys.platform,
+            host_name=platform.node(),
+        ),
+        architecture=str(client.version()["Arch"]),
+    )
+
+
+def _pin(shop: Workshop) -> ToolPin:
+    pin = shop.project.lock.tools.get(TOOL)
+    if pin is None:
+        raise ConfigError(
+            "no registry program is here, and the lock pins none to build",
+            resolution="Run `invoke lock`, install a `registry` program, "
+            "or name a running registry with --hub.",
+        )
+    return pin
+
+
+def _is_named(shop: Workshop) -> bool:
+    """Whether the user chose the hub for this call, so that no other port will do."""
+    return shop.options.hub is not None or bool(shop.environ.get("HUB"))
+
+
+def _show(shop: Workshop, serving: Serving, held: tuple[str, ...]) -> None:
+    if shop.options.json:
+        print_json(
+            {
+                "hub": serving.hub,
+                "registry": serving.registry,
+                "running": serving.is_running,
+                "ours": serving.state is not None,
+                "folder": str(serving.folder),
+                "repositories": list(held),
+            }
+        )
+        return
+    if not serving.is_running:
+        words = serving.found.words or "nothing answers"
+        shop.reporter.note(f"no registry at {serving.registry}: {words}")
+        return
+    ours = f"started by this tool, in {serving.folder}" if serving.state else "not ours"
+    shop.reporter.note(f"a registry answers at {serving.registry} ({ours})")
+    for repository in held:
+        shop.reporter.note(f"  {repository}")
