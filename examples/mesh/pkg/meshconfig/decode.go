@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -47,7 +49,7 @@ func decodeInto(merged *Config, file File) error {
 		if err := strict.Decode(&part); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return err
+			return readable(err)
 		}
 		// Strict decoding exists only from bytes, line numbers only on
 		// nodes: hence the second pass over the same document.
@@ -64,6 +66,27 @@ func decodeInto(merged *Config, file File) error {
 		merged.Listeners = append(merged.Listeners, part.Listeners...)
 		merged.Clusters = append(merged.Clusters, part.Clusters...)
 	}
+}
+
+var unknownField = regexp.MustCompile(`field (\S+) not found in type meshconfig\.(\w+)`)
+
+// readable says what the decoder's errors mean to someone who writes YAML and
+// does not know our types.
+func readable(err error) error {
+	var mismatch *yaml.TypeError
+	if !errors.As(err, &mismatch) {
+		return err
+	}
+	var errs []error
+	for _, text := range mismatch.Errors {
+		match := unknownField.FindStringSubmatchIndex(text)
+		if match != nil {
+			field, owner := text[match[2]:match[3]], text[match[4]:match[5]]
+			text = fmt.Sprintf("%sunknown field %q in a %s", text[:match[0]], field, strings.ToLower(owner))
+		}
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
 }
 
 // itemLines returns the line of each item in the top-level list called key.

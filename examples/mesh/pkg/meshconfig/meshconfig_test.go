@@ -60,7 +60,8 @@ func TestParseMergesFilesAndDocuments(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
-		"unknown field":     {"port: 10000", "prot: 10000", "mesh.yaml: yaml: unmarshal errors:\n  line 4: field prot not found"},
+		"unknown field":     {"port: 10000", "prot: 10000", `mesh.yaml: line 4: unknown field "prot" in a listener`},
+		"wrong type":        {"port: 10000", "port: many", "mesh.yaml: line 4: cannot unmarshal"},
 		"missing cluster":   {"cluster: app}", "cluster: ap}", `mesh.yaml:3: listener "gateway": route "/": cluster "ap" does not exist (known: app, authz)`},
 		"no cluster":        {", cluster: app}", "}", "needs a cluster"},
 		"authz missing":     {"cluster: authz,", "cluster: nobody,", `extAuthz: cluster "nobody" does not exist`},
