@@ -1,0 +1,154 @@
+"""A Docker daemon in memory: just what the SDK's low-level client is asked for here."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any, BinaryIO, cast
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound
+
+from buildkit.digest import Digest
+from buildkit.platform import Platform
+
+Entries = list[dict[str, Any]]
+
+
+@dataclass
+class Build:
+    """A build request as it arrived."""
+
+    options: dict[str, Any]
+    files: dict[str, tuple[int, bytes]]
+
+    @property
+    def dockerfile(self) -> str:
+        return self.files[self.options["dockerfile"]][1].decode()
+
+
+@dataclass
+class FakeDocker:
+    """Answers from ``images`` and from scripted streams, and remembers what was asked.
+
+    ``builds_as`` are the platforms of the next builds' results; without one the
+    result has the platform that was asked for. ``streams`` replaces the stream
+    of the next build, pull or push.
+    """
+
+    native: str = "linux/amd64"
+    images: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    builds_as: list[str] = field(default_factory=list)
+    streams: list[Entries] = field(default_factory=list)
+    builds: list[Build] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    pushes: list[tuple[str, str]] = field(default_factory=list)
+    pull_platform: str = ""
+
+    @property
+    def client(self) -> DockerClient:
+        images = SimpleNamespace(get=self._get)
+        version = {"Os": "linux", "Arch": Platform.parse(self.native).arch, "ApiVersion": "1.41"}
+        api = SimpleNamespace(
+            build=self.build,
+            images=lambda: list(self.images.values()),
+            load_image=self.load_image,
+            pull=self.pull,
+            push=self.push,
+            remove_image=self.remove_image,
+            tag=self.tag,
+        )
+        fake = SimpleNamespace(api=api, images=images, version=lambda: version)
+        return cast("DockerClient", fake)
+
+    def add(self, name: str, platform: str, layers: tuple[str, ...] = ()) -> str:
+        """Put an image into the daemon."""
+        parsed = Platform.parse(platform)
+        identity = f"sha256:{sha256(f'{name} {platform} {len(self.images)}'.encode()).hexdigest()}"
+        self.images[identity] = {
+            "Id": identity,
+            "Os": parsed.os,
+            "Architecture": parsed.arch,
+            "Size": 1000,
+            "RootFS": {"Layers": list(layers)},
+        }
+        self.names[name] = identity
+        return identity
+
+    def build(self, *, fileobj: BinaryIO, **options: Any) -> Iterator[dict[str, Any]]:
+        with tarfile.open(fileobj=fileobj) as archive:
+            files = {
+                item.name: (item.mode, stream.read() if stream else b"")
+                for item in archive
+                for stream in [archive.extractfile(item)]
+            }
+        self.builds.append(Build(options, files))
+        if self.streams:
+            return iter(self.streams.pop(0))
+        platform = self.builds_as.pop(0) if self.builds_as else options["platform"]
+        identity = self.add(f"built-{len(self.builds)}", platform)
+        return iter([{"stream": "Step 1/1 : FROM x\n"}, {"aux": {"ID": identity}}])
+
+    def load_image(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
+        with tarfile.open(fileobj=stream) as archive:
+            members = {item.name: archive.extractfile(item).read() for item in archive}  # type: ignore[union-attr]
+        (entry,) = json.loads(members["manifest.json"])
+        config = json.loads(members[entry["Config"]])
+        identity = str(Digest.of_bytes(members[entry["Config"]]))
+        self.images[identity] = {
+            "Id": identity,
+            "Os": config["os"],
+            "Architecture": config["architecture"],
+            "Size": 1,
+            "RootFS": {"Layers": config["rootfs"]["diff_ids"]},
+        }
+        for name in entry["RepoTags"]:
+            self.names[name] = identity
+            self.loads.append(name)
+        return iter([{"stream": f"Loaded image: {entry['RepoTags'][0]}\n"}])
+
+    def pull(self, repository: str, *, tag: str, platform: str, **_: Any) -> Iterator[Any]:
+        self.pulls.append({"repository": repository, "tag": tag, "platform": platform})
+        if self.streams:
+            return iter(self.streams.pop(0))
+        separator = "@" if tag.startswith("sha256:") else ":"
+        self.add(f"{repository}{separator}{tag}", self.pull_platform or platform)
+        return iter([{"status": "Pulled", "id": tag}])
+
+    def push(self, repository: str, *, tag: str, **_: Any) -> Iterator[dict[str, Any]]:
+        identity = self.names[f"{repository}:{tag}"]
+        self.pushes.append((f"{repository}:{tag}", identity))
+        if self.streams:
+            return iter(self.streams.pop(0))
+        digest = manifest_digest(identity)
+        return iter([{"status": "Pushed"}, {"aux": {"Tag": tag, "Digest": str(digest)}}])
+
+    def tag(self, image: str, repository: str, tag: str) -> bool:
+        self.names[f"{repository}:{tag}"] = self._get(image).attrs["Id"]
+        return True
+
+    def remove_image(self, name: str, *, noprune: bool) -> None:
+        assert noprune
+        del self.names[name]
+
+    def _get(self, name: str) -> SimpleNamespace:
+        identity = self.names.get(name, name)
+        if identity not in self.images:
+            raise ImageNotFound(f"No such image: {name}")
+        return SimpleNamespace(attrs=self.images[identity])
+
+
+def refused(words: str) -> APIError:
+    """Return what the SDK raises for a request that is refused at once."""
+    return APIError("500 Server Error", explanation=words)
+
+
+def manifest_digest(identity: str) -> Digest:
+    """Return the digest that pushing an image reports."""
+    return Digest.of_bytes(identity.encode())
