@@ -68,6 +68,8 @@ class Go(GoSettings, frozen=True, kw_only=True):
 
     version: str = ""
     """A specifier the toolchain must meet beside go.mod's own, such as ``>=1.25``."""
+    toolchain: str = ""
+    """The release that `invoke lock` pins for machines without a Go that fits, as ``1.26.8``."""
     group: dict[Name, GoSettings] = {}
 
 

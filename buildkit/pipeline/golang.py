@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from buildkit.build.golang import GoBuilder, GoCommand
+from buildkit.build.pins import bootstrap_wheel, locked_go
 from buildkit.pipeline.workshop import Workshop
 from buildkit.toolchain import (
     GoChoice,
-    LockedGo,
     Toolchain,
     child_environment,
     choose_go,
@@ -19,7 +19,7 @@ from buildkit.toolchain import (
     read_settings,
     read_wanted,
 )
-from buildkit.wheels import Pip, WheelPin
+from buildkit.wheels import Pip
 
 
 class GoSupply:
@@ -43,7 +43,7 @@ class GoSupply:
             self._choice = choose_go(
                 found=find_go(shop.environ, shop.processes, shop.project.source),
                 wanted=read_wanted(shop.project.source, shop.project.config.go.version),
-                locked=self._locked(),
+                locked=locked_go(shop.project.lock.go, shop.host),
                 cache=shop.store.root,
             )
         return self._choice
@@ -61,7 +61,7 @@ class GoSupply:
             environ=shop.environ,
             runner=shop.processes,
             pip=make_pip(shop),
-            bootstrap=self._bootstrap(),
+            bootstrap=bootstrap_wheel(shop.project.lock.go, shop.host),
             say=shop.reporter.note,
             offline=shop.settings.offline,
         )
@@ -90,15 +90,6 @@ class GoSupply:
             jobs=shop.settings.jobs,
             scratch=shop.state / "tmp",
         )
-
-    def _locked(self) -> LockedGo | None:
-        pin, host = self._shop.project.lock.go, self._shop.host
-        if pin is None or str(host) not in pin.sums:
-            return None
-        return LockedGo(version=pin.version, sum=pin.sums[str(host)], host=host)
-
-    def _bootstrap(self) -> WheelPin | None:
-        return None
 
 
 def make_pip(shop: Workshop) -> Pip:

@@ -18,6 +18,7 @@ from buildkit.plan.units import Artifact, Builder, Kind, PushIndex, Unit
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from buildkit.build.download import Downloads
     from buildkit.http import HttpPool
     from buildkit.registry.client import RegistryClient
 
@@ -86,6 +87,14 @@ class Makers:
         return HttpPool(environ=self._shop.environ, mirrors=self._shop.project.config.mirrors)
 
     @cached_property
+    def downloads(self) -> Downloads:
+        """Files by URL, resumed where a transfer was cut."""
+        from buildkit.build.download import Downloads  # noqa: PLC0415 - see pool
+
+        mirrors = self._shop.project.config.mirrors
+        return Downloads(store=self._shop.store, pool=self.pool, mirrors=mirrors)
+
+    @cached_property
     def registry(self) -> RegistryClient:
         """The client of every registry, with the user's credentials."""
         from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
@@ -120,10 +129,8 @@ class Makers:
         shop = self._shop
         return FetchBuilder(
             store=shop.store,
-            pool=self.pool,
+            downloads=self.downloads,
             pip=make_pip(shop),
-            runner=shop.processes,
-            environ=shop.environ,
             offline=shop.settings.offline,
         )
 

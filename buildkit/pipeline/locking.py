@@ -1,0 +1,172 @@
+"""`invoke lock`: resolve everything that comes from outside, and write it down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from buildkit.build.pins import ModuleSums, Resolver, any_go, resolve_go, resolve_tool
+from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
+from buildkit.config.model import Base
+from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
+from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
+from buildkit.images.packages import resolve_packages
+from buildkit.oci.model import INDEXES, Descriptor
+from buildkit.pipeline.golang import make_pip
+from buildkit.pipeline.local import TOOL
+from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.options import Options, split_list
+from buildkit.platform import Platform
+from buildkit.reference import Reference
+from buildkit.toolchain import Toolchain, find_go, read_wanted
+
+_HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
+"""Where people build; a toolchain is pinned for each."""
+_REGISTRY = ("github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2")
+
+
+def write_lock(options: Options) -> None:
+    """Pin Go, fetched binaries, bases and tools, and write the lock if it changed.
+
+    ``--only`` limits it to some fetched binaries and bases, ``go`` or ``tools``.
+
+    Raises:
+        BuildkitError: something cannot be resolved; the lock stays as it was.
+    """
+    if options.offline:
+        raise UsageError("invoke lock asks the sources, so it cannot be --offline")
+    shop = Workshop.open(options)
+    writer = _LockWriter(shop)
+    before, path = shop.project.lock, lock_path(shop.project.targets)
+    after = writer.resolve(before)
+    if after == before and path.exists():
+        shop.reporter.note(f"{path.name} is up to date")
+    else:
+        save_lock(path, after)
+        shop.reporter.note(f"wrote {path}")
+
+
+class _LockWriter:
+    """Resolves the parts of one lock."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._makers = Makers(shop)
+        self._pip = make_pip(shop)
+        self._only = split_list(shop.options.only)
+
+    def resolve(self, before: Lock) -> Lock:
+        """Return the lock with every chosen part resolved anew."""
+        config = self._shop.project.config
+        found = find_go(self._shop.environ, self._shop.processes, self._shop.project.source)
+        go, tools = before.go, dict(before.tools)
+        if self._wants("go") or self._wants("tools"):
+            with any_go(found, self._pip, self._shop.host) as toolchain:
+                sums = ModuleSums(
+                    go=toolchain, environ=self._shop.environ, runner=self._shop.processes
+                )
+                go = self._go(before.go, found, sums) if self._wants("go") else go
+                tools = self._tools(sums) if self._wants("tools") else tools
+        return Lock(
+            go=go,
+            tools=tools,
+            fetch={
+                name: self._fetch(name, before) if self._wants(name) else before.fetch.get(name, {})
+                for name in config.fetch
+            },
+            debian={
+                name: self._debian(name, base) if self._wants(name) else before.debian.get(name, {})
+                for name, base in config.bases.items()
+                if base.kind == "debian"
+            },
+            registry={
+                name: self._manifests(base) if self._wants(name) else before.registry.get(name, {})
+                for name, base in config.bases.items()
+                if base.kind == "registry"
+            },
+        )
+
+    def _wants(self, part: str) -> bool:
+        return not self._only or part in self._only
+
+    def _go(self, before: GoPin | None, found: Toolchain | None, sums: ModuleSums) -> GoPin:
+        version = self._go_version(before, found)
+        self._shop.reporter.note(f"go          {version}")
+        hosts = [Platform.parse(host) for host in _HOSTS]
+        return resolve_go(version, hosts, sums, self._pip, self._shop.reporter.warn)
+
+    def _go_version(self, before: GoPin | None, found: Toolchain | None) -> str:
+        """Return what targets.toml names, else what is locked, else what is on PATH."""
+        config = self._shop.project.config.go
+        if config.toolchain:
+            return config.toolchain
+        wanted = read_wanted(self._shop.project.source, config.version)
+        for version in (before.version if before else "", found.version if found else ""):
+            if version and not wanted.refusal(version):
+                return version
+        raise EnvironmentMissingError(
+            "no Go here tells which release to lock",
+            resolution='Name one: [go] toolchain = "1.26.8".',
+        )
+
+    def _tools(self, sums: ModuleSums) -> dict[str, ToolPin]:
+        module, package, version = _REGISTRY
+        self._shop.reporter.note(f"{TOOL:<11} {module} {version}")
+        return {TOOL: resolve_tool(module, f"{module}/{package}", version, sums)}
+
+    def _fetch(self, name: str, before: Lock) -> dict[str, Any]:
+        resolver = Resolver(
+            store=self._shop.store,
+            downloads=self._makers.downloads,
+            pip=self._pip,
+            warn=self._shop.reporter.warn,
+            progress=lambda text: self._shop.reporter.progress(name, text),
+        )
+        table = self._shop.project.config.fetch[name]
+        self._shop.reporter.note(f"{name:<11} {table.version}")
+        return resolver.fetch(name, table, before.fetch.get(name, {}))
+
+    def _debian(self, name: str, base: Base) -> dict[str, tuple[PackagePin, ...]]:
+        shop = self._shop
+        url = shop.options.debian_archive or base.archive
+        url = url or host_archive(shop.processes, shop.environ) or ""
+        if not url:
+            raise EnvironmentMissingError(
+                f"no Debian archive is known here to lock the base '{name}'",
+                resolution="Name one with --debian-archive, or leave it out with --only.",
+            )
+        archive = DebianArchive(
+            url=url.rstrip("/"),
+            suite=base.suite,
+            pool=self._makers.pool,
+            runner=shop.processes,
+            store=shop.store,
+            environ=shop.environ,
+        )
+        platforms = [Platform.parse(text) for text in shop.project.config.matrix.platforms]
+        linux = {debian_architecture(p): p.arch for p in platforms if p.os == "linux"}
+        shop.reporter.note(f"{name:<11} {base.suite}, {len(base.packages)} packages")
+        pins = resolve_packages(archive, base.packages, tuple(linux), warn=shop.reporter.warn)
+        return {linux[architecture]: found for architecture, found in pins.items()}
+
+    def _manifests(self, base: Base) -> dict[str, str]:
+        reference = Reference.parse(base.reference)
+        manifest = self._makers.registry.get_manifest(reference)
+        if manifest.descriptor.media_type not in INDEXES:
+            raise ConfigError(
+                f"{reference} is one image, not an index of platforms",
+                details="Which platform it is for cannot be pinned.",
+                resolution="Name an image of several platforms, or the image per platform.",
+            )
+        entries = msgspec.json.decode(manifest.data)["manifests"]
+        found = (Descriptor.from_json(entry) for entry in entries)
+        wanted = {p for p in self._shop.project.config.matrix.platforms if p.startswith("linux/")}
+        plain = (
+            (str(replace(item.platform, variant="")), str(item.digest))
+            for item in found
+            if item.platform is not None
+        )
+        return {platform: digest for platform, digest in plain if platform in wanted}
