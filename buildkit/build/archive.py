@@ -7,6 +7,7 @@ path of the caller's, so no name can escape, and links are refused, not followed
 from __future__ import annotations
 
 import difflib
+import errno
 import lzma
 import shutil
 import stat
@@ -33,6 +34,7 @@ _BROKEN = (
     zlib.error,
     EOFError,
     RuntimeError,
+    ValueError,
 )
 """What the readers raise for bytes that are no archive, or one that is cut or encrypted."""
 
@@ -65,15 +67,16 @@ def extract_member(
             _from_zip(archive, member, target, limit)
         else:
             _from_tar(archive, member, target, limit, scan_limit)
-    except _BROKEN as error:
+    except BaseException as error:
         target.unlink(missing_ok=True)
+        # A zip with a wrong offset in it makes its reader seek where nothing can be.
+        misled = isinstance(error, OSError) and error.errno in {None, errno.EINVAL}
+        if not misled and not isinstance(error, _BROKEN):
+            raise
         raise FetchError(
             f"{archive.name} is not an archive that can be read",
             details=str(error) or type(error).__name__,
         ) from error
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
 
 
 def _is_zip(archive: Path) -> bool:
