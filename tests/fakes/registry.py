@@ -40,6 +40,7 @@ from types import TracebackType
 from typing import Self
 
 from buildkit.digest import Digest
+from buildkit.registry.credentials import Credential
 from tests.fakes.distribution import DistributionHandler
 
 SOON = (("Retry-After", "7"),)
@@ -201,3 +202,16 @@ class FakeRegistry:
                     left[0] -= 1
                     return fault
         return None
+
+
+class Logins:
+    """A :class:`buildkit.registry.credentials.CredentialSource` that knows one answer."""
+
+    def __init__(self, credential: Credential | None = None) -> None:
+        self.credential = credential
+        self.asked: list[tuple[str, str, bool]] = []
+
+    def find(self, registry: str, repository: str, *, push: bool) -> Credential | None:
+        """Return the answer and remember the question."""
+        self.asked.append((registry, repository, push))
+        return self.credential
