@@ -17,7 +17,7 @@ from buildkit.config.lock import PackagePin
 from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.http import HttpPool
-from buildkit.images.archive import DebianArchive, debian_architecture
+from buildkit.images.archive import KEYRINGS, DebianArchive, debian_architecture
 from buildkit.images.deb import debian_entries
 from buildkit.images.load import pull_image
 from buildkit.images.local import base_config
@@ -59,6 +59,7 @@ class BaseAssembler:
     runner: Runner
     environ: Mapping[str, str]
     warn: Callable[[str], None]
+    keyrings: tuple[Path, ...] = KEYRINGS
 
     def build(
         self,
@@ -126,6 +127,7 @@ class BaseAssembler:
             runner=self.runner,
             store=self.store,
             environ=self.environ,
+            keyrings=self.keyrings,
         )
 
     def _layer(

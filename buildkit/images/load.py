@@ -55,16 +55,17 @@ def pull_image(
     target = Reference.parse(reference)
     name = name or local_name("pulled", target.name, tag=_pulled_tag(reference, platform))
     brief = f"{reference} cannot be pulled for {platform}"
+    version = str(target.digest or target.tag or "latest")
     with daemon_errors(brief):
         entries = client.api.pull(
             target.name,
-            tag=str(target.digest or target.tag or "latest"),
+            tag=version,
             platform=str(platform),
             stream=True,
             decode=True,
         )
     follow(entries, progress, brief=brief)
-    found = find_image(client, str(target))
+    found = find_image(client, f"{target.name}{'@' if target.digest else ':'}{version}")
     if found is None or not same_platform(found.platform, platform):
         raise BuildError(
             brief,
