@@ -10,6 +10,7 @@ be renumbered. Layout: the ELF-64 object file format, gABI chapters 4 and 5.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,17 +119,23 @@ def _read_header(stream: BinaryIO) -> _Elf:
 
 
 def _read_sections(stream: BinaryIO, elf: _Elf) -> list[_Section]:
-    stream.seek(elf.section_offset)
-    table = stream.read(64 * elf.section_count)
+    table = _read_at(stream, elf.section_offset, 64 * elf.section_count)
     form = f"{elf.order}IIQQQQIIQQ"
     return [
         _Section(*struct.unpack_from(form, table, 64 * index)) for index in range(elf.section_count)
     ]
 
 
+def _read_at(stream: BinaryIO, offset: int, size: int) -> bytes:
+    if offset + size > stream.seek(0, os.SEEK_END):
+        message = "it ends before its tables do"
+        raise ValueError(message)
+    stream.seek(offset)
+    return stream.read(size)
+
+
 def _segment_end(stream: BinaryIO, elf: _Elf) -> int:
-    stream.seek(elf.program_offset)
-    table = stream.read(56 * elf.program_count)
+    table = _read_at(stream, elf.program_offset, 56 * elf.program_count)
     ends = [elf.program_offset + len(table)]
     for index in range(elf.program_count):
         offset, size = struct.unpack_from(f"{elf.order}8x Q16x Q", table, 56 * index)
@@ -153,8 +160,7 @@ def _copy(stream: BinaryIO, sink: BinaryIO, size: int) -> None:
 
 def _write_table(stream: BinaryIO, sink: BinaryIO, elf: _Elf, sections: list[_Section]) -> None:
     names = sections[elf.names_index]
-    stream.seek(names.offset)
-    old = stream.read(names.size)
+    old = _read_at(stream, names.offset, names.size)
     last = max((index for index, section in enumerate(sections) if section.loaded), default=0)
     text, kept = b"\0", []
     for section in sections[: last + 1]:
