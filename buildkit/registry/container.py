@@ -38,7 +38,6 @@ _LOCAL_URLS = (
 )
 """docker-py's spelling of a socket, a named pipe and a port on this machine."""
 _VIRTUAL_SYSTEMS = ("docker desktop", "orbstack", "rancher desktop", "boot2docker", "alpine")
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _VIRTUAL_NAMES = ("docker-desktop", "colima", "lima", "rancher", "orbstack", "podman-machine")
 
 
@@ -87,24 +86,6 @@ class Containers:
     nearness: Nearness
     architecture: str
     """In Go's spelling."""
-
-    @classmethod
-    def of(cls, client: DockerClient, *, host_system: str, host_name: str) -> Containers:
-        """Ask a daemon what it is; see :func:`nearness`.
-
-        Raises:
-            EnvironmentMissingError: it does not answer.
-        """
-        with _daemon_errors():
-            info = client.info()
-        machine = str(info.get("Architecture", ""))
-        return cls(
-            client=client,
-            nearness=nearness(
-                info, str(client.api.base_url), host_system=host_system, host_name=host_name
-            ),
-            architecture=_ARCHITECTURES.get(machine, machine),
-        )
 
     def registry_image(self) -> str:
         """Return a ``registry`` image that the daemon has, or an empty string; pulls nothing."""

@@ -211,21 +211,13 @@ class LocalRegistry:
             self._run_process(self._program(), hub, registry)
 
     def _import(self, containers: Containers) -> str:
-        self._tell_build()
         platform = Platform("linux", containers.architecture)
         return containers.import_binary(self.build_registry(platform), self.version)
 
     def _program(self) -> Program:
         if found := find_program(self.environ, self.runner):
             return found
-        self._tell_build()
         return identify(self.build_registry(Platform.host()), self.runner)
-
-    def _tell_build(self) -> None:
-        self.tell(
-            f"no registry program or image here: building the CNCF distribution {self.version} "
-            "(once, takes some minutes)"
-        )
 
     def _run_process(self, program: Program, hub: str, registry: str) -> None:
         folder = self._folder(hub)
