@@ -193,14 +193,16 @@ class Authenticator:
         return self._pool.read("POST", realm, headers=headers, body=body, limit=_TOKEN_LIMIT)
 
     def _checked_realm(self, registry: str, realm: str) -> str:
-        parts = urlsplit(realm)
-        host = host_of(realm)
+        try:
+            scheme, host = urlsplit(realm).scheme, host_of(realm)
+        except ValueError:
+            scheme, host = "", ""
         safe = is_loopback(host) or host in self._insecure
-        if parts.scheme == "https" or (parts.scheme == "http" and safe):
+        if scheme == "https" or (scheme == "http" and safe):
             return realm
         raise RegistryError(
             f"{registry} names no safe place to log in",
-            details=f"Its token server would be '{parts.scheme}://{host}'.",
+            details=f"Its token server would be '{scheme}://{host}'.",
             resolution="Credentials are sent over https only, except to loopback hosts and "
             "those listed in registry.insecure.",
         )

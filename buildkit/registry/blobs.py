@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError
@@ -16,7 +16,7 @@ from buildkit.oci.model import Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.auth import Access
 from buildkit.registry.errors import as_registry_errors, is_transient, refusal
-from buildkit.registry.wire import Wire
+from buildkit.registry.wire import Wire, resolve
 
 ATTEMPTS = 4
 BLOCK_SIZE = 1 << 18
@@ -252,7 +252,7 @@ class _Upload:
             ) from error
 
     def _session_url(self, location: str) -> str:
-        url = urljoin(self._uploads, location)
+        url = resolve(self._uploads, location)
         base = urlsplit(self._uploads)
         parts = urlsplit(url)
         if parts.netloc == base.netloc:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -23,7 +22,7 @@ from buildkit.registry.auth import Access, Authenticator
 from buildkit.registry.blobs import Blobs
 from buildkit.registry.credentials import CredentialSource
 from buildkit.registry.errors import as_registry_errors, refusal
-from buildkit.registry.wire import Wire, next_page
+from buildkit.registry.wire import Wire, next_page, resolve
 
 MANIFEST_LIMIT = 8 << 20
 """Bytes; the specification asks registries to accept at least 4 MiB."""
@@ -212,7 +211,7 @@ class RegistryClient:
             _expect(action, registry, answer, 200)
             yield _page(action, registry, answer.body)
             link = next_page(answer.headers.get("Link", ""))
-            url = urljoin(url, link) if link else None
+            url = resolve(url, link) if link else None
 
 
 def _expect(action: str, registry: str, answer: Answer, *statuses: int) -> None:

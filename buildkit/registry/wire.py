@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from buildkit.http import Answer, Body, HttpPool, Response
+from buildkit.errors import RegistryError
+from buildkit.http import Answer, Body, HttpPool, Response, host_of
 from buildkit.reference import DEFAULT_REGISTRY, is_loopback
 from buildkit.registry.auth import Access, Authenticator
 
@@ -102,6 +103,21 @@ def base_url(registry: str, insecure: frozenset[str]) -> str:
         return "https://registry-1.docker.io"
     plain = is_loopback(registry) or registry in insecure or registry.partition(":")[0] in insecure
     return f"{'http' if plain else 'https'}://{registry}"
+
+
+def resolve(url: str, location: str) -> str:
+    """Return the address that an answer from ``url`` names, which may be relative.
+
+    Raises:
+        RegistryError: it is none.
+    """
+    try:
+        found = urljoin(url, location)
+        # Only asking for the port finds a malformed one.
+        _ = urlsplit(found).port
+    except ValueError as error:
+        raise RegistryError(f"{host_of(url)} names an address that is none") from error
+    return found
 
 
 def next_page(link: str) -> str:

@@ -14,6 +14,7 @@ from buildkit.oci.model import OCI_INDEX, OCI_MANIFEST, Descriptor, Index
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.registry.client import MANIFEST_LIMIT, RegistryClient
+from buildkit.registry.wire import base_url
 from tests.fakes.registry import SOON, FakeRegistry, Fault, Logins
 from tests.unit.registry.conftest import push_image
 
@@ -251,3 +252,30 @@ def test_a_list_that_is_none_is_an_error(
     registry.misbehave(Fault("GET .*/tags", status=200, body=body))
     with pytest.raises(RegistryError, match=re.escape(registry.host)):
         client.tags(app)
+
+
+@pytest.mark.parametrize("target", ["http://[x", "http://host:port/"])
+def test_a_next_page_that_is_no_address_is_an_error(
+    registry: FakeRegistry, client: RegistryClient, app: Reference, target: str
+) -> None:
+    link = (("Link", f'<{target}>; rel="next"'),)
+    registry.misbehave(Fault("GET .*/tags", status=200, headers=link, body=b"{}"))
+    with pytest.raises(RegistryError, match="address that is none"):
+        client.tags(app)
+
+
+@pytest.mark.parametrize(
+    ("registry_name", "url"),
+    [
+        ("docker.io", "https://registry-1.docker.io"),
+        ("ghcr.io", "https://ghcr.io"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("lab.test:5000", "http://lab.test:5000"),
+        ("lab.test", "http://lab.test"),
+        ("10.0.0.7:5000", "http://10.0.0.7:5000"),
+        ("10.0.0.7:5001", "https://10.0.0.7:5001"),
+    ],
+)
+def test_plain_http_is_for_loopback_and_what_is_listed(registry_name: str, url: str) -> None:
+    assert base_url(registry_name, frozenset({"lab.test", "10.0.0.7:5000"})) == url
