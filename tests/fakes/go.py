@@ -18,6 +18,7 @@ class FakeGo:
         sum: its ``h1:``.
         recorded: whether the checksum database is asked, which leaves a record.
         error: what every download ends in, if not empty.
+        absent: a part of the versions that do not exist, if not empty.
     """
 
     def __init__(self, files: dict[str, bytes], *, h1: str) -> None:
@@ -25,6 +26,7 @@ class FakeGo:
         self.sum = h1
         self.recorded = True
         self.error = ""
+        self.absent = ""
         self.downloads = 0
 
     def __call__(self, call: Call) -> tuple[int, bytes, bytes]:
@@ -52,8 +54,8 @@ class FakeGo:
         return 0, json.dumps({"Dir": str(tree), "Sum": self.sum}).encode(), b""
 
     def _list(self, module: str, modcache: Path) -> tuple[int, bytes, bytes]:
-        if self.error:
-            return 1, b"", self.error.encode()
+        if self.error or (self.absent and self.absent in module):
+            return 1, b"", self.error.encode() or b"not found"
         path, _, version = module.partition("@")
         exact = "v1.2.3" if version == "latest" else version
         if self.recorded:

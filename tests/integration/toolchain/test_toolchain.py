@@ -71,10 +71,10 @@ def test_settings_kept_by_go_env_w_reach_the_child_and_others_do_not(
     settings = read_settings(go, environ, runner)
     assert settings["GOPRIVATE"] == "corp.example"
     assert settings["GOINSECURE"] == "old.example"
-    env = child_environment(go, settings, environ, {"GOARCH": "arm64"})
-    names = ["GOPRIVATE", "GOFLAGS", "GOAMD64", "GOARCH", "GOTOOLCHAIN"]
+    env = child_environment(go, settings, environ, {"GOOS": "windows", "GOARCH": "amd64"})
+    names = ["GOPRIVATE", "GOFLAGS", "GOAMD64", "GOOS", "GOTOOLCHAIN"]
     said = runner.run([str(go.go), "env", *names], env=env, cwd=go.goroot)
-    assert said.stdout.decode().splitlines() == ["corp.example", "", "v1", "arm64", "local"]
+    assert said.stdout.decode().splitlines() == ["corp.example", "", "v1", "windows", "local"]
 
 
 @pytest.mark.go
@@ -131,8 +131,8 @@ def test_an_old_go_is_provisioned_and_compiles(
 def test_every_host_gets_its_sum_from_the_checksum_database(go: Toolchain) -> None:
     sums = ModuleSums(go=go, environ=dict(os.environ), runner=Processes())
     found = {
-        host: sums.of("golang.org/toolchain", f"v0.0.1-go{OLD}.{host}")[1]
+        host: sums.of("golang.org/toolchain", f"v0.0.1-go1.26.8.{host}")[1]
         for host in ("linux-amd64", "linux-arm64", "darwin-arm64")
     }
-    assert found["linux-amd64"] == "h1:AUzu/+mOn2gHKmpGsifjAbnxb3kk/IrBhTGMhdfGGcE="
+    assert found["linux-amd64"] == "h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM="
     assert len(set(found.values())) == 3

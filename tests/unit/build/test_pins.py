@@ -235,6 +235,22 @@ def test_a_go_release_is_pinned_per_host_with_the_wheels_that_can_fetch_it(world
     assert bootstrap_wheel(pin, ARM64) is None
 
 
+def test_a_release_that_exists_for_no_host_is_an_error(world: World) -> None:
+    go = FakeGo({}, h1="h1:go=")
+    go.error = "unknown revision v0.0.1-go1.99.0.linux-amd64"
+    with pytest.raises(FetchError, match="unknown revision"):
+        resolve_go("1.99.0", (AMD64,), sums_of(go), world.pip, world.warned.append)
+
+
+def test_a_release_that_lacks_one_host_is_pinned_for_the_others(world: World) -> None:
+    world.wheels.wheels = {GO_FILE: GO_WHEEL}
+    go = FakeGo({}, h1="h1:go=")
+    go.absent = "linux-arm64"
+    pin = resolve_go("1.17.13", (ARM64, AMD64), sums_of(go), world.pip, world.warned.append)
+    assert list(pin.sums) == ["linux/amd64"]
+    assert "no Go 1.17.13 for linux/arm64" in world.warned[0]
+
+
 @pytest.mark.parametrize("pin", [None, GoPin(version="1.26.8")])
 def test_a_lock_without_this_host_gives_no_go(pin: GoPin | None) -> None:
     assert locked_go(pin, AMD64) is None
