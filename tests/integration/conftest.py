@@ -61,6 +61,11 @@ def _daemon_answers() -> bool:
         return False
 
 
+def outside_settings() -> dict[str, str]:
+    """Return what a whole run of the tool needs of the user: Go's settings, the daemon."""
+    return {**_go_settings(), "DOCKER_HOST": str(_docker_host())}
+
+
 def _missing(marker: str) -> str:
     """Say what a test with this marker lacks here; empty where it can run."""
     path = _ENVIRON.get("PATH")
