@@ -120,7 +120,8 @@ def _environment(template: Path, text: str) -> Environment:
 
 
 def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
-    root: dict[str, Any] = {}
+    # An image without variables still has the group, so that `default` works on it.
+    root: dict[str, Any] = {"vars": {}}
     for name, value in variables.items():
         *groups, last = name.split(".")
         place = root

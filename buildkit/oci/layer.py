@@ -24,7 +24,6 @@ from typing import BinaryIO, cast
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
-from buildkit.store import atomic_path
 
 GZIP_LEVEL = 6
 _BLOCK = 1 << 20
@@ -95,11 +94,11 @@ def write_layer(
     known: Mapping[str, Entry] | None = None,
     compress: bool = False,
 ) -> LayerFile:
-    """Write a layer, wholly or not at all.
+    """Write a layer; a failure leaves no file.
 
     Args:
         entries: in any order; a missing parent directory is added.
-        target: the file to write.
+        target: the file to write, in a place where nobody looks for a whole one.
         epoch: the modification time of every entry, seconds since 1970.
         known: directories of the layers below, so that an added parent keeps
             their mode and owner; others become 0755 of root.
@@ -110,14 +109,15 @@ def write_layer(
         OSError: a content file cannot be read, or the disk is full.
     """
     ordered = arrange(entries, known=known)
-    with atomic_path(target) as temporary:
-        with temporary.open("wb") as raw:
+    try:
+        with target.open("wb") as raw:
             outer = _Hashed(raw)
             with _compressed(outer, compress) as plain:
                 _write_tar(ordered, plain, epoch)
-        return LayerFile(
-            path=target, diff_id=plain.digest, digest=outer.digest, size=outer.position
-        )
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return LayerFile(path=target, diff_id=plain.digest, digest=outer.digest, size=outer.position)
 
 
 def arrange(

@@ -19,7 +19,7 @@ def write_docker_archive(
     layers: tuple[tuple[Digest, Path], ...],
     tags: tuple[str, ...],
 ) -> LayerFile:
-    """Write an image as a docker-archive, wholly or not at all.
+    """Write an image as a docker-archive; a failure leaves no file.
 
     Args:
         target: the file to write.

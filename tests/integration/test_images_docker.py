@@ -49,6 +49,7 @@ class Workshop:
         self.store = store
         self.folder = folder
         self.project = f"imgtest-{secrets.token_hex(4)}"
+        self.layers: set[str] = set()
         self.files = {
             "pilot-discovery": x86_64(b"hello"),
             "notes": b"notes",
@@ -69,7 +70,9 @@ class Workshop:
             name=self.project, base=Base(kind=kind), packages=(), archive="", digest=""
         )
         unit = Unit(kind=Kind.BASE, name=self.project, platform=platform, action=action)
-        return run_step(assembler, unit, {})
+        made = run_step(assembler, unit, {})
+        self.layers.add(made.digest)
+        return made
 
     def build(self, text: str, platform: Platform, *, kind: str = "static") -> Artifact:
         template = self.folder / "Dockerfile.j2"
@@ -116,6 +119,10 @@ class Workshop:
             for tag in image.tags:
                 if self.project in tag:
                     self.client.images.remove(tag, force=True)
+        # A failed build leaves its finished steps; this project's base is its own.
+        for image in self.client.images.list(filters={"dangling": True}):
+            if self.layers.intersection(image.attrs["RootFS"].get("Layers") or ()):
+                self.client.images.remove(str(image.id), force=True)
 
 
 @pytest.fixture

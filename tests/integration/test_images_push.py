@@ -89,18 +89,17 @@ def images(client: DockerClient, store: Store, tmp_path: Path) -> Iterator[dict[
     layer = write_layer([file("content", content)], tmp_path / "layer.tar")
     _, path = store.put_file(layer.path)
     made = {}
-    names = []
     for platform in PLATFORMS:
         unit = f"base/imgtest-push@{platform}"
         base = Artifact(unit=unit, digest=str(layer.diff_id), size=layer.size, path=path)
-        names.append(load_base(client, store, base, platform).name)
-        found = find_image(client, names[-1])
+        found = find_image(client, load_base(client, store, base, platform).name)
         assert found is not None
         image = f"image/x@{platform}"
         made[image] = Artifact(unit=image, digest=found.id, size=found.size)
     yield made
-    for name in names:
-        client.images.remove(name, force=True)
+    for artifact in made.values():
+        # By id, since a push leaves digests as names.
+        client.images.remove(artifact.digest, force=True)
 
 
 def push(
@@ -119,8 +118,9 @@ def push(
 
 
 def untag(client: DockerClient, *names: str) -> None:
-    for name in names:
-        client.images.remove(name, force=True)
+    for artifact in made.values():
+        # By id, since a push leaves digests as names.
+        client.images.remove(artifact.digest, force=True)
 
 
 def test_one_tag_is_one_index_of_both_platforms(

@@ -37,6 +37,11 @@ def test_variables_are_put_in_by_dotted_name(tmp_path: Path) -> None:
     assert render(path, VALUES) == "FROM local/base:1\nUSER 1\nCOPY a-debug /\n"
 
 
+def test_a_default_stands_in_for_a_variable_that_no_image_declares(tmp_path: Path) -> None:
+    path = template(tmp_path, "FROM x{{ vars.suffix | default('-plain') }}\n")
+    assert render(path, {"base": "b"}) == "FROM x-plain\n"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "name", "near"),
     [

@@ -123,8 +123,8 @@ def test_a_path_that_is_not_normal_is_refused(path: str) -> None:
 
 def test_a_missing_source_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        write_layer([file("a", tmp_path / "missing")], tmp_path / "out" / "layer.tar")
-    assert list((tmp_path / "out").iterdir()) == []
+        write_layer([file("a", tmp_path / "missing")], tmp_path / "layer.tar")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rooted_moves_entries_and_the_targets_of_hard_links() -> None:
