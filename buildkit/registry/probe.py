@@ -15,6 +15,8 @@ from buildkit.registry.wire import base_url
 
 PROBE_SECONDS = 3.0
 _LIMIT = 1 << 20
+_AIRPLAY = ("AirTunes", "AirTunnes")
+"""macOS 12 and later answer port 5000 with this and status 403; reports spell it both ways."""
 
 
 class Presence(StrEnum):
@@ -78,5 +80,5 @@ def _is_registry(answer: Answer) -> bool:
 
 def _describe(status: int, headers: Mapping[str, str]) -> str:
     server = headers.get("Server", "")[:80]
-    known = " (AirPlay of macOS)" if server.startswith("AirTunes") else ""
+    known = " (AirPlay of macOS)" if server.startswith(_AIRPLAY) else ""
     return f"HTTP status {status}" + (f" from '{server}'{known}" if server else "")

@@ -6,6 +6,7 @@ and the state that makes it ours. What we did not start is used, never stopped.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -83,6 +84,10 @@ class LocalRegistry:
             :func:`buildkit.registry.provision.build_registry`.
         version: of what that builds.
         tell: takes one line for the user.
+        spawn: starts a process that outlives us.
+        birth: tells when a process was started, see :func:`buildkit.registry.state.birth`.
+        kill: sends a signal to a process.
+        fallback_ports: tried where the port of a hub that nobody named is taken.
     """
 
     store: Store
@@ -94,6 +99,9 @@ class LocalRegistry:
     version: str
     tell: Callable[[str], None]
     spawn: Spawn = spawn_detached
+    birth: Callable[[int, Runner], str] = birth
+    kill: Callable[[int, int], None] = os.kill
+    fallback_ports: range = FALLBACK_PORTS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -174,7 +182,7 @@ class LocalRegistry:
         host = registry.rpartition(":")[0]
         candidates = [registry]
         if not named:
-            candidates += (f"{host}:{port}" for port in FALLBACK_PORTS)
+            candidates += (f"{host}:{port}" for port in self.fallback_ports)
         taken: list[str] = []
         for candidate in dict.fromkeys(candidates):
             found = self._probe(candidate)
@@ -232,7 +240,7 @@ class LocalRegistry:
             kind="process",
             version=program.version,
             pid=pid,
-            born=birth(pid, self.runner),
+            born=self.birth(pid, self.runner),
         )
         save(folder, state)
         self._await(folder, state, lambda: last_lines(log))
@@ -281,13 +289,18 @@ class LocalRegistry:
     def _is_alive(self, state: State) -> bool:
         if state.kind == "container":
             return self._daemon(state).is_running(state.container)
-        return bool(state.born) and birth(state.pid, self.runner) == state.born
+        return bool(state.born) and self.birth(state.pid, self.runner) == state.born
 
     def _end(self, state: State) -> None:
         if state.kind == "container":
             self._daemon(state).end(state.container)
         else:
-            end_process(state.pid, lambda: self._is_alive(state), self.sleep)
+            end_process(
+                state.pid,
+                is_alive=lambda: self._is_alive(state),
+                kill=self.kill,
+                sleep=self.sleep,
+            )
 
     def _daemon(self, state: State) -> Containers:
         containers = self.containers()

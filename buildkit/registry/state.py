@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -16,6 +15,10 @@ from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
 from buildkit.store import atomic_write
 
+PATIENCE_SECONDS = 5.0
+"""How long a registry may take to end before it is killed."""
+
+_LOOK_SECONDS = 0.05
 _PROC = Path("/proc")
 
 
@@ -68,28 +71,31 @@ def birth(pid: int, runner: Runner) -> str:
 
 
 def end_process(
-    pid: int, is_alive: Callable[[], bool], sleep: Callable[[float], None], *, patience: float = 5.0
+    pid: int,
+    *,
+    is_alive: Callable[[], bool],
+    kill: Callable[[int, int], None],
+    sleep: Callable[[float], None],
 ) -> None:
     """End a process politely, then by force.
 
     Args:
         pid: the process.
         is_alive: tells whether the id still is that process; asked before every signal.
+        kill: sends a signal.
         sleep: waits between looks.
-        patience: seconds until SIGKILL.
     """
-    pause = 0.05
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not is_alive():
             return
         try:
-            os.kill(pid, number)
+            kill(pid, number)
         except ProcessLookupError:
             return
-        for _ in range(int(patience / pause)):
+        for _ in range(int(PATIENCE_SECONDS / _LOOK_SECONDS)):
             if not is_alive():
                 return
-            sleep(pause)
+            sleep(_LOOK_SECONDS)
 
 
 def _birth_linux(pid: int) -> str:

@@ -40,6 +40,16 @@ class DistributionHandler(BaseHTTPRequestHandler):
     # Small answers are two writes; without this each costs Nagle's 40 ms.
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        """Let the registry end this connection when it is closed."""
+        super().setup()
+        self.fake.connections.add(self.connection)
+
+    def finish(self) -> None:
+        """Forget the connection."""
+        self.fake.connections.discard(self.connection)
+        super().finish()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
 
@@ -94,12 +104,13 @@ class DistributionHandler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         body, cut = self._spoil(body)
-        self.send_response(status)
+        self.send_response_only(status)
         for key, value in headers.items():
             self.send_header(key, value)
         if "Content-Length" not in headers:
             self.send_header("Content-Length", str(len(body)))
-        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        if not (self.fault and self.fault.status):
+            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[:cut])

@@ -32,8 +32,10 @@ how a storage host behind redirects is made.
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from types import TracebackType
@@ -106,6 +108,7 @@ class FakeRegistry:
         page_size: the most entries one page of a list has.
         reports_digests: False leaves out the optional Docker-Content-Digest.
         content: share the memory of another one.
+        port: on 127.0.0.1; 0 takes a free one.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class FakeRegistry:
         page_size: int = 100,
         reports_digests: bool = True,
         content: dict[str, Repository] | None = None,
+        port: int = 0,
     ) -> None:
         self.login = login
         self.deletes_tags = deletes_tags
@@ -125,10 +129,11 @@ class FakeRegistry:
         self.seen: list[Seen] = []
         self.sessions: dict[str, bytearray] = {}
         self.tokens: dict[str, frozenset[str]] = {}
+        self.connections: set[socket.socket] = set()
         self.lock = threading.RLock()
         self._faults: list[tuple[Fault, list[int]]] = []
         handler = type("Handler", (DistributionHandler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
 
     def __enter__(self) -> Self:
@@ -143,6 +148,10 @@ class FakeRegistry:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+        # Else a client with a connection that is kept alive would still be answered.
+        for connection in tuple(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def host(self) -> str:

@@ -12,7 +12,10 @@ from buildkit.http import HttpPool
 from buildkit.oci.model import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
+from buildkit.registry.serve import LocalRegistry
+from buildkit.store import Store
 from tests.fakes.registry import FakeRegistry, Logins
+from tests.unit.registry.world import Programs, World, free_port
 
 
 @pytest.fixture
@@ -39,6 +42,45 @@ def client(pool: HttpPool) -> RegistryClient:
 @pytest.fixture
 def app(registry: FakeRegistry) -> Reference:
     return Reference.parse(f"{registry.host}/team/app:v1")
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    for pid in tuple(world.births):
+        world.end(pid)
+    if world.daemon:
+        world.daemon.close()
+
+
+@pytest.fixture
+def programs() -> Programs:
+    return Programs()
+
+
+@pytest.fixture
+def local(world: World, programs: Programs, pool: HttpPool, store: Store) -> LocalRegistry:
+    return LocalRegistry(
+        store=store,
+        pool=pool,
+        runner=programs,  # type: ignore[arg-type]
+        environ={"PATH": str(store.root / "bin"), "REGISTRY_AUTH_FILE": "/x", "HOME": "/home/ann"},
+        containers=world.containers,
+        build_registry=world.build,
+        version="v3.1.2",
+        tell=world.told.append,
+        spawn=world.spawn,
+        birth=world.birth,
+        kill=world.kill,
+        clock=lambda: world.now,
+        sleep=world.sleep,
+    )
+
+
+@pytest.fixture
+def hub() -> str:
+    return f"localhost:{free_port()}"
 
 
 def push_image(client: RegistryClient, reference: Reference, layer: bytes = b"layer") -> Descriptor:

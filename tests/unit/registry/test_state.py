@@ -1,0 +1,102 @@
+"""What was started is remembered, and only that is ended."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from buildkit.proc import Completed
+from buildkit.registry import state as module
+from buildkit.registry.state import State, all_states, birth, end_process, forget, load, save
+
+STATE = State(
+    registry="localhost:5001",
+    hub="localhost:5000",
+    kind="process",
+    version="v3",
+    pid=7,
+    born="boot/9",
+)
+
+
+class Ps:
+    """A runner that answers as `ps -o stat=,lstart=` does."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        self.text = text
+        self.status = status
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdin: bytes = b"",
+        log: Path | None = None,
+    ) -> Completed:
+        del cwd, stdin, log
+        assert argv[-1] == "7"
+        assert env["LC_ALL"] == "C"
+        return Completed(
+            argv=tuple(argv),
+            returncode=self.status,
+            stdout=self.text.encode(),
+            stderr=b"",
+            seconds=0.0,
+        )
+
+
+def test_a_state_is_read_back_and_forgotten(tmp_path: Path) -> None:
+    save(tmp_path / "a", STATE)
+    assert load(tmp_path / "a") == STATE
+    assert list(all_states(tmp_path)) == [(tmp_path / "a", STATE)]
+    forget(tmp_path / "a")
+    forget(tmp_path / "a")
+    assert load(tmp_path / "a") is None
+    assert list(all_states(tmp_path)) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"registry": 1}'])
+def test_a_damaged_state_counts_as_nothing(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "state.json").write_text(text)
+    assert load(folder) is None
+    assert list(all_states(tmp_path)) == []
+
+
+def test_without_proc_ps_tells_the_birth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "_PROC", tmp_path)
+    assert birth(7, Ps("S    Tue Nov 24  03:48:11 2026\n")) == "Tue Nov 24 03:48:11 2026"
+    assert birth(7, Ps("Z+   Tue Nov 24 03:48:11 2026\n")) == ""
+    assert birth(7, Ps("", 1)) == ""
+
+
+@pytest.mark.parametrize("status", ["Z", "X"])
+def test_a_dead_process_that_nobody_collected_has_no_birth(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str
+) -> None:
+    monkeypatch.setattr(module, "_PROC", tmp_path)
+    for name, text in {
+        "self/stat": "",
+        "7/stat": f"7 (a) S (b)) {status} {' '.join(map(str, range(4, 40)))}",
+        "8/stat": f"8 (a) S (b)) S {' '.join(map(str, range(4, 40)))}",
+        "sys/kernel/random/boot_id": "boot\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert birth(7, Ps("")) == ""
+    assert birth(8, Ps("")) == "boot/22"
+
+
+def test_a_process_that_ends_between_look_and_signal_is_no_error() -> None:
+    def kill(pid: int, number: int) -> None:
+        assert (pid, number) == (7, signal.SIGTERM)
+        raise ProcessLookupError
+
+    end_process(7, is_alive=lambda: True, kill=kill, sleep=lambda _: None)
