@@ -118,9 +118,8 @@ def push(
 
 
 def untag(client: DockerClient, *names: str) -> None:
-    for artifact in made.values():
-        # By id, since a push leaves digests as names.
-        client.images.remove(artifact.digest, force=True)
+    for name in names:
+        client.images.remove(name, force=True)
 
 
 def test_one_tag_is_one_index_of_both_platforms(
