@@ -30,7 +30,11 @@ _COLOURS = {
 
 
 class Reporter(Protocol):
-    """Takes what happens; a unit is named by its id, a status by outcomes.Status's values."""
+    """Takes what happens.
+
+    A unit is named by its id, or by its batch's where several are made together; a
+    status by outcomes.Status's values.
+    """
 
     def started(self, unit: str) -> None:
         """A unit began."""

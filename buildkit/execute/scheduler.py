@@ -102,7 +102,7 @@ class _Run:
             refusal = self._refusal(batch)
             if refusal:
                 self._waiting.remove(batch)
-                self._note([_aborted(step, refusal) for step in batch.steps])
+                self._note(batch, [_aborted(step, refusal) for step in batch.steps])
                 self._sorter.done(batch.key)
             elif self._has_place(batch):
                 self._waiting.remove(batch)
@@ -127,20 +127,26 @@ class _Run:
         batch = self._futures.pop(future)
         self._busy.subtract((batch.kind, batch.lane))
         outcomes = future.result()
-        self._note(outcomes)
+        self._note(batch, outcomes)
         failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
         if failed and self._crew.fail_fast:
             self._stopping = f"--fail-fast, after {failed[0].unit.id}"
         self._sorter.done(batch.key)
 
-    def _note(self, outcomes: list[Outcome]) -> None:
+    def _note(self, batch: Batch, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             self.outcomes[outcome.unit.id] = outcome
             if outcome.artifact is not None:
                 self._artifacts[outcome.unit.id] = outcome.artifact
-            self._crew.reporter.finished(
-                outcome.unit.id, outcome.status, outcome.seconds, outcome.reason
-            )
+        for name, outcome in _told(batch, outcomes):
+            self._crew.reporter.finished(name, outcome.status, outcome.seconds, outcome.reason)
+
+
+def _told(batch: Batch, outcomes: list[Outcome]) -> list[tuple[str, Outcome]]:
+    """Name what is reported: the batch, where all of it ended alike, else each unit."""
+    if len({(outcome.status, outcome.reason) for outcome in outcomes}) == 1:
+        return [(batch.key, outcomes[0])]
+    return [(outcome.unit.id, outcome) for outcome in outcomes]
 
 
 def _work(batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact]) -> list[Outcome]:
@@ -151,8 +157,7 @@ def _work(batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact]) -> list[O
     steps = tuple(step for step in batch.steps if step.unit.id not in kept)
     if not steps:
         return reused
-    for step in steps:
-        crew.reporter.started(step.unit.id)
+    crew.reporter.started(batch.key)
     try:
         made = _make(batch, steps, given, crew, started)
     except BuildkitError as error:
@@ -174,7 +179,7 @@ def _make(
         crew.book.drop(step.unit.id, crew.hasher)
     progress = crew.reporter.progress
     artifacts = crew.builders[batch.kind].build(
-        steps, given, lambda text: progress(steps[0].unit.id, text)
+        steps, given, lambda text: progress(batch.key, text)
     )
     seconds = time.monotonic() - started
     outcomes = []

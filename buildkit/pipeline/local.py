@@ -37,15 +37,19 @@ def ensure_registry(shop: Workshop, makers: Makers) -> None:
     hub = settings.hub.text
     if not settings.push or not is_loopback(split_hub(hub)[0]):
         return
-    serving = local_registry(shop, makers).start(hub, named=_is_named(shop))
-    shop.local_hub = serving.hub
+    _follow(shop, hub, local_registry(shop, makers).start(hub, named=_is_named(shop)))
 
 
 def find_registry(shop: Workshop, makers: Makers) -> None:
     """Take the port that a local registry had to move to, and start nothing."""
     hub = shop.settings.hub.text
     if is_loopback(split_hub(hub)[0]) and not _is_named(shop):
-        shop.local_hub = local_registry(shop, makers).status(hub, named=False).hub
+        _follow(shop, hub, local_registry(shop, makers).status(hub, named=False))
+
+
+def _follow(shop: Workshop, hub: str, serving: Serving) -> None:
+    if serving.hub != hub:
+        shop.local_hub = serving.hub
 
 
 def start_registry(options: Options) -> None:
