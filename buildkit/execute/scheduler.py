@@ -174,9 +174,6 @@ def _make(
     started: float,
 ) -> list[Outcome]:
     before = [inputs(step.unit, given, crew.hasher) for step in steps]
-    # Until the batch succeeds its old records would vouch for outputs it may overwrite.
-    for step in steps:
-        crew.book.drop(step.unit.id, crew.hasher)
     progress = crew.reporter.progress
     artifacts = crew.builders[batch.kind].build(
         steps, given, lambda text: progress(batch.key, text)

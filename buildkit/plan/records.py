@@ -1,7 +1,7 @@
 """What earlier runs made and from what: one file below ``out/``, read once per run.
 
-A record is written only after its unit succeeded, so a crash leaves the record
-of the run before, whose inputs no longer match.
+A record is written only after its unit succeeded. One that a crash left behind
+does no harm: it holds the digest of what it vouches for.
 """
 
 from __future__ import annotations
@@ -98,12 +98,6 @@ class RecordBook:
             self._book.units[artifact.unit] = record
             self._book.directories.update(keyed)
             self._save(hasher)
-
-    def drop(self, unit: str, hasher: Hasher) -> None:
-        """Forget a unit, so that it is made again."""
-        with self._lock:
-            if self._book.units.pop(unit, None) is not None:
-                self._save(hasher)
 
     def _save(self, hasher: Hasher) -> None:
         used = {key for record in self._book.units.values() for key in record.sources}
