@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from buildkit.errors import FetchError
+from buildkit.errors import BuildkitError, EnvironmentMissingError, FetchError
 from buildkit.platform import Platform
 from buildkit.proc import Completed, Runner
 
 _OLDEST_GLIBC, _NEWEST_GLIBC = 17, 45
 """manylinux_2_17 (2014's) to somewhat beyond what exists."""
-_FIRST_MACOS, _LAST_MACOS = 11, 27
+_FIRST_MACOS, _LAST_MACOS = 11, 30
 _LINUX_ARCH = {
     "386": "i686",
     "amd64": "x86_64",
@@ -63,6 +63,7 @@ class Pip:
         Raises:
             FetchError: the index has no such wheel, has another under its name, or
                 cannot be reached.
+            EnvironmentMissingError: the Python has no pip.
         """
         requirements = into / "requirements.txt"
         requirements.write_text(f"{pin.project}=={pin.version} --hash=sha256:{pin.sha256}\n")
@@ -87,6 +88,7 @@ class Pip:
 
         Raises:
             FetchError: there is none, or the index cannot be reached.
+            EnvironmentMissingError: the Python has no pip.
         """
         what = f"a wheel of {f'{project} {version}'.strip()} for {platform}"
         tags = platform_tags(platform)
@@ -116,7 +118,8 @@ class Pip:
         common = ["--no-deps", "--only-binary=:all:", "--no-input", "--progress-bar=off"]
         return self.runner.run(
             [str(self.python), "-m", "pip", *arguments, *common, *platforms],
-            env={**self.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+            # A user's own `user = true` contradicts --target.
+            env={**self.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"},
             cwd=cwd,
         )
 
@@ -155,8 +158,15 @@ def platform_tags(platform: Platform) -> tuple[str, ...]:
             return ()
 
 
-def _failure(what: str, done: Completed) -> FetchError:
+def _failure(what: str, done: Completed) -> BuildkitError:
     text = done.output
+    if "No module named pip" in text:
+        return EnvironmentMissingError(
+            f"this Python has no pip, which {what} would come through",
+            details=f"{done.argv[0]}: No module named pip",
+            resolution="Run `python -m ensurepip` with it, or make the environment with "
+            "pip in it (`uv venv --seed`).",
+        )
     if match := _MISMATCH.search(text):
         return FetchError(
             f"{what} is not what the lock pins",

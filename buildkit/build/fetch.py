@@ -63,24 +63,27 @@ class FetchBuilder:
         if not isinstance(action, Download) or platform is None:
             raise TypeError(step.unit.id)
         if action.override is not None:
-            path = action.override
-            check_machine(path, platform)
+            check_machine(action.override, platform)
+            atomic_copy(action.override, action.output, mode=EXECUTABLE)
+            digest = Digest.of_file(action.output)
         else:
-            path = self._obtain(action, platform, progress)
-        atomic_copy(path, action.output, mode=EXECUTABLE)
+            digest, kept = self._obtain(action, platform, progress)
+            atomic_copy(kept, action.output, mode=EXECUTABLE)
         return Artifact(
             unit=step.unit.id,
-            digest=str(Digest.of_file(action.output)),
+            digest=str(digest),
             size=action.output.stat().st_size,
             path=action.output,
         )
 
-    def _obtain(self, action: Download, platform: Platform, progress: Progress) -> Path:
+    def _obtain(
+        self, action: Download, platform: Platform, progress: Progress
+    ) -> tuple[Digest, Path]:
         check_pins(action, platform)
         for _, pin in action.sources:
             if (kept := self.store.get(final_digest(pin))) is not None:
                 check_machine(kept, platform)
-                return kept
+                return final_digest(pin), kept
         if self.offline:
             raise _offline(action, platform)
         failures: list[FetchError] = []
@@ -93,7 +96,7 @@ class FetchBuilder:
                 progress(f"{error.brief}; trying the next source")
         raise _joined(failures, action, platform)
 
-    def _from(self, origin: Origin, progress: Progress) -> Path:
+    def _from(self, origin: Origin, progress: Progress) -> tuple[Digest, Path]:
         pin = origin.pin
         with (
             self.store.workspace() as work,
@@ -105,7 +108,7 @@ class FetchBuilder:
             if pin.stripped_sha256:
                 final = strip(final, work)
                 _expect(final, f"stripped {pin.member or pin.file}", pin.stripped_sha256)
-            return self.store.put_file(final)[1]
+            return self.store.put_file(final)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

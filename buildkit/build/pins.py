@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import structs
 
-from buildkit.build.download import Downloads
-from buildkit.build.fetch import Origin, is_current, open_origin, strip, unpack
 from buildkit.config.lock import FilePin, GoPin, ToolPin
 from buildkit.config.model import Fetch, Source
 from buildkit.digest import Digest
@@ -33,6 +32,10 @@ from buildkit.store import Store
 from buildkit.toolchain import LockedGo, Toolchain, child_environment, read_settings
 from buildkit.toolchain.provision import BOOTSTRAP_PROJECT, MODULE, borrow_go, module_download
 from buildkit.wheels import Pip, WheelPin
+
+if TYPE_CHECKING:
+    from buildkit.build.download import Downloads
+    from buildkit.build.fetch import Origin
 
 Say = Callable[[str], None]
 
@@ -95,6 +98,9 @@ class Resolver:
     def _pin(
         self, fetch: Fetch, source: Source, platform: Platform, known: FilePin | None
     ) -> FilePin:
+        # Every run reads the pins of Go from this module; archives and HTTP wait for this.
+        from buildkit.build.fetch import is_current, open_origin  # noqa: PLC0415 - see above
+
         origin = self._start(fetch, source, platform)
         if known is not None and known.sha256 == origin.pin.sha256:
             kept = replace(origin, pin=known)
@@ -108,6 +114,8 @@ class Resolver:
 
     def _start(self, fetch: Fetch, source: Source, platform: Platform) -> Origin:
         """Return what is known before the download: of a wheel its digest, of a URL its name."""
+        from buildkit.build.fetch import Origin  # noqa: PLC0415 - see _pin
+
         pin = FilePin(source=source_key(source), version=fetch.version, file="", sha256="")
         origin = Origin(source=source, pin=pin, version=fetch.version, platform=platform)
         if source.wheel:
@@ -118,6 +126,8 @@ class Resolver:
         return replace(origin, pin=pin)
 
     def _measure(self, origin: Origin, download: Path, work: Path, *, strips: bool) -> FilePin:
+        from buildkit.build.fetch import strip, unpack  # noqa: PLC0415 - see _pin
+
         binary = unpack(download, origin.member, work)
         check_machine(binary, origin.platform)
         final = strip(binary, work) if strips else binary

