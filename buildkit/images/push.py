@@ -9,6 +9,7 @@ well, so that a tag does not change its kind with the number of platforms.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -118,9 +119,9 @@ class IndexPusher:
         tag_image(client, image, str(temporary))
         try:
             digest = push_image(client, temporary, lambda text: progress(f"{platform}: {text}"))
+            _untag(client, str(temporary.with_digest(digest)))
         finally:
-            with daemon_errors(f"{temporary} cannot be untagged"):
-                client.api.remove_image(str(temporary), noprune=True)
+            _untag(client, str(temporary))
         descriptor = self.registry.head_manifest(temporary.with_digest(digest))
         if descriptor is None:
             raise RegistryError(
@@ -168,6 +169,12 @@ def push_image(client: DockerClient, reference: Reference, progress: Progress) -
     if not digests:
         raise RegistryError(brief, details="The daemon reported no digest and no error.")
     return Digest.parse(digests[-1])
+
+
+def _untag(client: DockerClient, name: str) -> None:
+    # The image has its own name, so this removes nothing else; one too many harms nobody.
+    with suppress(BuildError), daemon_errors(f"{name} cannot be untagged"):
+        client.api.remove_image(name, noprune=True)
 
 
 def _by_repository(

@@ -127,6 +127,7 @@ class FakeDocker:
         if self.streams:
             return iter(self.streams.pop(0))
         digest = manifest_digest(identity)
+        self.names[f"{repository}@{digest}"] = identity
         return iter([{"status": "Pushed"}, {"aux": {"Tag": tag, "Digest": str(digest)}}])
 
     def tag(self, image: str, repository: str, tag: str) -> bool:
