@@ -91,7 +91,7 @@ def _bring_back(client: DockerClient, artifact: Artifact, platform: Platform) ->
 
 
 def same_platform(found: Platform, wanted: Platform) -> bool:
-    """Compare system and architecture; the classic builder drops the variant."""
+    """Compare system and architecture; a daemon may name a variant that nobody asked for."""
     return (found.os, found.arch) == (wanted.os, wanted.arch)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -172,6 +173,24 @@ def test_each_platform_can_be_pulled_back_by_itself(
         assert found.id == images[f"image/x@{platform}"].digest
         untag(client, local)
     untag(client, name)
+
+
+def test_a_pinned_digest_is_pulled_for_its_platform(
+    client: DockerClient,
+    registry: RegistryClient,
+    store: Store,
+    images: dict[str, Artifact],
+    host: str,
+) -> None:
+    name = f"{host}/imgtest/x:latest"
+    push(client, registry, store, images, name)
+    untag(client, name)
+    index = json.loads(registry.get_manifest(Reference.parse(name)).data)
+    for item, platform in zip(index["manifests"], PLATFORMS, strict=True):
+        pinned = f"{host}/imgtest/x@{item['digest']}"
+        local, found = pull_image(client, pinned, platform, lambda _: None)
+        assert found.platform == platform
+        untag(client, local, pinned)
 
 
 def test_a_push_that_the_daemon_cannot_do_raises_and_leaves_no_names(
