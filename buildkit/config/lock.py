@@ -7,6 +7,7 @@ and sha256: where a thing comes from is configuration, what it is is the lock.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import tomli
@@ -74,7 +75,7 @@ class ToolPin(Entry, frozen=True, kw_only=True):
 class Lock(Entry, frozen=True, kw_only=True):
     """The whole of ``targets.lock``."""
 
-    lock_version: int = 1
+    lock_version: Literal[1] = 1
     go: GoPin | None = None
     fetch: dict[str, dict[str, tuple[FilePin, ...]]] = {}
     """Name, then platform, then one pin per source in the order of targets.toml."""
@@ -112,6 +113,7 @@ def save_lock(path: Path, lock: Lock) -> None:
     """Write a lock, sorted, so that a change shows as a small diff."""
     import tomli_w  # noqa: PLC0415 - only `invoke lock` writes
 
-    data = msgspec.to_builtins(lock, order="sorted")
+    # omit_defaults would leave the version out of the one file that needs it.
+    data = {"lock_version": lock.lock_version, **msgspec.to_builtins(lock, order="sorted")}
     header = "# Written by `invoke lock`: pins of what comes from outside. Do not edit.\n"
     atomic_write(path, (header + tomli_w.dumps(data)).encode())
