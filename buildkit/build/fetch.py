@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from buildkit.config.interpolate import interpolate
 from buildkit.config.lock import FilePin
 from buildkit.config.model import Source
 from buildkit.digest import Digest
-from buildkit.errors import ConfigError, FetchError
+from buildkit.errors import ConfigError, EnvironmentMissingError, FetchError
 from buildkit.machine import check_machine
 from buildkit.plan.units import Artifact, Download, Progress, Step
 from buildkit.platform import Platform
@@ -49,14 +50,22 @@ class FetchBuilder:
         given: Mapping[str, Artifact],  # noqa: ARG002 - part of the Builder protocol
         progress: Progress,
     ) -> tuple[Artifact, ...]:
-        """Put each binary in its place.
+        """Put each binary in its place, with a link at Istio's own, ``release/NAME``.
 
         Raises:
             ConfigError: the lock has no pin for it, or one for other settings.
             FetchError: no source gives what the lock pins.
             VerificationError: it is for another machine.
+            EnvironmentMissingError: this machine cannot hold it, as with a full disk.
         """
-        return tuple(self._build(step, progress) for step in steps)
+        try:
+            return tuple(self._build(step, progress) for step in steps)
+        except OSError as error:
+            raise EnvironmentMissingError(
+                "a fetched binary cannot be kept here",
+                details=f"{error.filename or 'the file'}: {error.strerror or error}",
+                resolution="Check the free space and the permissions of that place.",
+            ) from error
 
     def _build(self, step: Step, progress: Progress) -> Artifact:
         action, platform = step.unit.action, step.unit.platform
@@ -69,6 +78,7 @@ class FetchBuilder:
         else:
             digest, kept = self._obtain(action, platform, progress)
             atomic_copy(kept, action.output, mode=EXECUTABLE)
+        _link(action.output)
         return Artifact(
             unit=step.unit.id,
             digest=str(digest),
@@ -226,6 +236,18 @@ def is_current(origin: Origin, *, strips: bool) -> bool:
     # Only ELF files are stripped, and on Linux there is nothing else.
     as_asked = stripped == strips or (strips and origin.platform.os != "linux")
     return pin.version == origin.version and pin.member == origin.member and as_asked
+
+
+def _link(output: Path) -> None:
+    place = output.parent / "release" / output.name
+    target = Path("..") / output.name
+    if place.is_symlink() and place.readlink() == target:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as work:
+        made = Path(work) / output.name
+        made.symlink_to(target)
+        made.replace(place)
 
 
 def _expect(path: Path, name: str, sha256: str) -> None:

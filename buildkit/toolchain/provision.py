@@ -65,7 +65,7 @@ def provision_go(
         offline: fetch nothing.
 
     Raises:
-        EnvironmentMissingError: nothing here can fetch it.
+        EnvironmentMissingError: nothing here can fetch it, or the cache cannot hold it.
         FetchError: it cannot be had, or is not what the lock pins.
     """
     if choice.toolchain is not None:
@@ -74,22 +74,29 @@ def provision_go(
     if locked is None:
         raise AssertionError
     home = locked.home(cache)
-    with _lock(home):
-        # Another process may have finished it while this one waited.
-        if (ready := toolchain_at(home)) is not None:
-            return ready
-        if offline:
-            raise FetchError(
-                f"Go {locked.version} is not in the cache, and this run is offline",
-                details=choice.reason,
-                resolution="Run once without --offline, or put a Go that fits on PATH.",
-            )
-        say(f"{choice.reason} is fetched into {home}")
-        with _workspace(cache) as work:
-            go = choice.found or borrow_go(bootstrap, pip, work)
-            tree = _download(go, locked, environ, runner, work)
-            restore(tree)
-            tree.rename(home)
+    try:
+        with _lock(home):
+            # Another process may have finished it while this one waited.
+            if (ready := toolchain_at(home)) is not None:
+                return ready
+            if offline:
+                raise FetchError(
+                    f"Go {locked.version} is not in the cache, and this run is offline",
+                    details=choice.reason,
+                    resolution="Run once without --offline, or put a Go that fits on PATH.",
+                )
+            say(f"{choice.reason} is fetched into {home}")
+            with _workspace(cache) as work:
+                go = choice.found or borrow_go(bootstrap, pip, work)
+                tree = _download(go, locked, environ, runner, work)
+                restore(tree)
+                _move(tree, home, work)
+    except OSError as error:
+        raise EnvironmentMissingError(
+            f"Go {locked.version} cannot be kept in {cache}",
+            details=f"{error.filename or home}: {error.strerror or error}",
+            resolution="Check the free space (a Go takes 300 MB) and the permissions there.",
+        ) from error
     return _checked(home, locked)
 
 
@@ -186,6 +193,13 @@ def _download(
             resolution="Do not use it before you know why; `invoke lock` accepts a new one.",
         )
     return tree
+
+
+def _move(tree: Path, home: Path, work: Path) -> None:
+    if home.exists():
+        # What a cleaner of caches left of it.
+        home.rename(work / "remains")
+    tree.rename(home)
 
 
 def _checked(home: Path, locked: LockedGo) -> Toolchain:

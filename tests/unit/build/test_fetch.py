@@ -16,7 +16,13 @@ from buildkit.build.strip import strip_elf
 from buildkit.config.lock import FilePin
 from buildkit.config.model import Source
 from buildkit.digest import Digest
-from buildkit.errors import BuildkitError, ConfigError, FetchError, VerificationError
+from buildkit.errors import (
+    BuildkitError,
+    ConfigError,
+    EnvironmentMissingError,
+    FetchError,
+    VerificationError,
+)
 from buildkit.http import HttpPool
 from buildkit.plan.units import Artifact, Download, Kind, Step, Unit, Verdict
 from buildkit.platform import Platform
@@ -158,6 +164,27 @@ def test_a_member_of_an_archive_lands_executable_with_its_digest(world: World) -
         path=world.output,
     )
     assert world.told[-1].endswith(" MB")
+
+
+def test_istios_own_place_is_a_link_that_moves_with_the_folder(world: World) -> None:
+    link = world.output.parent / "release" / "envoy"
+    link.parent.mkdir(parents=True)
+    link.write_bytes(b"an old build left this")
+    for _ in range(2):
+        world.build(world.action(by_url(world)))
+        assert link.is_symlink()
+        assert link.read_bytes() == ENVOY
+        assert [path.name for path in link.parent.iterdir()] == ["envoy"]
+    world.output.parent.rename(world.root / "moved")
+    assert (world.root / "moved" / "release" / "envoy").read_bytes() == ENVOY
+
+
+def test_a_place_that_cannot_be_written_is_told_by_name(world: World) -> None:
+    world.output.parent.parent.mkdir(parents=True)
+    world.output.parent.write_bytes(b"a file where the folder should be")
+    with pytest.raises(EnvironmentMissingError) as caught:
+        world.build(world.action(by_url(world)))
+    assert str(world.output.parent) in caught.value.details
 
 
 def test_a_bare_binary_is_taken_as_it_is(world: World) -> None:

@@ -159,6 +159,19 @@ def test_gos_own_words_are_shown_where_it_cannot_fetch(world: World, found: Tool
     assert world.nothing_left()
 
 
+def test_what_a_cleaner_left_of_it_is_replaced(world: World, found: Toolchain) -> None:
+    home = world.provision(world.choose(found)).goroot
+    (home / "VERSION").unlink()
+    assert world.provision(world.choose(found)).goroot == home
+    assert (home / "VERSION").read_bytes() == TREE["VERSION"]
+
+
+def test_a_cache_that_cannot_hold_it_is_told(world: World, found: Toolchain) -> None:
+    world.cache.write_text("a file")
+    with pytest.raises(EnvironmentMissingError, match="cannot be kept in"):
+        world.provision(world.choose(found))
+
+
 def test_offline_nothing_is_started(world: World, found: Toolchain) -> None:
     choice = world.choose(found)
     world.runner = FakeRunner(refuse)
