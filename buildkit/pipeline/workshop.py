@@ -142,7 +142,7 @@ class Workshop:
         """Return the files of ``--envoy``, filed by the machine type in their headers.
 
         Raises:
-            UsageError: a file does not exist, or no platform of the matrix runs it.
+            UsageError: a file does not exist, or no chosen platform runs it.
             VerificationError: a file is no executable.
         """
         found = []
@@ -151,12 +151,15 @@ class Workshop:
             if not path.is_file():
                 raise UsageError(f"--envoy {text}: there is no such file")
             machines = read_machine(path)
-            names = self.project.config.matrix.platforms
-            platforms = [Platform.parse(name) for name in names]
-            fitting = [p for p in platforms if any(m.fits(p) for m in machines)]
+            chosen = self.settings.platforms
+            fitting = [p for p in chosen if any(machine.fits(p) for machine in machines)]
             if not fitting:
                 kinds = ", ".join(sorted(map(str, machines)))
-                raise UsageError(f"--envoy {text} is an {kinds}, which the matrix does not have")
+                raise UsageError(
+                    f"--envoy {text} is an {kinds}",
+                    details=f"This run is for {', '.join(map(str, chosen))}.",
+                    resolution="Name a file for one of these, or choose its --platform.",
+                )
             found += [(platform, path) for platform in fitting]
         return tuple(found)
 
