@@ -1,0 +1,241 @@
+"""The registry client against real servers: with and without login, over TLS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from buildkit.digest import Digest, canonical_json
+from buildkit.errors import AuthError, RegistryError
+from buildkit.http import HttpPool
+from buildkit.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, Index
+from buildkit.platform import Platform
+from buildkit.reference import Reference
+from buildkit.registry.blobs import Pushed
+from buildkit.registry.client import RegistryClient
+from buildkit.registry.credentials import Credential
+from buildkit.store import Store
+from tests.fakes.registry import Logins
+from tests.integration.registry_servers import (
+    PASSWORD,
+    USER,
+    built_program,
+    installed_program,
+    serve,
+)
+
+LAYER = os.urandom(3_000_000)
+ANN = Credential(username=USER, secret=PASSWORD)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("installed", marks=pytest.mark.registry),
+        pytest.param(
+            "built",
+            marks=[
+                pytest.mark.go,
+                pytest.mark.network,
+                pytest.mark.slow,
+                pytest.mark.timeout(1200),
+            ],
+        ),
+    ]
+)
+def program(
+    request: pytest.FixtureRequest, machine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    del machine
+    if request.param == "installed":
+        return installed_program()
+    return built_program(Store.open(tmp_path_factory.getbasetemp() / "tools"))
+
+
+def client_of(credential: Credential | None = None, **environ: str) -> RegistryClient:
+    return RegistryClient(pool=HttpPool(environ=environ), credentials=Logins(credential))
+
+
+def push_image(client: RegistryClient, reference: Reference, architecture: str) -> Descriptor:
+    """Push an image of two blobs and return its descriptor with its platform."""
+    config = canonical_json(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [str(Digest.of_bytes(LAYER))]},
+        }
+    )
+    parts = []
+    for media_type, data in ((OCI_CONFIG, config), (OCI_LAYER, LAYER)):
+        part = Descriptor.of(media_type, data)
+        client.blobs.push(reference, part, opener(data))
+        parts.append(part.to_json())
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": parts[0],
+        "layers": parts[1:],
+    }
+    pushed = client.put_manifest(reference, canonical_json(manifest), OCI_MANIFEST)
+    return replace(pushed, platform=Platform("linux", architecture))
+
+
+def opener(data: bytes) -> Callable[[], io.BytesIO]:
+    return lambda: io.BytesIO(data)
+
+
+def exercise(client: RegistryClient, host: str) -> None:
+    """Push two platforms under one tag and read everything back."""
+    app = Reference.parse(f"{host}/team/app:v1")
+    assert client.head_manifest(app) is None
+    assert client.tags(app) == ()
+    children = tuple(push_image(client, replace(app, tag=""), name) for name in ("amd64", "arm64"))
+    index = Index.of(children)
+    pushed = client.put_index(app, index)
+    assert client.head_manifest(app) == pushed
+    read = client.get_manifest(app)
+    assert read.data == index.data
+    assert read.descriptor.media_type == OCI_INDEX
+    for child in children:
+        found = client.get_manifest(app.with_digest(child.digest))
+        assert replace(found.descriptor, platform=child.platform) == child
+    layer = Descriptor.of(OCI_LAYER, LAYER)
+    assert b"".join(client.blobs.stream(app, layer)) == LAYER
+    other = Reference.parse(f"{host}/team/other:v1")
+    assert client.blobs.push(other, layer, opener(LAYER), mount_from="team/app") is Pushed.MOUNTED
+    assert client.blobs.push(other, layer, opener(LAYER)) is Pushed.PRESENT
+    assert client.tags(app) == ("v1",)
+    assert "team/app" in client.catalog(host)
+
+
+def test_a_real_registry_takes_and_gives_what_the_client_sends(
+    program: Path, tmp_path: Path
+) -> None:
+    with serve(program, tmp_path) as port:
+        exercise(client_of(), f"localhost:{port}")
+
+
+def test_deleting_a_tag_works_or_is_told_to_be_impossible(program: Path, tmp_path: Path) -> None:
+    with serve(program, tmp_path) as port:
+        client = client_of()
+        app = Reference.parse(f"localhost:{port}/app:v1")
+        push_image(client, app, "amd64")
+        pushed = push_image(client, app.with_tag("v2"), "amd64")
+        deleted = client.delete_tag(app)
+        assert (client.head_manifest(app) is None) is deleted
+        assert client.head_manifest(app.with_tag("v2")) == replace(pushed, platform=None)
+        assert client.delete_tag(app.with_tag("never")) is False
+
+
+def test_a_wrong_digest_is_refused_in_the_servers_words(program: Path, tmp_path: Path) -> None:
+    with serve(program, tmp_path) as port:
+        client = client_of()
+        app = Reference.parse(f"localhost:{port}/app:v1")
+        false = replace(Descriptor.of(OCI_LAYER, LAYER), digest=Digest.of_bytes(b"other"))
+        with pytest.raises(RegistryError, match="answered 400") as caught:
+            client.blobs.push(app, false, opener(LAYER))
+        assert "DIGEST_INVALID" in caught.value.details
+        assert client.blobs.size(app, false.digest) is None
+
+
+def test_basic_credentials_open_a_real_registry(program: Path, tmp_path: Path) -> None:
+    with serve(program, tmp_path, login=True) as port:
+        exercise(client_of(ANN), f"localhost:{port}")
+
+
+@pytest.mark.parametrize("credential", [None, Credential(username=USER, secret="s3cret")])
+def test_without_the_right_credentials_it_stays_shut(
+    program: Path, tmp_path: Path, credential: Credential | None
+) -> None:
+    with serve(program, tmp_path, login=True) as port:
+        host = f"localhost:{port}"
+        with pytest.raises(AuthError, match=host) as caught:
+            client_of(credential).head_manifest(Reference.parse(f"{host}/app:v1"))
+        assert f"docker login {host}" in caught.value.resolution
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_private_authority_is_trusted_if_the_environment_names_it(
+    program: Path, tmp_path: Path
+) -> None:
+    # Not "localhost": loopback is asked in clear text.
+    name = socket.gethostname()
+    address = socket.gethostbyname(name)
+    authority, certificate, key = make_certificates(tmp_path, name, address)
+    with serve(program, tmp_path, tls=(certificate, key), address=address) as port:
+        host = f"{name}:{port}"
+        exercise(client_of(SSL_CERT_FILE=str(authority)), host)
+        with pytest.raises(RegistryError, match="no trusted TLS connection") as caught:
+            client_of().head_manifest(Reference.parse(f"{host}/app:v1"))
+        assert "SSL_CERT_FILE" in caught.value.resolution
+
+
+def make_certificates(folder: Path, name: str, address: str) -> tuple[Path, Path, Path]:
+    """Make an authority and a server's certificate, and return both files and the key's."""
+    now = dt.datetime.now(dt.UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test Authority")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))]
+    )
+    own_id = x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key())
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
+
+    def builder(of: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(of)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+        )
+
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=True,
+        crl_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    authority = (
+        builder(issuer, keys[0])
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(own_id, critical=False)
+        .sign(keys[0], hashes.SHA256())
+    )
+    server = (
+        builder(subject, keys[1])
+        .add_extension(names, critical=False)
+        .add_extension(signer, critical=False)
+        .sign(keys[0], hashes.SHA256())
+    )
+    files = folder / "ca.pem", folder / "server.pem", folder / "server.key"
+    files[0].write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(server.public_bytes(serialization.Encoding.PEM))
+    files[2].write_bytes(
+        keys[1].private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
