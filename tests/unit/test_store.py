@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from filelock import Timeout
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buildkit.digest import Digest
+from buildkit.store import Store, atomic_copy, atomic_path, atomic_write
+
+
+class BrokenError(Exception):
+    """What a test's own block raises."""
+
+
+def files_below(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_file_appears_whole_with_its_mode_and_its_folders(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "tool"
+    with atomic_path(target, mode=0o755) as temporary:
+        temporary.write_bytes(b"half")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+        temporary.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+    assert files_below(tmp_path) == {"a/b/tool"}
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    atomic_write(target, b"old")
+    with pytest.raises(BrokenError), atomic_path(target) as temporary:
+        temporary.write_bytes(b"new")
+        raise BrokenError
+    assert target.read_bytes() == b"old"
+    assert files_below(tmp_path) == {"file"}
+
+
+def test_a_failed_copy_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        atomic_copy(tmp_path / "absent", tmp_path / "target")
+    assert files_below(tmp_path) == set()
+
+
+def test_a_running_program_can_be_replaced_since_the_name_moves_not_the_content(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "program"
+    atomic_write(target, b"one")
+    with target.open("rb") as running:
+        atomic_write(target, b"two")
+        assert running.read() == b"one"
+    assert target.read_bytes() == b"two"
+
+
+def test_a_copy_has_the_content_and_the_asked_mode(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"data")
+    source.chmod(0o600)
+    atomic_copy(source, tmp_path / "copy", mode=0o755)
+    assert (tmp_path / "copy").read_bytes() == b"data"
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o755
+
+
+def test_a_store_is_marked_as_a_cache(store: Store) -> None:
+    tag = (store.root / "CACHEDIR.TAG").read_text(encoding="utf-8")
+    assert tag.startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+    assert Store.open(store.root) == store
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(data=st.binary())
+def test_what_was_put_is_got_by_its_digest(store: Store, data: bytes) -> None:
+    digest, path = store.put_bytes(data)
+    assert digest == Digest.of_bytes(data)
+    assert store.get(digest) == path == store.blob(digest)
+    assert path.read_bytes() == data
+
+
+def test_a_file_is_copied_in_so_that_the_source_may_change(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"first")
+    digest, path = store.put_file(source)
+    source.write_bytes(b"second")
+    assert store.get(digest) == path
+    assert path.read_bytes() == b"first"
+    assert store.put_file(source)[0] != digest
+
+
+def test_equal_content_is_kept_once(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"data")
+    digest, path = store.put_file(source)
+    inode = path.stat().st_ino
+    assert store.put_bytes(b"data") == (digest, path)
+    assert path.stat().st_ino == inode
+
+
+def test_a_damaged_blob_is_not_given_out_and_can_be_put_again(store: Store) -> None:
+    digest, path = store.put_bytes(b"data")
+    path.chmod(0o644)
+    path.write_bytes(b"daty")
+    assert store.get(digest) is None
+    assert not path.exists()
+    store.put_bytes(b"data")
+    assert store.get(digest) == path
+
+
+def test_an_absent_blob_is_nothing(store: Store) -> None:
+    assert store.get(Digest.of_bytes(b"absent")) is None
+
+
+def test_threads_that_put_the_same_blob_do_not_disturb_each_other(store: Store) -> None:
+    data = b"x" * 200_000
+    with ThreadPoolExecutor(8) as pool:
+        results = set(pool.map(lambda _: store.put_bytes(data), range(32)))
+    assert results == {(Digest.of_bytes(data), store.blob(Digest.of_bytes(data)))}
+    assert files_below(store.root / "blobs") == {
+        str(store.blob(Digest.of_bytes(data)).relative_to(store.root / "blobs"))
+    }
+
+
+def test_a_workspace_is_empty_on_the_same_file_system_and_gone_afterwards(store: Store) -> None:
+    with store.workspace() as one, store.workspace() as other:
+        assert one != other
+        assert list(one.iterdir()) == []
+        assert one.stat().st_dev == store.root.stat().st_dev
+        (one / "file").write_text("x", encoding="utf-8")
+    assert not one.exists()
+    with pytest.raises(BrokenError), store.workspace() as broken:
+        raise BrokenError
+    assert not broken.exists()
+
+
+def test_a_lock_keeps_others_out_by_its_name(store: Store) -> None:
+    with store.lock("envoy"):
+        taken: list[bool] = []
+
+        def attempt() -> None:
+            try:
+                store.lock("envoy").acquire(timeout=0)
+            except Timeout:
+                taken.append(True)
+
+        other = threading.Thread(target=attempt)
+        other.start()
+        other.join()
+        assert taken == [True]
+        with store.lock("go"):
+            pass
+    with store.lock("envoy").acquire(timeout=0):
+        pass
