@@ -18,6 +18,11 @@ class BrokenError(Exception):
     """What a test's own block raises."""
 
 
+def fail_after_writing(path: Path) -> None:
+    path.write_bytes(b"new")
+    raise BrokenError
+
+
 def files_below(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
@@ -38,8 +43,7 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
     target = tmp_path / "file"
     atomic_write(target, b"old")
     with pytest.raises(BrokenError), atomic_path(target) as temporary:
-        temporary.write_bytes(b"new")
-        raise BrokenError
+        fail_after_writing(temporary)
     assert target.read_bytes() == b"old"
     assert files_below(tmp_path) == {"file"}
 
