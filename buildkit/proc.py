@@ -168,7 +168,7 @@ def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, lo
     Raises:
         EnvironmentMissingError: there is no shell, or the log cannot be written.
     """
-    script = 'log=$1; shift; "$@" </dev/null >"$log" 2>&1 & echo $!'
+    script = 'log=$1; shift; : >"$log" || exit; "$@" </dev/null >>"$log" 2>&1 & echo $!'
     try:
         done = subprocess.run(
             ["/bin/sh", "-c", script, "sh", str(log), *argv],
