@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from buildkit.config.interpolate import FETCH, STABLE, VOLATILE, names_in
+from buildkit.config.interpolate import FETCH, STABLE, TAG, VOLATILE, has_lone_dollar, names_in
 from buildkit.config.model import Config, Image
 from buildkit.config.problems import Problems, near_miss
 from buildkit.errors import ConfigError
@@ -20,6 +20,7 @@ _STAMP = re.compile(r"[\w./~-]+\.\w+")
 
 def cross_check(config: Config, root: Path, problems: Problems) -> None:
     """Add every broken relation between tables to ``problems``."""
+    _project(config, problems)
     _matrix(config, problems)
     _go(config, problems)
     _fetch(config, problems)
@@ -46,6 +47,12 @@ def binary_platforms(config: Config, name: str) -> tuple[str, ...]:
     return tuple(p for source in config.fetch[name].source for p in source.platforms)
 
 
+def _project(config: Config, problems: Problems) -> None:
+    # Both become labels, which are interpolated.
+    for key, text in (("url", config.project.url), ("licenses", config.project.licenses)):
+        _variables(text, STABLE | VOLATILE, f"project.{key}", problems)
+
+
 def _matrix(config: Config, problems: Problems) -> None:
     _platforms(config.matrix.platforms, GO_PLATFORMS, "matrix.platforms", problems)
     if not config.matrix.platforms:
@@ -65,7 +72,9 @@ def _matrix(config: Config, problems: Problems) -> None:
 def _platforms(names: Sequence[str], known: Iterable[str], path: str, problems: Problems) -> None:
     known = set(known)
     for name in names:
-        if "/".join(name.split("/")[:2]) not in known and name not in known:
+        # Go's own list has no variants; a matrix has those that it names.
+        found = "/".join(name.split("/")[:2]) if known == GO_PLATFORMS else name
+        if found not in known:
             problems.add(path, f"unknown platform '{name}'", near_miss(name, known))
     for name in sorted({name for name in names if list(names).count(name) > 1}):
         problems.add(path, f"platform '{name}' is named twice")
@@ -81,14 +90,26 @@ def _go(config: Config, problems: Problems) -> None:
             )
         if not binary.package.strip():
             problems.add(f"binaries.{name}.package", "the package is empty")
-    for name in config.binaries.keys() & config.fetch.keys():
-        problems.add(f"fetch.{name}", "duplicate output name: a binary has the same one")
+    if "default" in config.go.group:
+        problems.add("go.group.default", "the name stands for binaries without a group")
+    _output_names(config, problems)
     _specifier(config.go.version, problems)
     for variable, text in config.stamps.items():
         path = f'stamps."{variable}"'
         if not _STAMP.fullmatch(variable):
             problems.add(path, "not a Go variable", "write it as import/path.variable")
         _variables(text, STABLE | VOLATILE, path, problems)
+
+
+def _output_names(config: Config, problems: Problems) -> None:
+    names = [(f"binaries.{name}", name) for name in config.binaries]
+    names += [(f"fetch.{name}", name) for name in config.fetch]
+    taken = {"logs": "the directory of logs"}
+    for path, name in names:
+        # Many file systems of macOS and Windows tell no case.
+        other = taken.setdefault(name.lower(), path)
+        if other != path:
+            problems.add(path, f"duplicate output name: {other} has it too")
 
 
 def _specifier(text: str, problems: Problems) -> None:
@@ -99,6 +120,8 @@ def _specifier(text: str, problems: Problems) -> None:
 def _variables(text: str, known: Iterable[str], path: str, problems: Problems) -> None:
     for name in sorted(names_in(text) - set(known)):
         problems.add(path, f"unknown variable '${{{name}}}'", near_miss(name, known))
+    if has_lone_dollar(text):
+        problems.add(path, f"a lone '$' in '{text}'", "write ${name}, or $$ for a dollar")
 
 
 def _fetch(config: Config, problems: Problems) -> None:
@@ -114,7 +137,8 @@ def _fetch(config: Config, problems: Problems) -> None:
                 problems.add(path, "a wheel needs the member to extract")
             if source.url and not re.match(r"(https?|file)://", source.url):
                 problems.add(f"{path}.url", f"'{source.url}' is no https or file URL")
-            _variables(source.url + source.member, FETCH, path, problems)
+            _variables(source.url, FETCH, f"{path}.url", problems)
+            _variables(source.member, FETCH, f"{path}.member", problems)
 
 
 def _bases(config: Config, problems: Problems) -> None:
@@ -156,8 +180,9 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
     template = image.dockerfile or f"images/{name}/Dockerfile.j2"
     if not (root / template).is_file():
         problems.add(f"{path}.dockerfile", f"'{template}' does not exist")
-    for text in image.variables.values():
-        _variables(text, STABLE, f"{path}.variables", problems)
+    _variables(image.description, STABLE | VOLATILE, f"{path}.description", problems)
+    for key, text in image.variables.items():
+        _variables(text, STABLE, f"{path}.variables.{key}", problems)
 
 
 def _image_binary(config: Config, name: str, image: Image, binary: str, problems: Problems) -> None:
@@ -194,7 +219,7 @@ def _registry(config: Config, problems: Problems) -> None:
     for tag in config.registry.tags:
         if not names_in(tag):
             _attempt(partial(check_tag, tag), "registry.tags", problems)
-        _variables(tag, STABLE, "registry.tags", problems)
+        _variables(tag, TAG, "registry.tags", problems)
 
 
 def _smoke(config: Config, root: Path, problems: Problems) -> None:

@@ -49,7 +49,7 @@ def _struct(value: Any, kind: type[msgspec.Struct], path: str, problems: Problem
         problems.add(path, f"expected a table, got {_name(value)}")
         return None
     fields = {item.name: item for item in msgspec.structs.fields(kind)}
-    for key in value.keys() - fields.keys():
+    for key in (key for key in value if key not in fields):
         problems.add(_join(path, key), "unknown key", near_miss(key, fields))
     before = len(problems.found)
     decoded: dict[str, Any] = {}

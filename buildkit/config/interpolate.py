@@ -17,12 +17,25 @@ VOLATILE = frozenset({"git.revision", "git.describe", "git.status", "created"})
 FETCH = frozenset({"version", "os", "arch"})
 """What a fetch's URL and member may use; ``version`` is the fetch's own."""
 
+TAG = frozenset({"version", "project"})
+"""What a tag may use: one tag names all platforms."""
+
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)\}|\$")
 
 
 def names_in(text: str) -> frozenset[str]:
     """Return the variables a text uses."""
     return frozenset(m.group(1) for m in _TOKEN.finditer(text) if m.group(1) is not None)
+
+
+def has_lone_dollar(text: str) -> bool:
+    """Tell whether a text has a dollar sign that begins no variable."""
+    return any(match.group(0) == "$" for match in _TOKEN.finditer(text))
+
+
+def escape(text: str) -> str:
+    """Write a text so that interpolating it gives the text itself."""
+    return text.replace("$", "$$")
 
 
 def interpolate(text: str, values: Mapping[str, str]) -> str:

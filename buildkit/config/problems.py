@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from buildkit.errors import ConfigError
 
-_HEADER = re.compile(r"^\s*\[{1,2}\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'/-]+)\s*=")
 
 
@@ -58,22 +59,42 @@ def line_of(text: str, path: str) -> int | None:
     Inline tables and multi-line values are not followed, so the answer may be
     the line of the table around the key.
     """
-    wanted = _split(re.sub(r"\[\d+\]", "", path))
+    wanted = _split(path)
     best: tuple[int, int] | None = None
     table: list[str] = []
+    elements: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        key = _KEY.match(line)
+        header, key = _HEADER.match(line), _KEY.match(line)
         if header:
-            table = _split(header.group(1))
-            here = table
+            table = here = _table(_split(header.group(2)), header.group(1) == "[[", elements)
         elif key:
             here = table + _split(key.group(1))
         else:
             continue
-        if wanted[: len(here)] == here and (best is None or len(here) > best[0]):
+        if _leads_to(here, wanted) and (best is None or len(here) > best[0]):
             best = (len(here), number)
     return best[1] if best else None
+
+
+def _table(names: list[str], is_element: bool, elements: Counter[str]) -> list[str]:
+    """Return a table's path with the number of each array element on it, counting it."""
+    here: list[str] = []
+    for name in names:
+        here.append(name)
+        plain = ".".join(here)
+        if is_element and len(here) == len(names):
+            elements[plain] += 1
+        if elements[plain]:
+            here[-1] = f"{name}[{elements[plain] - 1}]"
+    return here
+
+
+def _leads_to(here: list[str], wanted: list[str]) -> bool:
+    """Tell whether a path is, or is above, another; an array stands for its elements."""
+    return len(here) <= len(wanted) and all(
+        part in {want, re.sub(r"\[\d+\]$", "", want)}
+        for part, want in zip(here, wanted, strict=False)
+    )
 
 
 def _split(dotted: str) -> list[str]:
