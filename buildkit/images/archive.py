@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import lzma
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,23 +62,47 @@ def debian_architecture(platform: Platform) -> str:
     return name
 
 
-def host_archive(runner: Runner, environ: Mapping[str, str]) -> str | None:
+def host_archive(
+    runner: Runner, environ: Mapping[str, str], os_release: Mapping[str, str]
+) -> str | None:
     """Return the URL of the Debian archive that apt uses on this machine, if there is one.
 
-    Updates and security suites are not it, and neither is another distribution's archive.
+    Updates and security suites are not it, and neither is another distribution's
+    archive. On a machine that never ran `apt-get update`, apt does not know whose
+    archive a source is; then it is the one of the installed suite.
+
+    Args:
+        runner: starts apt-get.
+        environ: the user's.
+        os_release: what os-release(5) says of this machine, empty where there is none.
     """
     form = "$(ORIGIN)|$(COMPONENT)|$(CODENAME)|$(REPO_URI)"
-    argv = ("apt-get", "indextargets", "--format", form, "Identifier: Packages")
+    for origin, component, codename, uri in _index_targets(runner, environ, form):
+        if origin == "Debian" and component == COMPONENT and "-" not in codename:
+            return uri
+    if os_release.get("ID") != "debian":
+        return None
+    form = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
+    for release, component, uri in _index_targets(runner, environ, form, "--no-release-info"):
+        if component == COMPONENT and release == os_release.get("VERSION_CODENAME"):
+            return uri
+    return None
+
+
+def _index_targets(
+    runner: Runner, environ: Mapping[str, str], form: str, *flags: str
+) -> Iterator[tuple[str, ...]]:
+    """Yield the fields of apt's package indexes that come over HTTP; nothing without apt."""
+    argv = ("apt-get", "indextargets", *flags, "--format", form, "Identifier: Packages")
     try:
         done = runner.run(argv, env=_tool_environ(environ), cwd=Path("/"))
     except EnvironmentMissingError:
-        return None
+        return
+    count = form.count("|") + 1
     for line in done.stdout.decode("utf-8", "replace").splitlines() if not done.returncode else ():
-        origin, component, codename, uri = (*line.split("|"), "", "", "")[:4]
-        usable = uri.startswith(("http://", "https://"))
-        if origin == "Debian" and component == COMPONENT and "-" not in codename and usable:
-            return uri.rstrip("/")
-    return None
+        fields = tuple(line.split("|"))
+        if len(fields) == count and fields[-1].startswith(("http://", "https://")):
+            yield (*fields[:-1], fields[-1].rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

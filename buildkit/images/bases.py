@@ -36,6 +36,11 @@ ASSEMBLER_VERSION = 1
 """Part of every cached layer's key: raise it when the same pins give other bytes."""
 
 
+def assembler_version(project: str) -> str:
+    """Return everything beside its pins that the bytes of an assembled base depend on."""
+    return f"{ASSEMBLER_VERSION} {project} {certificate_version()} {zone_version()}"
+
+
 class _Record(msgspec.Struct, frozen=True):
     """Which layer a key gave."""
 

@@ -132,7 +132,7 @@ class _LockWriter:
     def _debian(self, name: str, base: Base) -> dict[str, tuple[PackagePin, ...]]:
         shop = self._shop
         url = shop.options.debian_archive or base.archive
-        url = url or host_archive(shop.processes, shop.environ) or ""
+        url = url or host_archive(shop.processes, shop.environ, shop.os_release) or ""
         if not url:
             raise EnvironmentMissingError(
                 f"no Debian archive is known here to lock the base '{name}'",

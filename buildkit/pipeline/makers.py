@@ -43,6 +43,7 @@ class Makers:
         bases = self._cached_bases() if images else frozenset[str]()
         return Facts(
             go_version=self.go.choice.version,
+            assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
             overrides=shop.overrides(),
@@ -164,6 +165,11 @@ class Makers:
 
         return IndexPusher(client=self.docker, registry=self.registry, store=self._shop.store)
 
+    def _assembler_version(self) -> str:
+        from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker
+
+        return assembler_version(self._shop.project.config.project.name)
+
     def _cached_bases(self) -> frozenset[str]:
         book = self._shop.book
         ids = (unit for unit in book.units() if unit.startswith(f"{Kind.BASE}/"))
@@ -187,7 +193,7 @@ class Makers:
             return ""
         from buildkit.images.archive import host_archive  # noqa: PLC0415 - see docker
 
-        return host_archive(shop.processes, shop.environ) or ""
+        return host_archive(shop.processes, shop.environ, shop.os_release) or ""
 
     def _base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         if artifact.path is None:

@@ -66,6 +66,16 @@ class Workshop:
         return Platform.host()
 
     @cached_property
+    def os_release(self) -> dict[str, str]:
+        """What os-release(5) says of this machine; empty on macOS."""
+        import platform  # noqa: PLC0415 - only bases ask
+
+        try:
+            return platform.freedesktop_os_release()
+        except OSError:
+            return {}
+
+    @cached_property
     def git(self) -> GitFacts:
         """What git says of the source tree; asking starts git."""
         return read_git(self.project.source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildkit.config.interpolate import VOLATILE, interpolate, names_in
+from buildkit.config.interpolate import VOLATILE, escape, interpolate, names_in
 from buildkit.config.load import Project
 from buildkit.config.model import Config
 from buildkit.plan.settings import Settings
@@ -20,6 +20,8 @@ class Facts:
     """What was found out about this machine before planning."""
 
     go_version: str
+    assembler: str = ""
+    """What assembles bases, certificates and time zones included, by version."""
     archive: str = ""
     """The URL of a Debian archive for bases that name none; empty where there is none."""
     cached_bases: frozenset[str] = frozenset()
@@ -68,10 +70,14 @@ class Draft:
 
 def split_stable(texts: dict[str, str], values: dict[str, str]) -> tuple[Texts, Texts]:
     """Part texts into those whose values are known now and those that use volatile names."""
-    keep = {name: f"${{{name}}}" for name in VOLATILE}
+    # What stays volatile is interpolated once more, so its dollar signs are kept as they are.
+    partly = {name: escape(value) for name, value in values.items()}
+    partly |= {name: f"${{{name}}}" for name in VOLATILE}
     stable: list[tuple[str, str]] = []
     volatile: list[tuple[str, str]] = []
     for key, text in sorted(texts.items()):
-        target = volatile if names_in(text) & VOLATILE else stable
-        target.append((key, interpolate(text, {**values, **keep})))
+        if names_in(text) & VOLATILE:
+            volatile.append((key, interpolate(text.replace("$$", "$$$$"), partly)))
+        else:
+            stable.append((key, interpolate(text, values)))
     return tuple(stable), tuple(volatile)

@@ -25,6 +25,7 @@ def add_bases(draft: Draft, platform: Platform) -> None:
             packages=lock.debian.get(name, {}).get(platform.arch, ()),
             archive=base.archive or draft.facts.archive,
             digest=lock.registry.get(name, {}).get(str(platform), ""),
+            assembler=draft.facts.assembler,
         )
         draft.add(Unit(kind=Kind.BASE, name=name, platform=platform, action=action))
 

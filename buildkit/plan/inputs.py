@@ -46,16 +46,17 @@ def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[st
 def _compile(action: Compile) -> dict[str, str]:
     found = {
         "the Go toolchain": action.toolchain,
+        "the source tree": str(action.source),
         "the package": action.package,
         "the build tags": ",".join(action.tags),
         "the ldflags": " ".join(action.ldflags),
         "the gcflags": " ".join(action.gcflags),
         "cgo": str(action.cgo).lower(),
         "trimpath": str(action.trimpath).lower(),
-        "the volatile stamps": " ".join(name for name, _ in action.volatile_stamps),
     }
     found |= {f"variable {name}": value for name, value in action.env}
-    return found | {f"stamp {name.rpartition('.')[2]}": value for name, value in action.stamps}
+    found |= {f"stamp {name}": value for name, value in action.stamps}
+    return found | {f"volatile stamp {name}": text for name, text in action.volatile_stamps}
 
 
 def _download(action: Download, hasher: Hasher) -> dict[str, str]:
@@ -70,7 +71,7 @@ def _base(action: AssembleBase) -> dict[str, str]:
         "the base's definition": str(Digest.of_json(action.base)),
         "the package pins": str(Digest.of_json(action.packages)),
         "the pinned digest": action.digest,
-        "the assembler": ASSEMBLER,
+        "the assembler": action.assembler,
     }
 
 
@@ -80,12 +81,12 @@ def _image(
     found = {
         "the template": hasher.digest(action.template) or "missing",
         "the base": f"{action.base} {given[action.base].digest}",
-        "the volatile labels": " ".join(name for name, _ in action.volatile_labels),
         "the assembler": ASSEMBLER,
         "the platform": str(unit.platform),
     }
     found |= {f"variable {name}": value for name, value in action.variables}
     found |= {f"label {name}": value for name, value in action.labels}
+    found |= {f"volatile label {name}": text for name, text in action.volatile_labels}
     for name, need in action.context:
         path = need.removeprefix("file:")
         file = hasher.tree(Path(path)) if path != need else given[need].digest

@@ -69,6 +69,8 @@ class AssembleBase:
     """The Debian archive's URL; empty where the layer is expected in the cache."""
     digest: str
     """For kind registry: the pinned manifest's digest."""
+    assembler: str = ""
+    """What assembles it, certificates and time zones included, by version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

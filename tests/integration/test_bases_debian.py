@@ -39,7 +39,7 @@ PLATFORMS = tuple(Platform.parse(f"linux/{arch}") for arch in LOADERS)
 
 @pytest.fixture(scope="module")
 def address() -> str:
-    url = os.environ.get("DEBIAN_ARCHIVE") or host_archive(Processes(), os.environ)
+    url = os.environ.get("DEBIAN_ARCHIVE") or host_archive(Processes(), os.environ, {})
     if not url:
         pytest.skip("no Debian archive: this machine's apt uses none, and DEBIAN_ARCHIVE is unset")
     return url

@@ -153,7 +153,26 @@ MAIN = "Debian|main|bookworm|https://m.example/debian/\n"
     ],
 )
 def test_the_hosts_archive_is_the_one_of_debian_itself(apt: Apt, url: str | None) -> None:
-    assert host_archive(apt, {"PATH": "/custom"}) == url
+    assert host_archive(apt, {"PATH": "/custom"}, {}) == url
+
+
+DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
+
+
+@pytest.mark.parametrize(
+    ("os_release", "url"),
+    [
+        (DEBIAN, "https://m.example/debian"),
+        ({**DEBIAN, "VERSION_CODENAME": "sid"}, None),
+        ({"ID": "ubuntu", "VERSION_CODENAME": "bookworm"}, None),
+        ({}, None),
+    ],
+)
+def test_before_the_first_apt_update_the_installed_suite_tells_the_archive(
+    os_release: dict[str, str], url: str | None
+) -> None:
+    listed = "bookworm-updates|main|http://a.example/debian/\nbookworm|main|https://m.example/debian/"
+    assert host_archive(Apt(listed), {"PATH": "/custom"}, os_release) == url
 
 
 def test_architectures_have_debians_names() -> None:
