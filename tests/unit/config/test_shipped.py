@@ -1,0 +1,27 @@
+"""The files that this project ships for its users are right and current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from buildkit.config.load import load_project
+from buildkit.config.schema import json_schema
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_default_project_is_valid_and_wholly_pinned() -> None:
+    project = load_project(ROOT / "targets.toml")
+    assert len(project.config.binaries) == 12
+    assert len(project.config.images) == 7
+    assert set(project.lock.fetch["envoy"]) == {"linux/amd64", "linux/arm64", "darwin/arm64"}
+    assert set(project.lock.debian["debian"]) == {"amd64", "arm64"}
+    assert project.lock.go is not None
+    assert len(project.lock.go.sums) == 4
+    assert "registry" in project.lock.tools
+
+
+def test_the_schema_that_editors_complete_from_is_the_types_own() -> None:
+    shipped = (ROOT / "docs" / "targets.schema.json").read_text(encoding="utf-8")
+    assert json.loads(shipped) == json_schema(), "run `invoke schema > docs/targets.schema.json`"
