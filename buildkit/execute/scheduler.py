@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from buildkit.plan.hashing import Hasher
 from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.records import RecordBook
-from buildkit.plan.units import Artifact, Builder, Kind, Step, Verdict
+from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Verdict
 
 _POLL_SECONDS = 0.2
 
@@ -74,6 +75,7 @@ class _Run:
         self._busy: Counter[str] = Counter()
         self._futures: dict[Future[list[Outcome]], Batch] = {}
         self._stopping = ""
+        self._cancelled = threading.Event()
         self.outcomes = {
             step.unit.id: _settled(step, plan.artifacts)
             for step in plan.steps
@@ -94,6 +96,7 @@ class _Run:
                     for future in done:
                         self._finish(future)
             except BaseException:
+                self._cancelled.set()
                 self._crew.cancel()
                 raise
 
@@ -107,7 +110,16 @@ class _Run:
             elif self._has_place(batch):
                 self._waiting.remove(batch)
                 self._busy.update((batch.kind, batch.lane))
-                self._futures[pool.submit(_work, batch, self._crew, self._artifacts)] = batch
+                self._futures[self._submit(pool, batch)] = batch
+
+    def _submit(self, pool: ThreadPoolExecutor, batch: Batch) -> Future[list[Outcome]]:
+        def progress(text: str) -> None:
+            # What no child process does, a download or a daemon's stream, ends here.
+            if self._cancelled.is_set():
+                raise CancelledError(f"{batch.key} was stopped")
+            self._crew.reporter.progress(batch.key, text)
+
+        return pool.submit(_work, batch, self._crew, self._artifacts, progress)
 
     def _refusal(self, batch: Batch) -> str:
         if self._stopping:
@@ -149,7 +161,9 @@ def _told(batch: Batch, outcomes: list[Outcome]) -> list[tuple[str, Outcome]]:
     return [(outcome.unit.id, outcome) for outcome in outcomes]
 
 
-def _work(batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact]) -> list[Outcome]:
+def _work(
+    batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact], progress: Progress
+) -> list[Outcome]:
     started = time.monotonic()
     given = {need: artifacts[need] for step in batch.steps for need in step.unit.needs}
     reused = [outcome for step in batch.steps if (outcome := _reuse(step, given, crew))]
@@ -159,7 +173,7 @@ def _work(batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact]) -> list[O
         return reused
     crew.reporter.started(batch.key)
     try:
-        made = _make(batch, steps, given, crew, started)
+        made = _make(batch, steps, given, crew, progress)
     except BuildkitError as error:
         seconds = time.monotonic() - started
         return reused + [_failed(step, error, seconds) for step in steps]
@@ -171,13 +185,11 @@ def _make(
     steps: tuple[Step, ...],
     given: Mapping[str, Artifact],
     crew: Crew,
-    started: float,
+    progress: Progress,
 ) -> list[Outcome]:
+    started = time.monotonic()
     before = [inputs(step.unit, given, crew.hasher) for step in steps]
-    progress = crew.reporter.progress
-    artifacts = crew.builders[batch.kind].build(
-        steps, given, lambda text: progress(batch.key, text)
-    )
+    artifacts = crew.builders[batch.kind].build(steps, given, progress)
     seconds = time.monotonic() - started
     outcomes = []
     for step, artifact, used in zip(steps, artifacts, before, strict=True):

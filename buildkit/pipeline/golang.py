@@ -48,6 +48,12 @@ class GoSupply:
             )
         return self._choice
 
+    @property
+    def release(self) -> str:
+        """What the toolchain calls itself, experiments included; two that differ compile anew."""
+        choice = self.choice
+        return choice.toolchain.release if choice.toolchain else f"go{choice.version}"
+
     def toolchain(self) -> Toolchain:
         """Return the toolchain, provisioned if it must be.
 

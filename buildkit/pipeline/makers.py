@@ -42,7 +42,7 @@ class Makers:
         images = Goal.DOCKER in goals
         bases = self._cached_bases() if images else frozenset[str]()
         return Facts(
-            go_version=self.go.choice.version,
+            go_version=self.go.release,
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
