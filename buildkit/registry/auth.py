@@ -111,8 +111,8 @@ class Authenticator:
 
     def header(self, registry: str, access: Access) -> str:
         """Return the Authorization that worked before, or an empty string."""
-        with self._lock:
-            held = self._held.get((registry, access))
+        # Without the lock: it is held while another token is fetched.
+        held = self._held.get((registry, access))
         return held.header if held and held.until > self._clock() else ""
 
     def answer(self, registry: str, access: Access, challenge: str, *, rejected: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError
-from buildkit.http import Answer, BrokenTransferError, Response, host_of
+from buildkit.http import Answer, BrokenTransferError, Response
 from buildkit.oci.model import Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.auth import Access
@@ -197,7 +197,9 @@ class _Upload:
                 f"{self.repository.registry} opened an upload without saying where",
                 details="Its answer has no Location header.",
             )
-        return Pushed.UPLOADED, self._send(self._session_url(location))
+        return Pushed.UPLOADED, self._send(
+            upload_url(self._uploads, location, self.descriptor.digest)
+        )
 
     def _open_session(self) -> Answer:
         if self.mount_from:
@@ -251,21 +253,6 @@ class _Upload:
                 f"{self.descriptor.digest} cannot be read to push it", details=str(error)
             ) from error
 
-    def _session_url(self, location: str) -> str:
-        url = resolve(self._uploads, location)
-        base = urlsplit(self._uploads)
-        parts = urlsplit(url)
-        if parts.netloc == base.netloc:
-            # A registry behind a proxy that ends TLS may believe that it speaks http.
-            parts = parts._replace(scheme=base.scheme)
-        if parts.scheme != "https" and base.scheme == "https":
-            raise RegistryError(
-                f"{self.repository.registry} wants an upload without encryption",
-                details=f"Its address would be at {parts.scheme}://{host_of(url)}.",
-            )
-        digest = urlencode({"digest": str(self.descriptor.digest)})
-        return parts._replace(query=f"{parts.query}&{digest}" if parts.query else digest).geturl()
-
     @property
     def _uploads(self) -> str:
         path = f"/v2/{self.repository.repository}/blobs/uploads/"
@@ -278,6 +265,30 @@ class _Upload:
             actions=("pull", "push"),
             source=self.mount_from,
         )
+
+
+def upload_url(opened: str, location: str, digest: Digest) -> str:
+    """Return where to send a blob to.
+
+    Args:
+        opened: the URL that opened the session.
+        location: what its answer said; may be relative, may have a query.
+        digest: the blob's.
+
+    Raises:
+        RegistryError: it is no address, or one without encryption on another host.
+    """
+    base, parts = urlsplit(opened), urlsplit(resolve(opened, location))
+    if parts.netloc == base.netloc:
+        # A registry behind a proxy that ends TLS may believe that it speaks http.
+        parts = parts._replace(scheme=base.scheme)
+    if parts.scheme != "https" and base.scheme == "https":
+        raise RegistryError(
+            f"{base.netloc} wants an upload without encryption",
+            details=f"Its address would be at {parts.scheme}://{parts.netloc.rpartition('@')[2]}.",
+        )
+    query = urlencode({"digest": str(digest)})
+    return parts._replace(query=f"{parts.query}&{query}" if parts.query else query).geturl()
 
 
 def _after(response: Response, skip: int) -> Iterator[bytes]:

@@ -72,6 +72,17 @@ def test_wrong_basic_credentials_are_refused_once_without_showing_them(
     assert len(basic.seen) == 2
 
 
+def test_credentials_that_were_refused_are_not_sent_over_and_over(
+    basic: FakeRegistry, pool: HttpPool
+) -> None:
+    client = client_of(pool, EVE)
+    for _ in range(2):
+        with pytest.raises(AuthError) as caught:
+            client.head_manifest(app_at(basic))
+    assert caught.value.details == "The credentials were refused."
+    assert len(basic.seen) == 3
+
+
 def test_no_credentials_for_a_push_say_how_to_log_in(basic: FakeRegistry, pool: HttpPool) -> None:
     with pytest.raises(AuthError, match=re.escape(f"push to {basic.host}/team/app")) as caught:
         client_of(pool, None).put_manifest(app_at(basic), b"{}", "x")

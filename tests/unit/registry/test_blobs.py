@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from buildkit.errors import AuthError, RegistryError
+from buildkit.http import HttpPool
 from buildkit.oci.model import OCI_LAYER, Descriptor
 from buildkit.reference import Reference
-from buildkit.registry.blobs import ATTEMPTS, Pushed
+from buildkit.registry.blobs import ATTEMPTS, Pushed, upload_url
 from buildkit.registry.client import RegistryClient
-from tests.fakes.registry import SOON, FakeRegistry, Fault
+from buildkit.registry.credentials import Credential
+from tests.fakes.registry import SOON, FakeRegistry, Fault, Login, Logins
 
 DATA = bytes(range(256)) * 4096
 BLOB = Descriptor.of(OCI_LAYER, DATA)
@@ -167,18 +169,40 @@ def test_a_file_that_is_gone_is_not_taken_for_a_broken_connection(
     assert pauses == []
 
 
-def test_an_upload_location_on_another_host_gets_no_login(
-    registry: FakeRegistry, client: RegistryClient, app: Reference
-) -> None:
-    with FakeRegistry(content=registry.content) as storage:
-        session = "abc"
-        storage.sessions[session] = bytearray()
-        location = f"{storage.url}/v2/team/app/blobs/uploads/{session}?_state=x%2By"
+def test_an_upload_location_on_another_host_gets_no_login(pool: HttpPool) -> None:
+    login = Login(scheme="basic")
+    ann = Credential(username=login.username, secret=login.password)
+    client = RegistryClient(pool=pool, credentials=Logins(ann))
+    with FakeRegistry(login=login) as registry, FakeRegistry(content=registry.content) as storage:
+        app = Reference.parse(f"{registry.host}/team/app")
+        storage.sessions["abc"] = bytearray()
+        location = f"{storage.url}/v2/team/app/blobs/uploads/abc?_state=x%2By"
+        client.blobs.push(app, Descriptor.of(OCI_LAYER, b""), opener(b""))
         registry.misbehave(Fault("POST ", status=202, headers=(("Location", location),)))
         assert client.blobs.push(app, BLOB, opener()) is Pushed.UPLOADED
         assert stored(registry) == DATA
-        assert storage.count(UPLOAD) == 1
-        assert "authorization" not in storage.seen[-1].headers
+        (upload,) = storage.requests(UPLOAD)
+        assert "authorization" in registry.requests("POST ")[-1].headers
+        assert "authorization" not in upload.headers
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/v2/a/blobs/uploads/1", "https://r.test/v2/a/blobs/uploads/1?digest={}"),
+        ("1?_state=x%2By", "https://r.test/v2/a/blobs/uploads/1?_state=x%2By&digest={}"),
+        ("http://r.test/up/1", "https://r.test/up/1?digest={}"),
+        ("https://storage.test/1?sig=a", "https://storage.test/1?sig=a&digest={}"),
+    ],
+)
+def test_an_upload_goes_where_the_session_says(location: str, expected: str) -> None:
+    url = upload_url("https://r.test/v2/a/blobs/uploads/", location, BLOB.digest)
+    assert url == expected.format(str(BLOB.digest).replace(":", "%3A"))
+
+
+def test_an_upload_never_leaves_encryption() -> None:
+    with pytest.raises(RegistryError, match="without encryption"):
+        upload_url("https://r.test/v2/a/blobs/uploads/", "http://storage.test/1", BLOB.digest)
 
 
 def test_an_upload_without_a_location_is_an_error(
@@ -259,12 +283,13 @@ def test_an_altered_blob_is_refused_at_its_end(
 
 
 @pytest.mark.parametrize("data", [DATA + b"more", DATA[:-1]])
-def test_a_blob_of_another_size_is_refused(
+def test_a_blob_of_another_size_is_refused_by_its_size(
     registry: FakeRegistry, client: RegistryClient, app: Reference, data: bytes
 ) -> None:
     registry.misbehave(Fault(DOWNLOAD, status=200, body=data))
-    with pytest.raises(RegistryError, match="not what its descriptor says"):
+    with pytest.raises(RegistryError, match="not what its descriptor says") as caught:
         b"".join(client.blobs.stream(app, BLOB))
+    assert f"Expected {len(DATA)}, got " in caught.value.details
 
 
 def test_a_blob_that_is_not_there_is_an_error(client: RegistryClient, app: Reference) -> None:

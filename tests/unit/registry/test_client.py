@@ -14,8 +14,9 @@ from buildkit.oci.model import OCI_INDEX, OCI_MANIFEST, Descriptor, Index
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.registry.client import MANIFEST_LIMIT, RegistryClient
+from buildkit.registry.credentials import Credential
 from buildkit.registry.wire import base_url
-from tests.fakes.registry import SOON, FakeRegistry, Fault, Logins
+from tests.fakes.registry import SOON, FakeRegistry, Fault, Login, Logins
 from tests.unit.registry.conftest import push_image
 
 WRONG = f"sha256:{'0' * 64}"
@@ -232,17 +233,22 @@ def test_pages_that_lead_in_a_circle_end(
         Fault("GET .*/tags", status=200, headers=link, body=b'{"tags": ["a"]}', times=9)
     )
     assert client.tags(app) == ("a",)
+    assert registry.count("GET .*/tags") == 1
 
 
 def test_a_page_elsewhere_gets_no_login(pool: HttpPool) -> None:
-    with FakeRegistry() as elsewhere, FakeRegistry() as registry:
+    login = Login(scheme="basic")
+    ann = Credential(username=login.username, secret=login.password)
+    client = RegistryClient(pool=pool, credentials=Logins(ann))
+    with FakeRegistry() as elsewhere, FakeRegistry(login=login) as registry:
+        client.catalog(registry.host)
         link = (("Link", f'<{elsewhere.url}/v2/_catalog>; rel="next"'),)
         registry.misbehave(
             Fault("GET .*/_catalog", status=200, headers=link, body=b'{"repositories": ["a"]}')
         )
-        RegistryClient(pool=pool, credentials=Logins()).catalog(registry.host)
-        assert elsewhere.count("GET .*/_catalog") == 1
-        assert "authorization" not in elsewhere.seen[0].headers
+        assert client.catalog(registry.host) == ("a",)
+        assert "authorization" in registry.seen[-1].headers
+        assert "authorization" not in elsewhere.seen[-1].headers
 
 
 @pytest.mark.parametrize("body", [b"not json", b"[1]", b"\xff"])
