@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -10,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildkit.build.gosources import LIST_FIELDS, settled_sources
+from buildkit.build.gosources import LIST_FIELDS, settled_sources, source_key
 from buildkit.config.interpolate import interpolate
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, ConfigError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
@@ -41,9 +43,34 @@ class _Target:
 
     @property
     def default_file(self) -> str:
-        """The name that `go build -o DIR/` gives it."""
-        suffix = _platform(self.step).executable_suffix
-        return self.action.package.rstrip("/").rpartition("/")[2] + suffix
+        """The name that `go build -o DIR/` gives it; empty where its import path decides."""
+        last = posixpath.basename(posixpath.normpath(self.action.package))
+        if last in {".", ".."} or _MAJOR.fullmatch(last):
+            return ""
+        return last + _platform(self.step).executable_suffix
+
+
+_MAJOR = re.compile(r"v[0-9]+")
+"""The end of a module's import path, which Go leaves out of a program's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One `go build` and the binaries that it makes, by the file names that Go chooses."""
+
+    folder: Path
+    targets: Mapping[str, _Target]
+
+    @property
+    def output(self) -> str:
+        """What follows ``-o``: the folder, or the file where Go's name is not known."""
+        alone = self.targets.get("")
+        return f"{self.folder}{os.sep}" if alone is None else str(self.folder / alone.file)
+
+    @property
+    def built(self) -> tuple[tuple[_Target, Path], ...]:
+        """The binaries and where they come to lie."""
+        return tuple((t, self.folder / (name or t.file)) for name, t in self.targets.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,41 +114,42 @@ class GoBuilder:
             command = self.go()
             with ThreadPoolExecutor(max_workers=1) as pool:
                 listing = pool.submit(self._list, command, targets)
-                self._compile(command, targets, stage)
+                built = self._compile(command, targets, stage)
                 sources = settled_sources(
                     listing.result(), targets[0].action.source, self.hasher, started
                 )
             for target in targets:
-                check_machine(stage / target.file, _platform(target.step))
-            return tuple(self._place(target, stage, sources) for target in targets)
+                check_machine(built[target], _platform(target.step))
+            for target in targets:
+                _place(built[target], target.action.output)
+            return tuple(self._artifact(target, sources) for target in targets)
 
-    def _place(
-        self, target: _Target, stage: Path, sources: Mapping[str, tuple[SourceDirectory, ...]]
+    def _artifact(
+        self, target: _Target, sources: Mapping[str, tuple[SourceDirectory, ...]]
     ) -> Artifact:
         output = target.action.output
-        output.parent.mkdir(parents=True, exist_ok=True)
-        built = stage / target.file
-        with built.open("rb") as stream:
-            os.fsync(stream.fileno())
-        built.replace(output)
         return Artifact(
             unit=target.step.unit.id,
             digest=self.hasher.digest(output) or "",
             size=output.stat().st_size,
             path=output,
-            sources=sources.get(target.action.package.removeprefix("./")),
+            sources=sources.get(source_key(target.action.package)),
         )
 
-    def _compile(self, command: GoCommand, targets: tuple[_Target, ...], stage: Path) -> None:
-        together = _same_names(targets)
-        calls = [(together, f"{stage}{os.sep}")] if together else []
-        calls += [((t,), str(stage / t.file)) for t in targets if t not in together]
-        for members, output in calls:
-            argv = self._argv(command, members[0].action, output)
+    def _compile(
+        self, command: GoCommand, targets: tuple[_Target, ...], stage: Path
+    ) -> Mapping[_Target, Path]:
+        built: dict[_Target, Path] = {}
+        for call in _calls(targets, stage):
+            members = tuple(call.targets.values())
+            call.folder.mkdir()
+            argv = self._argv(command, members[0].action, call.output)
             argv += [target.action.package for target in members]
             done = self._run(command, members[0], argv, stage, log=_log(targets))
             if done.returncode != 0:
                 raise _compile_error(done, members)
+            built.update(call.built)
+        return built
 
     def _argv(self, command: GoCommand, action: Compile, output: str) -> list[str]:
         volatile = self.volatile() if action.volatile_stamps else {}
@@ -171,10 +199,27 @@ def _platform(step: Step) -> Platform:
     return step.unit.platform
 
 
-def _same_names(targets: tuple[_Target, ...]) -> tuple[_Target, ...]:
-    """Return the targets that `go build -o DIR/` names right, without collisions."""
-    names = [target.default_file for target in targets]
-    return tuple(t for t in targets if t.file == t.default_file and names.count(t.file) == 1)
+def _calls(targets: tuple[_Target, ...], stage: Path) -> list[_Call]:
+    """Part binaries into as few calls as Go's naming of outputs allows, mostly one."""
+    rounds: list[dict[str, _Target]] = []
+    for target in targets:
+        name = target.default_file
+        free = [r for r in rounds if name and "" not in r and name not in r]
+        if free:
+            free[0][name] = target
+        else:
+            rounds.append({name: target})
+    return [
+        _Call(folder=stage / f"call{number}", targets=members)
+        for number, members in enumerate(rounds)
+    ]
+
+
+def _place(built: Path, output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with built.open("rb") as stream:
+        os.fsync(stream.fileno())
+    built.replace(output)
 
 
 def _log(targets: tuple[_Target, ...]) -> Path:
@@ -187,13 +232,19 @@ def _stamp_flag(name: str, value: str) -> str:
     stamp = f"{name}={value}"
     if not any(character.isspace() for character in stamp):
         return f"-X={stamp}"
-    quote = "'" if "'" not in stamp else '"'
-    return f"-X {quote}{stamp}{quote}"
+    quotes = [quote for quote in "'\"" if quote not in stamp]
+    if not quotes:
+        raise ConfigError(
+            f"the stamp {name} cannot be passed to Go's linker",
+            details=f"It has spaces and both kinds of quotes: {value}",
+            resolution="Leave one kind of quotes out.",
+        )
+    return f"-X {quotes[0]}{stamp}{quotes[0]}"
 
 
 def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:
-    headers = [line for line in done.output.splitlines() if line.startswith("# ")]
-    named = [t for t in targets if any(_names(header, t) for header in headers)] or targets
+    failed = [line.split()[1] for line in done.output.splitlines() if _HEADER.match(line)]
+    named = [t for t in targets if any(_is_package(path, t) for path in failed)] or targets
     binaries = ", ".join(target.step.unit.name for target in named)
     return BuildError(
         f"{binaries} for {_platform(targets[0].step)} did not compile",
@@ -202,5 +253,10 @@ def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:
     )
 
 
-def _names(header: str, target: _Target) -> bool:
-    return header.split()[1].endswith(target.action.package.removeprefix("."))
+_HEADER = re.compile(r"# \S")
+"""Go's line above the errors of a package, followed by its import path."""
+
+
+def _is_package(path: str, target: _Target) -> bool:
+    key = source_key(target.action.package)
+    return path == key or path.endswith(f"/{key}")

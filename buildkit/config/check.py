@@ -90,6 +90,8 @@ def _go(config: Config, problems: Problems) -> None:
             )
         if not binary.package.strip():
             problems.add(f"binaries.{name}.package", "the package is empty")
+        elif "..." in binary.package:
+            problems.add(f"binaries.{name}.package", "'...' stands for many packages")
     if "default" in config.go.group:
         problems.add("go.group.default", "the name stands for binaries without a group")
     _output_names(config, problems)

@@ -22,6 +22,8 @@ from buildkit.digest import Digest
 RACY_NS = 50_000_000
 """Nanoseconds below which two changes may carry one timestamp; file systems tick in 1 to 10 ms."""
 
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
 
 class FileState(Struct, frozen=True, array_like=True):
     """A digest and the stat that it was taken under; times in nanoseconds."""
@@ -48,9 +50,13 @@ class Hasher:
     """Digests of files and trees; remembers what it hashed. Safe for several threads."""
 
     def __init__(
-        self, known: Mapping[str, FileState], clock: Callable[[], int] = time.time_ns
+        self,
+        known: Mapping[str, FileState],
+        clock: Callable[[], int] = time.time_ns,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._known = known
+        self._pause = pause
         self._fresh: dict[str, FileState] = {}
         self._clock = clock
         self._lock = threading.Lock()
@@ -66,25 +72,29 @@ class Hasher:
             return None
         state = self._fresh.get(name) or self._known.get(name)
         if state is None or not state.believes(found):
+            self._wait_out(found)
             state = self._hash(name)
         with self._lock:
             self._fresh[name] = state
         return state.digest
 
     def tree(self, path: Path) -> str | None:
-        """Return the digest of a file, or of a directory's names, modes, links and contents."""
-        if not path.is_dir():
-            return self.digest(path)
+        """Return the digest of a file, or of a directory's names, modes, links and contents.
+
+        As in a build context, a mode is whether the file is executable.
+        """
+        if not path.exists():
+            return None
         entries = []
-        for item in sorted(path.rglob("*")):
+        for item in (path, *sorted(path.rglob("*"))):
             name = item.relative_to(path).as_posix()
-            if item.is_symlink():
+            if item.is_symlink() and item != path:
                 entries.append((name, "link", str(item.readlink())))
-            elif item.is_file():
-                mode = "755" if item.stat().st_mode & stat.S_IXUSR else "644"
-                entries.append((name, mode, self.digest(item) or ""))
-            else:
+            elif item.is_dir():
                 entries.append((name, "dir", ""))
+            else:
+                mode = "755" if item.stat().st_mode & _EXECUTABLE else "644"
+                entries.append((name, mode, self.digest(item) or ""))
         return str(Digest.of_json(entries))
 
     def states(self, paths: Iterable[str]) -> dict[str, FileState]:
@@ -96,6 +106,12 @@ class Hasher:
         """Return everything that this run looked at."""
         with self._lock:
             return dict(self._fresh)
+
+    def _wait_out(self, found: os.stat_result) -> None:
+        # What was just written, such as an output, would be hashed again by every later run.
+        age = self._clock() - max(found.st_mtime_ns, found.st_ctime_ns)
+        if 0 <= age <= RACY_NS:
+            self._pause((RACY_NS - age + 1) / 1e9)
 
     def _hash(self, name: str) -> FileState:
         with open(name, "rb") as stream:  # noqa: PTH123 - see digest

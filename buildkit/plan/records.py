@@ -17,7 +17,7 @@ from buildkit.plan.hashing import FileState, Hasher
 from buildkit.plan.units import Artifact, SourceDirectory
 from buildkit.store import atomic_write
 
-VERSION = 1
+VERSION = 2
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -159,7 +159,7 @@ def _tags(
     elif environ.get("TAG"):
         found = (Value(text=environ["TAG"], origin="TAG in the environment"),)
     elif configured:
-        values = {"version": version.text, "project": project.config.project.name}
+        values = {"version": _tag_of(version.text), "project": project.config.project.name}
         found = tuple(
             Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
             for tag in configured

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import stat
 
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import SourceDirectory
 
 _SUFFIXES = (
     *(".go", ".s", ".S", ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inc"),
-    *(".m", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx", ".syso"),
+    *(".m", ".sx", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx", ".syso"),
 )
 """What the go command takes from a package directory (``go help packages``, go/build)."""
-
-_TREE = "tree:"
 
 
 def build_names(directory: str) -> tuple[str, ...]:
@@ -26,12 +26,23 @@ def build_names(directory: str) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def tree_names(directory: str) -> tuple[str, ...]:
-    """Return the paths of all files below a directory that patterns of go:embed match in."""
-    found = []
-    for folder, _, names in os.walk(directory):
-        relative = os.path.relpath(folder, directory)
-        found += [os.path.normpath(os.path.join(relative, name)) for name in names]  # noqa: PTH118
+def embed_names(directory: str, pattern: str) -> tuple[str, ...]:
+    """Return what a go:embed pattern of a package could take, below its directory, sorted.
+
+    Hidden files and nested modules are among it, which Go leaves out of most patterns.
+    """
+    plain = pattern.removeprefix("all:")
+    # Python's globs have no escapes; whatever lies there includes what such a pattern means.
+    plain = "*" if "\\" in plain else plain.replace("[^", "[!")
+    found = set()
+    for name in glob.glob(plain, root_dir=directory, include_hidden=True):  # noqa: PTH207 - root_dir
+        folder = f"{directory}/{name}"
+        inside = [
+            os.path.relpath(f"{below}/{file}", directory)
+            for below, _, files in os.walk(folder)
+            for file in files
+        ]
+        found.update([name] if not os.path.isdir(folder) else inside)  # noqa: PTH112 - see hashing
     return tuple(sorted(found))
 
 
@@ -42,44 +53,67 @@ def snapshot(directory: str, files: list[str], hasher: Hasher) -> SourceDirector
     constraint can turn one that is not into one that is.
     """
     names = build_names(directory)
-    return _describe(directory, names, sorted({*names, *files}), hasher)
+    hashed = ((name, hasher.digest(f"{directory}/{name}")) for name in sorted({*names, *files}))
+    return SourceDirectory(
+        path=directory,
+        names=names,
+        files=tuple((name, digest) for name, digest in hashed if digest is not None),
+    )
 
 
-def embed_snapshot(directory: str, hasher: Hasher) -> SourceDirectory:
-    """Describe a directory below which a go:embed pattern looks: its names alone."""
-    return _describe(_TREE + directory, tree_names(directory), [], hasher)
+def embed_snapshot(directory: str, pattern: str) -> SourceDirectory:
+    """Describe what a go:embed pattern of a package could take: names alone."""
+    names = embed_names(directory, pattern)
+    return SourceDirectory(path=directory, pattern=pattern, names=names, files=())
 
 
 def files_snapshot(files: list[str], hasher: Hasher) -> SourceDirectory:
     """Describe single files by absolute path, absent ones too: one that appears is a change."""
     return SourceDirectory(
-        path="", names=(), files=tuple((name, hasher.digest(name) or "") for name in sorted(files))
+        path="", files=tuple((name, hasher.digest(name) or "") for name in sorted(files))
     )
 
 
 def changed_source(before: SourceDirectory, hasher: Hasher) -> str | None:
     """Say what differs in a directory since it was described; None where nothing does."""
-    path = before.path.removeprefix(_TREE)
-    if path:
-        names = tree_names(path) if path != before.path else build_names(path)
+    if before.path:
+        names = _names(before)
         if names != before.names:
-            return _moved(path, set(before.names), set(names))
+            return _moved(before.path, set(before.names), set(names))
     for name, digest in before.files:
-        file = f"{path}/{name}" if path else name
+        file = _absolute(before, name)
         if (hasher.digest(file) or "") != digest:
             return f"{_short(file)} changed"
     return None
 
 
-def _describe(
-    path: str, names: tuple[str, ...], files: list[str], hasher: Hasher
-) -> SourceDirectory:
-    hashed = ((name, hasher.digest(f"{path}/{name}")) for name in files)
-    return SourceDirectory(
-        path=path,
-        names=names,
-        files=tuple((name, digest) for name, digest in hashed if digest is not None),
-    )
+def changed_since(source: SourceDirectory, limit_ns: int) -> bool:
+    """Tell whether anything of a directory changed at or after a time, in ns since 1970.
+
+    A file that was removed or renamed away shows in its directory's time alone.
+    """
+    files = {_absolute(source, name) for name in (*source.names, *(n for n, _ in source.files))}
+    folders = {os.path.dirname(file) for file in files if source.path} | {source.path}  # noqa: PTH120
+    return any(_changed_ns(path) >= limit_ns for path in (*files, *folders) if path)
+
+
+def _changed_ns(path: str) -> int:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - see hashing
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    is_folder = stat.S_ISDIR(found.st_mode)
+    return found.st_mtime_ns if is_folder else max(found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _names(source: SourceDirectory) -> tuple[str, ...]:
+    if source.pattern:
+        return embed_names(source.path, source.pattern)
+    return build_names(source.path)
+
+
+def _absolute(source: SourceDirectory, name: str) -> str:
+    return f"{source.path}/{name}" if source.path else name
 
 
 def _counts(name: str) -> bool:

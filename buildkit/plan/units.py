@@ -32,7 +32,7 @@ class Compile:
     source: Path
     output: Path
     toolchain: str
-    """The version of Go, such as ``1.26.8``."""
+    """The release of Go, such as ``go1.26.8``."""
     tags: tuple[str, ...]
     ldflags: tuple[str, ...]
     gcflags: tuple[str, ...]
@@ -159,7 +159,10 @@ class SourceDirectory:
     """A directory that a compile read: which files, and which names could have mattered."""
 
     path: str
-    names: tuple[str, ...]
+    """Empty for single files, which are then named by absolute path."""
+    pattern: str = ""
+    """The go:embed pattern that ``names`` match; empty for the files of a package."""
+    names: tuple[str, ...] = ()
     """Every entry that a compiler could take, sorted; one more or less is a change."""
     files: tuple[tuple[str, str], ...]
     """Name and sha256 of each file that was read."""

@@ -1,4 +1,4 @@
-"""A targets file from text to types: every mistake with its place, what it is, what would be right."""
+"""From text to types: every mistake with its place, what it is and what would be right."""
 
 from __future__ import annotations
 
@@ -98,8 +98,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'name = "mesh"',
             'name = "a b"',
-            "targets.toml:3: project.name: 'a b' is not valid here "
-            "(it must match ^[A-Za-z0-9][A-Za-z0-9._-]*$)",
+            (
+                "targets.toml:3: project.name: 'a b' is not valid here "
+                "(it must match ^[A-Za-z0-9][A-Za-z0-9._-]*$)"
+            ),
         ),
         (
             '[project]\nname = "mesh"\nrelease_hub = "docker.io/istio"',
@@ -114,8 +116,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             '"linux/arm64", "darwin/arm64"',
             '"linux/armm64", "darwin/arm64"',
-            "targets.toml:8: matrix.platforms: unknown platform 'linux/armm64'; "
-            "did you mean 'linux/arm64'?",
+            (
+                "targets.toml:8: matrix.platforms: unknown platform 'linux/armm64'; "
+                "did you mean 'linux/arm64'?"
+            ),
         ),
         (
             '"linux/arm64", "darwin/arm64"',
@@ -125,8 +129,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'group = "agent"\nplatforms = ["linux/amd64"]',
             'group = "agent"\nplatforms = ["linux/amd64", "linux/arm64/v8"]',
-            "targets.toml:16: binaries.agent.platforms: unknown platform 'linux/arm64/v8'; "
-            "did you mean 'linux/arm64'?",
+            (
+                "targets.toml:16: binaries.agent.platforms: unknown platform 'linux/arm64/v8'; "
+                "did you mean 'linux/arm64'?"
+            ),
         ),
         (
             'group = "agent"',
@@ -156,19 +162,25 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "${git.revision}",
             "${git.revison}",
-            'targets.toml:6: stamps."example.com/mesh/version.version": '
-            "unknown variable '${git.revison}'; did you mean 'git.revision'?",
+            (
+                'targets.toml:6: stamps."example.com/mesh/version.version": '
+                "unknown variable '${git.revison}'; did you mean 'git.revision'?"
+            ),
         ),
         (
             "${version}-${git.revision}",
             "$5",
-            'targets.toml:6: stamps."example.com/mesh/version.version": '
-            "a lone '$' in '$5'; write ${name}, or $$ for a dollar",
+            (
+                'targets.toml:6: stamps."example.com/mesh/version.version": '
+                "a lone '$' in '$5'; write ${name}, or $$ for a dollar"
+            ),
         ),
         (
             "[fetch.envoy]",
-            "[fetch.pilot]\nversion = '1'\n"
-            "source = [{ url = 'file:///x', platforms = ['linux/amd64'] }]\n[fetch.envoy]",
+            (
+                "[fetch.pilot]\nversion = '1'\n"
+                "source = [{ url = 'file:///x', platforms = ['linux/amd64'] }]\n[fetch.envoy]"
+            ),
             "targets.toml:17: fetch.pilot: duplicate output name: binaries.pilot has it too",
         ),
         (
@@ -179,8 +191,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "[binaries.agent]",
             "[binaries.logs]\npackage = './x'\n[binaries.agent]",
-            "targets.toml:13: binaries.logs: duplicate output name: "
-            "the directory of logs has it too",
+            (
+                "targets.toml:13: binaries.logs: duplicate output name: "
+                "the directory of logs has it too"
+            ),
         ),
         (
             'url = "https://example.com/${version}/${os}", ',
@@ -190,14 +204,18 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'url = "https:',
             'url = "ftp:',
-            "targets.toml:19: fetch.envoy.source[0].url: "
-            "'ftp://example.com/${version}/${os}' is no https or file URL",
+            (
+                "targets.toml:19: fetch.envoy.source[0].url: "
+                "'ftp://example.com/${version}/${os}' is no https or file URL"
+            ),
         ),
         (
             "${version}/${os}",
             "${hub}",
-            "targets.toml:19: fetch.envoy.source[0].url: unknown variable '${hub}'; "
-            "known: arch, os, version",
+            (
+                "targets.toml:19: fetch.envoy.source[0].url: unknown variable '${hub}'; "
+                "known: arch, os, version"
+            ),
         ),
         (
             'url = "https://example.com/${version}/${os}"',
@@ -212,8 +230,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'kind = "static"',
             'kind = "registry"\nreference = "Not/Valid:1"',
-            "targets.toml:20: bases.static: invalid image reference 'Not/Valid:1'; Write it as "
-            "registry/repository:tag, for example localhost:5000/pilot:latest.",
+            (
+                "targets.toml:20: bases.static: invalid image reference 'Not/Valid:1'; Write it as "
+                "registry/repository:tag, for example localhost:5000/pilot:latest."
+            ),
         ),
         (
             'kind = "static"',
@@ -238,14 +258,18 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'binaries = ["pilot"]',
             'binaries = ["pilott"]',
-            "targets.toml:24: images.pilot.binaries: unknown binary 'pilott'; "
-            "did you mean 'pilot'?",
+            (
+                "targets.toml:24: images.pilot.binaries: unknown binary 'pilott'; "
+                "did you mean 'pilot'?"
+            ),
         ),
         (
             'binaries = ["pilot"]',
             'binaries = ["pilot", "agent"]',
-            "targets.toml:24: images.pilot.binaries: 'agent' is not built for linux/arm64, which "
-            "the image is; give the image its own platforms or the binary more",
+            (
+                "targets.toml:24: images.pilot.binaries: 'agent' is not built for linux/arm64, "
+                "which the image is; give the image its own platforms or the binary more"
+            ),
         ),
         (
             'binaries = ["pilot"]',
@@ -265,21 +289,29 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             'binaries = ["pilot"]',
             'binaries = ["pilot"]\nvariables = { port = "${prot}" }',
-            "targets.toml:25: images.pilot.variables.port: unknown variable '${prot}'; "
-            "did you mean 'project'?",
+            (
+                "targets.toml:25: images.pilot.variables.port: unknown variable '${prot}'; "
+                "did you mean 'project'?"
+            ),
         ),
         (
             'binaries = ["pilot"]',
             'binaries = ["pilot"]\ndescription = "for $5"',
-            "targets.toml:25: images.pilot.description: a lone '$' in 'for $5'; "
-            "write ${name}, or $$ for a dollar",
+            (
+                "targets.toml:25: images.pilot.description: a lone '$' in 'for $5'; "
+                "write ${name}, or $$ for a dollar"
+            ),
         ),
         (
             "[images.pilot]",
-            '[images.Pilot]\nbase = ["static"]\ndockerfile = "images/pilot/Dockerfile.j2"\n'
-            "[images.pilot]",
-            "targets.toml:22: images.Pilot: invalid image reference 'localhost/Pilot'; Write it as "
-            "registry/repository:tag, for example localhost:5000/pilot:latest.",
+            (
+                '[images.Pilot]\nbase = ["static"]\ndockerfile = "images/pilot/Dockerfile.j2"\n'
+                "[images.pilot]"
+            ),
+            (
+                "targets.toml:22: images.Pilot: invalid image reference 'localhost/Pilot'; "
+                "Write it as registry/repository:tag, for example localhost:5000/pilot:latest."
+            ),
         ),
         (
             "[bases.static]",
@@ -289,26 +321,35 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "[project]",
             '[registry]\nhub = ""\n[project]',
-            "targets.toml:3: registry.hub: the hub is empty; "
-            "Give one with --hub or HUB, or set registry.hub.",
+            (
+                "targets.toml:3: registry.hub: the hub is empty; "
+                "Give one with --hub or HUB, or set registry.hub."
+            ),
         ),
         (
             "[project]",
             '[registry]\nhub = "localhost:5000/Team"\n[project]',
-            "targets.toml:3: registry.hub: invalid image reference 'localhost:5000/Team/image'; "
-            "Write it as registry/repository:tag, for example localhost:5000/pilot:latest.",
+            (
+                "targets.toml:3: registry.hub: invalid image reference "
+                "'localhost:5000/Team/image'; "
+                "Write it as registry/repository:tag, for example localhost:5000/pilot:latest."
+            ),
         ),
         (
             "[project]",
             '[registry]\ntags = [""]\n[project]',
-            "targets.toml:3: registry.tags: the tag is empty; "
-            "Give one with --tag or TAG, or set registry.tags.",
+            (
+                "targets.toml:3: registry.tags: the tag is empty; "
+                "Give one with --tag or TAG, or set registry.tags."
+            ),
         ),
         (
             "[project]",
             '[registry]\ntags = ["a/b"]\n[project]',
-            "targets.toml:3: registry.tags: 'a/b' is not a valid tag; "
-            "Give one with --tag or TAG, or set registry.tags.",
+            (
+                "targets.toml:3: registry.tags: 'a/b' is not a valid tag; "
+                "Give one with --tag or TAG, or set registry.tags."
+            ),
         ),
         (
             "[project]",
@@ -318,8 +359,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "[project]",
             '[smoke.containers.a]\nimage = "pilto"\n[project]',
-            "targets.toml:3: smoke.containers.a.image: unknown image 'pilto'; "
-            "did you mean 'pilot'?",
+            (
+                "targets.toml:3: smoke.containers.a.image: unknown image 'pilto'; "
+                "did you mean 'pilot'?"
+            ),
         ),
         (
             "[project]",
@@ -328,8 +371,10 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         ),
         (
             "[project]",
-            "[[smoke.steps]]\ntitle = '1'\n[[smoke.steps]]\ntitle = '2'\n"
-            "request = { container = 'b' }\n[project]",
+            (
+                "[[smoke.steps]]\ntitle = '1'\n[[smoke.steps]]\ntitle = '2'\n"
+                "request = { container = 'b' }\n[project]"
+            ),
             "targets.toml:4: smoke.steps[1]: unknown container 'b'; none is defined",
         ),
     ],

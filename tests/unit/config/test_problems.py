@@ -83,5 +83,5 @@ def test_one_problem_is_one_error() -> None:
     problems = Problems("targets.toml", "")
     problems.raise_if_any()
     problems.add("matrix", "is missing")
-    with pytest.raises(ConfigError, match="targets.toml has an error"):
+    with pytest.raises(ConfigError, match=r"targets\.toml has an error"):
         problems.raise_if_any()
