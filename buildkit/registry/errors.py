@@ -73,7 +73,7 @@ def _words(body: bytes) -> str:
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
     lines = (": ".join(part for part in (entry.code, entry.message) if part) for entry in entries)
-    return "; ".join(lines)[:_LONGEST]
+    return "; ".join(line for line in lines if line)[:_LONGEST]
 
 
 def _advice(registry: str, status: int) -> str:

@@ -230,6 +230,14 @@ def test_a_web_server_that_says_yes_to_everything_is_no_registry(
         assert local.status(server.host, named=False).found.presence is Presence.OTHER
 
 
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_json_of_another_status_is_no_registry(local: LocalRegistry, status: int) -> None:
+    with FakeRegistry() as server:
+        kind = (("Content-Type", "application/json"), ("Docker-Distribution-Api-Version", "x"))
+        server.misbehave(Fault("GET /v2/", status=status, headers=kind, body=b"{}", times=9))
+        assert local.status(server.host, named=False).found.presence is Presence.OTHER
+
+
 def test_what_does_not_even_speak_http_is_no_registry(local: LocalRegistry) -> None:
     with FakeRegistry() as server:
         server.misbehave(Fault("GET /v2/", reset=0, times=9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def test_a_registry_image_of_the_daemon_comes_first(
     assert container.settings["volumes"] == {
         str(serving.folder / "data"): {"bind": "/var/lib/registry", "mode": "rw"}
     }
+    # What it writes must be the user's to delete.
+    assert container.settings["user"] == f"{os.getuid()}:{os.getgid()}"
     assert 'rootdirectory: "/var/lib/registry"' in container.files["registry-config.yml"]
     assert world.daemon.pulled == []
 
@@ -69,6 +72,7 @@ def test_for_a_daemon_in_a_virtual_machine_what_we_build_runs_as_a_container(
     # The daemon does not see our file system.
     port = hub.rpartition(":")[2]
     assert list(container.settings["volumes"]) == [f"meshwright-registry-{port}"]
+    assert container.settings["user"] is None
     local.stop()
     local.start(hub, named=False)
     assert len(world.built) == 1
@@ -82,6 +86,16 @@ def test_a_container_of_ours_is_stopped_by_its_id(
     foreign = world.daemon.add("somebody-elses")
     assert local.stop() == (hub,)
     assert state_of(serving).container not in world.daemon.containers
+    assert foreign in world.daemon.containers
+
+
+def test_a_container_without_our_label_is_never_ended(world: World) -> None:
+    world.daemon = FakeDaemon()
+    foreign = world.daemon.add("somebody-elses")
+    containers = world.containers()
+    assert containers is not None
+    assert containers.end(foreign) is False
+    assert containers.end("gone") is False
     assert foreign in world.daemon.containers
 
 
