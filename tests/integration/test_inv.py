@@ -349,6 +349,7 @@ class TestLookingForPython:
     ) -> None:
         write_program(clone.bin / "python3", "echo 3.13; exit 12")
         write_program(clone.bin / "apt-get", "exit 0")
+        write_program(clone.bin / "apt-cache", "exit 0")
         done = clone.run("x", python=None)
         assert done.returncode == 4
         assert "python3.13 lacks ensurepip" in done.stderr
