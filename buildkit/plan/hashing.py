@@ -18,6 +18,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from buildkit.digest import Digest
+from buildkit.errors import EnvironmentMissingError
 
 RACY_NS = 50_000_000
 """Nanoseconds below which two changes may carry one timestamp; file systems tick in 1 to 10 ms."""
@@ -62,21 +63,21 @@ class Hasher:
         self._lock = threading.Lock()
 
     def digest(self, path: Path | str) -> str | None:
-        """Return a regular file's ``sha256:...``, following links; None where there is none."""
+        """Return a regular file's ``sha256:...``, following links; None where there is none.
+
+        Raises:
+            EnvironmentMissingError: there is one that cannot be read.
+        """
         name = str(path)
         try:
-            found = os.stat(name)  # noqa: PTH116 - thousands of calls: no Path objects here
+            state = self._state(name)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        state = self._fresh.get(name) or self._known.get(name)
-        if state is None or not state.believes(found):
-            self._wait_out(found)
-            state = self._hash(name)
-        with self._lock:
-            self._fresh[name] = state
-        return state.digest
+        except OSError as error:
+            raise EnvironmentMissingError(
+                f"cannot read {name}", details=error.strerror or str(error)
+            ) from error
+        return state.digest if state else None
 
     def tree(self, path: Path) -> str | None:
         """Return the digest of a file, or of a directory's names, modes, links and contents.
@@ -107,6 +108,18 @@ class Hasher:
         with self._lock:
             return dict(self._fresh)
 
+    def _state(self, name: str) -> FileState | None:
+        found = os.stat(name)  # noqa: PTH116 - thousands of calls: no Path objects here
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        state = self._fresh.get(name) or self._known.get(name)
+        if state is None or not state.believes(found):
+            self._wait_out(found)
+            state = self._hash(name)
+        with self._lock:
+            self._fresh[name] = state
+        return state
+
     def _wait_out(self, found: os.stat_result) -> None:
         # What was just written, such as an output, would be hashed again by every later run.
         age = self._clock() - max(found.st_mtime_ns, found.st_ctime_ns)
@@ -114,7 +127,7 @@ class Hasher:
             self._pause((RACY_NS - age + 1) / 1e9)
 
     def _hash(self, name: str) -> FileState:
-        with open(name, "rb") as stream:  # noqa: PTH123 - see digest
+        with open(name, "rb") as stream:  # noqa: PTH123 - see _state
             # The stat is taken from the open file, so it belongs to the bytes that are read.
             before = os.fstat(stream.fileno())
             now = self._clock()

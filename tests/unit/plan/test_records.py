@@ -1,0 +1,136 @@
+"""The record book: a round trip, and nothing that is damaged is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.records import Record, RecordBook, recorded_artifact
+from buildkit.plan.units import Artifact, SourceDirectory
+from tests.fakes.units import artifact
+
+SOURCES = (
+    SourceDirectory(path="/src/pkg", names=("a.go",), files=(("a.go", "sha256:a"),)),
+    SourceDirectory(path="/src/pkg", pattern="*.html", names=("x.html",), files=()),
+)
+MADE = Artifact(
+    unit="binary/app@linux/amd64",
+    digest="sha256:1",
+    size=7,
+    path=Path("/out/app"),
+    reference=("a", "b"),
+    sources=SOURCES,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "records.json"
+
+
+@pytest.fixture
+def written(path: Path) -> Path:
+    RecordBook.open(path).put(MADE, {"the package": "./app"}, 1.23456, Hasher({}))
+    return path
+
+
+def test_a_record_comes_back_as_it_was_written(written: Path) -> None:
+    book = RecordBook.open(written)
+    record = book.get(MADE.unit)
+    assert record is not None
+    assert record.inputs == {"the package": "./app"}
+    assert record.seconds == 1.235
+    assert book.directories(record) == SOURCES
+    assert book.units() == (MADE.unit,)
+    found = recorded_artifact(MADE.unit, record)
+    assert (found.digest, found.size, found.path) == (MADE.digest, MADE.size, MADE.path)
+    assert found.reference == MADE.reference
+
+
+def test_a_book_that_was_never_written_is_empty(path: Path) -> None:
+    book = RecordBook.open(path)
+    assert book.units() == ()
+    assert book.get("binary/app@linux/amd64") is None
+    assert not path.exists()
+
+
+def test_digests_of_files_are_kept_with_the_records(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    hasher = Hasher({})
+    hasher.digest(tmp_path / "file")
+    RecordBook.open(path).put(MADE, {}, 0, hasher)
+    assert RecordBook.open(path).files == hasher.fresh()
+
+
+def test_directories_that_no_record_uses_are_forgotten(written: Path) -> None:
+    book = RecordBook.open(written)
+    book.put(artifact(MADE.unit), {}, 0, Hasher({}))
+    assert b"/src/pkg" not in written.read_bytes()
+
+
+def test_equal_directories_of_two_units_are_written_once(written: Path) -> None:
+    book = RecordBook.open(written)
+    other = Artifact(unit="binary/b@linux/amd64", digest="sha256:2", size=1, sources=SOURCES)
+    book.put(other, {}, 0, Hasher({}))
+    assert written.read_bytes().count(b'"/src/pkg"') == len(SOURCES)
+
+
+@given(data=st.data())
+def test_a_book_with_any_byte_changed_is_ignored(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("book") / "records.json"
+    RecordBook.open(path).put(MADE, {"the package": "./app"}, 1, Hasher({}))
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    assert RecordBook.open(path).units() == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b"not json at all",
+        b"\x00" * 4096,
+        b'sha256:0\n{"version": 1}',
+        b"\xff\n{}",
+    ],
+)
+def test_a_foreign_or_cut_file_is_ignored_and_can_be_replaced(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    book = RecordBook.open(path)
+    assert book.units() == ()
+    book.put(MADE, {}, 0, Hasher({}))
+    assert RecordBook.open(path).units() == (MADE.unit,)
+
+
+def test_a_cut_book_is_ignored(written: Path) -> None:
+    content = written.read_bytes()
+    written.write_bytes(content[: len(content) // 2])
+    assert RecordBook.open(written).units() == ()
+
+
+def test_threads_may_write_at_once(path: Path) -> None:
+    book, hasher = RecordBook.open(path), Hasher({})
+    units = [f"binary/{number}@linux/amd64" for number in range(20)]
+    threads = [Thread(target=book.put, args=(artifact(u), {}, 0, hasher)) for u in units]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(RecordBook.open(path).units()) == sorted(units)
+
+
+def test_a_record_without_path_gives_an_artifact_without_path() -> None:
+    record = Record(inputs={}, digest="sha256:1", size=1)
+    assert recorded_artifact("push/pilot", record).path is None
