@@ -161,18 +161,15 @@ class Terminal(Silent):
         self._running: dict[str, tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._live: Live | None = None
+        self._is_live = False
 
     def started(self, unit: str) -> None:
         """Add a live line."""
         with self._lock:
             self._running[unit] = (self._clock(), "")
-            if self._live is None:
-                from rich.live import Live  # noqa: PLC0415 - a no-op shows nothing live
-
-                self._live = Live(
-                    console=self._console, get_renderable=self._lines, refresh_per_second=8
-                )
-                self._live.start()
+            first, self._is_live = not self._is_live, True
+        if first:
+            self._start()
 
     def progress(self, unit: str, text: str) -> None:
         """Change the text of a live line."""
@@ -210,10 +207,16 @@ class Terminal(Silent):
 
     def close(self) -> None:
         """Take the live lines away."""
-        with self._lock:
-            live, self._live = self._live, None
+        live, self._live = self._live, None
         if live is not None:
             live.stop()
+
+    def _start(self) -> None:
+        from rich.live import Live  # noqa: PLC0415 - a no-op shows nothing live
+
+        # Never under our lock: Live draws while it holds its own, and drawing takes ours.
+        self._live = Live(console=self._console, get_renderable=self._lines, refresh_per_second=8)
+        self._live.start()
 
     def _rich(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
