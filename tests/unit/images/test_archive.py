@@ -171,7 +171,9 @@ DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 def test_before_the_first_apt_update_the_installed_suite_tells_the_archive(
     os_release: dict[str, str], url: str | None
 ) -> None:
-    listed = "bookworm-updates|main|http://a.example/debian/\nbookworm|main|https://m.example/debian/"
+    listed = (
+        "bookworm-updates|main|http://a.example/debian/\nbookworm|main|https://m.example/debian/"
+    )
     assert host_archive(Apt(listed), {"PATH": "/custom"}, os_release) == url
 
 
