@@ -17,7 +17,7 @@ from pathlib import Path
 from buildkit.errors import VerificationError
 from buildkit.platform import Platform
 
-_HEADER_SIZE = 4096
+HEADER_SIZE = 4096
 """A fat Mach-O's table and the PE header that a DOS stub points to lie in the first page."""
 _MAX_FAT = 40
 """More than any fat file has; a Java class has the same magic, then a version from 45 up."""
@@ -86,7 +86,15 @@ def read_machine(path: Path) -> frozenset[Machine]:
         OSError: it cannot be read.
     """
     with path.open("rb") as stream:
-        head = stream.read(_HEADER_SIZE)
+        return parse_machine(stream.read(HEADER_SIZE), path.name)
+
+
+def parse_machine(head: bytes, name: str) -> frozenset[Machine]:
+    """Tell from a file's first ``HEADER_SIZE`` bytes which machines it is for.
+
+    Raises:
+        VerificationError: it is no executable of a format known here.
+    """
     machines: frozenset[Machine] = frozenset()
     for magic, parse in _PARSERS:
         if head.startswith(magic):
@@ -94,7 +102,7 @@ def read_machine(path: Path) -> frozenset[Machine]:
                 machines = parse(head)
     if not machines:
         raise VerificationError(
-            f"{path.name} is not an executable",
+            f"{name} is not an executable",
             details=f"It begins with {head[:24]!r}." if head else "It is empty.",
         )
     return machines

@@ -38,8 +38,11 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "jobs": (0, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
+    "engine": (None, "who builds images: auto, oci (no daemon) or docker"),
     "push": (False, "push to a hub that is not loopback too"),
     "no_push": (False, "tag only, push nowhere"),
+    "no_load": (False, "leave the Docker daemon without the images"),
+    "no_clobber": (False, "never move a tag that exists to other content"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -72,8 +75,9 @@ class BuildTask(Task[Callable[..., None]]):
 def read_options(given: dict[str, Any]) -> Options:
     """Turn Invoke's keyword arguments into options; a flag at its default was not given."""
     chosen = {name: value for name, value in given.items() if value not in {None, 0}}
-    if chosen.pop("no_push", False):
-        chosen["push"] = False
+    for name in ("push", "load"):
+        if chosen.pop(f"no_{name}", False):
+            chosen[name] = False
     known = {item.name for item in fields(Options)}
     return Options(**{name: value for name, value in chosen.items() if name in known})
 

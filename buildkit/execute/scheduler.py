@@ -127,7 +127,8 @@ class _Run:
         for step in batch.steps:
             for need in step.unit.needs:
                 if need not in self._artifacts:
-                    return f"{need} failed"
+                    failed = self.outcomes[need].status is Status.FAILED
+                    return f"{need} {'failed' if failed else 'was not made'}"
         return ""
 
     def _has_place(self, batch: Batch) -> bool:
@@ -150,49 +151,42 @@ class _Run:
             self.outcomes[outcome.unit.id] = outcome
             if outcome.artifact is not None:
                 self._artifacts[outcome.unit.id] = outcome.artifact
-        for name, outcome in _told(batch, outcomes):
-            self._crew.reporter.finished(name, outcome.status, outcome.seconds, outcome.reason)
+        first, reason = outcomes[0], _reasons(outcomes)
+        self._crew.reporter.finished(batch.key, first.status, first.seconds, reason)
 
 
-def _told(batch: Batch, outcomes: list[Outcome]) -> list[tuple[str, Outcome]]:
-    """Name what is reported: the batch, where all of it ended alike, else each unit."""
-    if len({(outcome.status, outcome.reason) for outcome in outcomes}) == 1:
-        return [(batch.key, outcomes[0])]
-    return [(outcome.unit.id, outcome) for outcome in outcomes]
+def _reasons(outcomes: list[Outcome]) -> str:
+    """Return the reason that the units of a batch share, or one and how many others."""
+    first, *others = dict.fromkeys(outcome.reason for outcome in outcomes)
+    return f"{first}, and {len(others)} more reasons" if others else first
 
 
 def _work(
     batch: Batch, crew: Crew, artifacts: Mapping[str, Artifact], progress: Progress
 ) -> list[Outcome]:
+    """Make or reuse a batch; its units all end alike."""
     started = time.monotonic()
     given = {need: artifacts[need] for step in batch.steps for need in step.unit.needs}
-    reused = [outcome for step in batch.steps if (outcome := _reuse(step, given, crew))]
-    kept = {outcome.unit.id for outcome in reused}
-    steps = tuple(step for step in batch.steps if step.unit.id not in kept)
-    if not steps:
-        return reused
-    crew.reporter.started(batch.key)
     try:
-        made = _make(batch, steps, given, crew, progress)
+        reused = [outcome for step in batch.steps if (outcome := _reuse(step, given, crew))]
+        if len(reused) == len(batch.steps):
+            return reused
+        crew.reporter.started(batch.key)
+        return _make(batch, given, crew, progress)
     except BuildkitError as error:
         seconds = time.monotonic() - started
-        return reused + [_failed(step, error, seconds) for step in steps]
-    return reused + made
+        return [_failed(step, error, seconds) for step in batch.steps]
 
 
 def _make(
-    batch: Batch,
-    steps: tuple[Step, ...],
-    given: Mapping[str, Artifact],
-    crew: Crew,
-    progress: Progress,
+    batch: Batch, given: Mapping[str, Artifact], crew: Crew, progress: Progress
 ) -> list[Outcome]:
     started = time.monotonic()
-    before = [inputs(step.unit, given, crew.hasher) for step in steps]
-    artifacts = crew.builders[batch.kind].build(steps, given, progress)
+    before = [inputs(step.unit, given, crew.hasher) for step in batch.steps]
+    artifacts = crew.builders[batch.kind].build(batch.steps, given, progress)
     seconds = time.monotonic() - started
     outcomes = []
-    for step, artifact, used in zip(steps, artifacts, before, strict=True):
+    for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
         if artifact.sources is not None:
             crew.book.put(artifact, used, seconds, crew.hasher)
         outcomes.append(

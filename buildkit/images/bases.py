@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,18 +18,15 @@ from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.http import HttpPool
 from buildkit.images.archive import KEYRINGS, DebianArchive, debian_architecture
 from buildkit.images.deb import debian_entries
-from buildkit.images.load import pull_image
-from buildkit.images.local import base_config
+from buildkit.images.local import base_config, pulled_name
 from buildkit.images.packages import fetch_packages
+from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.images.static import certificate_version, static_entries, zone_version
 from buildkit.oci.layer import Entry, write_layer
 from buildkit.plan.units import Artifact, AssembleBase, Progress, Step
 from buildkit.platform import Platform
 from buildkit.proc import Runner
 from buildkit.store import Store, atomic_write
-
-if TYPE_CHECKING:
-    from docker import DockerClient
 
 ASSEMBLER_VERSION = 1
 """Part of every cached layer's key: raise it when the same pins give other bytes."""
@@ -54,12 +50,13 @@ class BaseAssembler:
 
     Layers are kept in the store by what they are made of, so that a no-op and a
     run without network need no archive. An artifact of scratch has no path; one
-    of a registry base has two references, the local name and the pinned one.
+    of a registry base has a sheet for a path, and two references: the local name
+    and the pinned one. ``find`` gives what a registry says an image is made of.
     """
 
     store: Store
     project: str
-    client: Callable[[], DockerClient]
+    find: Callable[[str, Platform], Sheet]
     pool: HttpPool
     runner: Runner
     environ: Mapping[str, str]
@@ -170,8 +167,14 @@ class BaseAssembler:
             )
         repository = action.base.reference.partition("@")[0]
         pinned = f"{repository}@{action.digest}"
-        name, found = pull_image(self.client(), pinned, platform, progress)
-        return Artifact(unit=unit, digest=found.id, size=found.size, reference=(name, pinned))
+        progress(f"asking for {pinned}")
+        sheet = self.find(pinned, platform)
+        path = self.store.root / "sheets" / f"{sheet.id.hex}.json"
+        write_sheet(path, sheet)
+        name = pulled_name(pinned, platform)
+        return Artifact(
+            unit=unit, digest=str(sheet.id), size=sheet.size, path=path, reference=(name, pinned)
+        )
 
 
 def _artifact(unit: str, record: _Record, path: Path) -> Artifact:

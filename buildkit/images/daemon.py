@@ -43,8 +43,8 @@ def connect(environ: Mapping[str, str], *, timeout: int = STREAM_SECONDS) -> Doc
         client = docker.from_env(environment=dict(environ), timeout=timeout)
         version = client.version()
     except (docker.errors.DockerException, OSError, ValueError) as error:
-        raise _unusable(error) from error
-    _check_version(version)
+        raise unusable(error) from error
+    check_version(version)
     return client
 
 
@@ -63,11 +63,11 @@ def daemon_platform(client: DockerClient) -> Platform:
     return Platform(version["Os"], version["Arch"])
 
 
-def present_images(client: DockerClient, ids: Iterable[str]) -> frozenset[str]:
-    """Return which of these image ids the daemon has, asking it once."""
+def named_images(client: DockerClient) -> dict[str, str]:
+    """Return the id of every name that the daemon has, asking it once."""
     with daemon_errors("the daemon does not list its images"):
-        listed = {item["Id"] for item in client.api.images()}
-    return frozenset(ids) & listed
+        listed = client.api.images()
+    return {tag: item["Id"] for item in listed for tag in item.get("RepoTags") or ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,11 @@ def tag_image(client: DockerClient, image: str, name: str) -> None:
     repository, _, tag = name.rpartition(":")
     with daemon_errors(f"{image} cannot be named {name}"):
         client.api.tag(image, repository, tag)
+
+
+def same_platform(found: Platform, wanted: Platform) -> bool:
+    """Compare system and architecture; a daemon may name a variant that nobody asked for."""
+    return (found.os, found.arch) == (wanted.os, wanted.arch)
 
 
 @contextmanager
@@ -176,7 +181,12 @@ def _words(entry: Mapping[str, Any]) -> str:
     return str(message or entry.get("error") or "The daemon gave no reason.")
 
 
-def _check_version(version: Mapping[str, Any]) -> None:
+def check_version(version: Mapping[str, Any]) -> None:
+    """Check what a daemon says of its version.
+
+    Raises:
+        EnvironmentMissingError: it is too old, or runs no Linux containers.
+    """
     number = str(version.get("ApiVersion") or "0.0")
     if tuple(int(part) for part in number.split(".")) < MINIMUM_API:
         raise EnvironmentMissingError(
@@ -192,7 +202,8 @@ def _check_version(version: Mapping[str, Any]) -> None:
         )
 
 
-def _unusable(error: BaseException) -> EnvironmentMissingError:
+def unusable(error: BaseException) -> EnvironmentMissingError:
+    """Return the error for a daemon that could not be asked."""
     causes = tuple(_chain(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
         return EnvironmentMissingError(

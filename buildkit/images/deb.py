@@ -20,7 +20,8 @@ from typing import Any, BinaryIO, cast
 
 from buildkit.errors import BuildError
 from buildkit.images.static import certificate_entries, user_entries
-from buildkit.oci.layer import Entry, EntryType, directory, file, open_content, symlink
+from buildkit.oci.layer import Entry, EntryType, directory, file, symlink
+from buildkit.oci.tarstream import content_blocks, content_size
 from buildkit.oci.untar import unpack
 
 STATUS = "var/lib/dpkg/status.d"
@@ -135,8 +136,7 @@ def _place(placed: dict[str, Entry], entry: Entry, name: str) -> None:
 
 
 def _content(entry: Entry) -> bytes:
-    with open_content(entry.content) as stream:
-        return stream.read()
+    return b"".join(map(bytes, content_blocks(entry.content, content_size(entry.content))))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildkit.config.interpolate import interpolate
 from buildkit.errors import BuildError
 from buildkit.images.classic import classic_text, refuse_unsupported
 from buildkit.images.context import DOCKERFILE_NAME, write_context
@@ -17,16 +16,17 @@ from buildkit.images.daemon import (
     daemon_platform,
     find_image,
     follow,
+    same_platform,
     tag_image,
 )
-from buildkit.images.labels import oci_labels
-from buildkit.images.load import load_base, pull_image, same_platform
-from buildkit.images.local import LocalBase, base_config, local_name
+from buildkit.images.labels import image_labels
+from buildkit.images.layers import Layers
+from buildkit.images.load import load_base, pull_image
+from buildkit.images.local import LocalBase, base_config, base_sheet, local_name
 from buildkit.images.recipe import Recipe, prepare
 from buildkit.images.stages import platform_args
 from buildkit.plan.units import Artifact, BuildImage, Progress, Step
 from buildkit.platform import Platform
-from buildkit.store import Store
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,13 +38,13 @@ class DockerEngine:
 
     Args:
         client: called when the first image is built.
-        store: keeps nothing of an image, only work in progress.
+        layers: gives bases that the daemon lacks; its store holds work in progress.
         project: names images in the daemon, beside those of other projects.
         volatile: gives the values of ``${git...}`` and ``${created}``.
     """
 
     client: Callable[[], DockerClient]
-    store: Store
+    layers: Layers
     project: str
     volatile: Callable[[], Mapping[str, str]]
 
@@ -67,13 +67,21 @@ class DockerEngine:
         if not isinstance(action, BuildImage) or platform is None:
             raise BuildError(f"{step.unit.id} is no image of one platform")
         client = self.client()
-        base = load_base(client, self.store, given[action.base], platform)
+        artifact = given[action.base]
+        base = load_base(client, self.layers, artifact, platform)
         args = platform_args(platform, daemon_platform(client))
-        labels = {**self._volatile_labels(action), **_base_labels(base)}
-        recipe = prepare(action, platform, given, base=base.name, labels=labels, args=args)
+        recipe = prepare(
+            action,
+            platform,
+            given,
+            base=base.name,
+            labels=image_labels(action, base, self.volatile),
+            args=args,
+            environment=base_sheet(artifact, platform).image_config.run.environment,
+        )
         refuse_unsupported(recipe.dockerfile, recipe.stages)
         bases = self._stage_bases(recipe, base, platform, progress)
-        with self.store.workspace() as folder:
+        with self.layers.store.workspace() as folder:
             job = _Job(
                 unit=step.unit.id,
                 platform=platform,
@@ -86,11 +94,6 @@ class DockerEngine:
         name = local_name(self.project, action.name, tag=platform.slug)
         tag_image(client, image.id, name)
         return Artifact(unit=step.unit.id, digest=image.id, size=image.size, reference=(name,))
-
-    def _volatile_labels(self, action: BuildImage) -> dict[str, str]:
-        values = self.volatile() if action.volatile_labels else {}
-        filled = ((name, interpolate(text, values)) for name, text in action.volatile_labels)
-        return {name: text for name, text in filled if text}
 
     def _stage_bases(
         self, recipe: Recipe, base: LocalBase, platform: Platform, progress: Progress
@@ -105,7 +108,7 @@ class DockerEngine:
             if stage.base == base.name:
                 bases[stage.index] = base.name
             elif stage.base == "scratch":
-                scratch = load_base(client, self.store, scratch_artifact(wanted), wanted)
+                scratch = load_base(client, self.layers, scratch_artifact(wanted), wanted)
                 bases[stage.index] = scratch.name
             else:
                 bases[stage.index], _ = pull_image(client, stage.base, wanted, progress)
@@ -170,7 +173,3 @@ def _declared(recipe: Recipe, args: Mapping[str, str]) -> dict[str, str]:
     items = [item for stage in recipe.stages for item in stage.instructions if item.name == "ARG"]
     names = {word.partition("=")[0] for item in items for word in item.words}
     return {name: value for name, value in args.items() if name in names}
-
-
-def _base_labels(base: LocalBase) -> dict[str, str]:
-    return dict(oci_labels(base_name=base.label_name, base_digest=base.label_digest))

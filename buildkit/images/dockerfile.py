@@ -162,7 +162,7 @@ def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
     flags, value = _flags("".join(rest)) if name in _FLAGGED else ((), "".join(rest))
     if not value:
         raise frame.error(line, f"{name} needs an argument")
-    elements = _json_list(value) if name in _JSON else None
+    elements = json_words(value) if name in _JSON else None
     return Instruction(
         line=line,
         end_line=line,
@@ -186,7 +186,8 @@ def _flags(rest: str) -> tuple[tuple[tuple[str, str], ...], str]:
     return tuple(flags), rest
 
 
-def _json_list(value: str) -> tuple[str, ...] | None:
+def json_words(value: str) -> tuple[str, ...] | None:
+    """Return the elements of the JSON form, None where a text is not of that form."""
     if not value.startswith("["):
         return None
     try:

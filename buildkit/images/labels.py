@@ -5,7 +5,11 @@ The keys are those of the OCI image specification 1.1, annotations.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+from buildkit.config.interpolate import interpolate
+from buildkit.images.local import LocalBase
+from buildkit.plan.units import BuildImage
 
 PREFIX = "org.opencontainers.image."
 
@@ -61,3 +65,13 @@ def _quoted(value: str, escape: str) -> str:
     for char in (escape, '"', "$"):
         flat = flat.replace(char, escape + char)
     return f'"{flat}"'
+
+
+def image_labels(
+    action: BuildImage, base: LocalBase, volatile: Callable[[], Mapping[str, str]]
+) -> dict[str, str]:
+    """Return the labels that the plan leaves open: volatile ones, and what the base is."""
+    values = volatile() if action.volatile_labels else {}
+    filled = ((name, interpolate(text, values)) for name, text in action.volatile_labels)
+    labels = {name: text for name, text in filled if text}
+    return labels | dict(oci_labels(base_name=base.label_name, base_digest=base.label_digest))

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 
 from buildkit.digest import Digest
+from buildkit.images.sheet import Sheet, SheetLayer, read_sheet
 from buildkit.images.static import CERTIFICATES
 from buildkit.oci.image import History, Settings, image_config
 from buildkit.plan.units import Artifact
 from buildkit.platform import Platform
+from buildkit.reference import Reference
 
 LOCAL = "meshwright.local"
 """The registry part of names that exist in the daemon only; no host can have it."""
@@ -30,6 +32,12 @@ def local_name(*parts: str, tag: str) -> str:
     """Return a name in the daemon, characters that a repository cannot have replaced."""
     clean = (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "x" for part in parts)
     return f"{LOCAL}/{'/'.join(clean)}:{tag}"
+
+
+def pulled_name(reference: str, platform: Platform) -> str:
+    """Return the daemon's name of an image of a registry that means one platform of it."""
+    tag = f"{platform.slug}-{Digest.of_bytes(reference.encode()).short}"
+    return local_name("pulled", Reference.parse(reference).name, tag=tag)
 
 
 def base_config(platform: Platform, layer: Digest | None) -> bytes:
@@ -73,3 +81,14 @@ def local_base(artifact: Artifact, platform: Platform) -> LocalBase:
     tag = f"{platform.slug}-{Digest.parse(digest).short}"
     name = local_name("base", title, tag=tag)
     return LocalBase(name=name, label_name=name, label_digest=digest)
+
+
+def base_sheet(artifact: Artifact, platform: Platform) -> Sheet:
+    """Return what a base is made of: an assembled one, one of a registry, or an image."""
+    if artifact.reference and artifact.path:
+        return read_sheet(artifact.path)
+    if artifact.path is None:
+        return Sheet(config=base_config(platform, None).decode())
+    layer = SheetLayer(diff_id=artifact.digest, size=artifact.size)
+    config = base_config(platform, Digest.parse(artifact.digest))
+    return Sheet(config=config.decode(), layers=(layer,))

@@ -11,7 +11,7 @@ from buildkit.images.context import context_entries, select
 from buildkit.images.dockerfile import Dockerfile, parse
 from buildkit.images.labels import append_labels
 from buildkit.images.render import render
-from buildkit.images.stages import Stage, reachable, stages_of
+from buildkit.images.stages import Stage, global_arguments, reachable, stages_of
 from buildkit.oci.layer import Entry
 from buildkit.plan.units import Artifact, BuildImage
 from buildkit.platform import Platform
@@ -26,6 +26,8 @@ class Recipe:
     dockerfile: Dockerfile
     stages: tuple[Stage, ...]
     entries: tuple[Entry, ...]
+    scope: Mapping[str, str]
+    """Build arguments, and the values of ARGs before the first FROM."""
 
 
 def template_variables(action: BuildImage, platform: Platform, base: str) -> dict[str, str]:
@@ -51,6 +53,7 @@ def prepare(
     base: str,
     labels: Mapping[str, str],
     args: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
 ) -> Recipe:
     """Render an image's Dockerfile and find what it needs.
 
@@ -61,6 +64,7 @@ def prepare(
         base: the name to write after FROM.
         labels: added to those of the action.
         args: build arguments, those of ``platform_args`` included.
+        environment: the variables that the base sets.
 
     Raises:
         ConfigError: the template or the Dockerfile is wrong, or copies what is
@@ -70,9 +74,14 @@ def prepare(
     escape = parse(text, origin=str(action.template)).escape
     labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
     dockerfile = parse(labelled, origin=str(action.template))
-    stages = reachable(stages_of(dockerfile, args))
+    stages = reachable(stages_of(dockerfile, args, {base: environment or {}}))
     entries = context_entries(_sources(action, given), binaries=_binaries(action))
-    return Recipe(dockerfile=dockerfile, stages=stages, entries=select(entries, dockerfile, stages))
+    return Recipe(
+        dockerfile=dockerfile,
+        stages=stages,
+        entries=select(entries, dockerfile, stages),
+        scope=global_arguments(dockerfile, args),
+    )
 
 
 def _binaries(action: BuildImage) -> frozenset[str]:

@@ -52,6 +52,8 @@ class Stage:
     platform: str
     instructions: tuple[Instruction, ...]
     copies: tuple[Copy, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    """The variables that its ENV and what it starts from have set at its end."""
 
     @property
     def needs(self) -> frozenset[int]:
@@ -75,32 +77,57 @@ def platform_args(platform: Platform, host: Platform | None = None) -> dict[str,
     }
 
 
-def stages_of(dockerfile: Dockerfile, args: Mapping[str, str]) -> tuple[Stage, ...]:
+def stages_of(
+    dockerfile: Dockerfile,
+    args: Mapping[str, str],
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[Stage, ...]:
     """Return the stages of a Dockerfile, variables put in.
 
     Args:
         dockerfile: parsed.
         args: build arguments, those of :func:`platform_args` included.
+        environments: the variables that an image to start from brings, by its name.
 
     Raises:
         ConfigError: a malformed FROM, COPY or substitution, an instruction before
             FROM other than ARG, or a ``--from`` that names this or a later stage.
     """
-    scope = dict(args)
+    scope = global_arguments(dockerfile, args)
     chunks: list[list[Instruction]] = []
     for item in dockerfile.instructions:
         if item.name == "FROM":
             chunks.append([item])
         elif chunks:
             chunks[-1].append(item)
-        elif item.name == "ARG":
-            scope |= _arg_values(dockerfile, item, scope, args)
-        else:
+        elif item.name != "ARG":
             raise dockerfile.error(item.line, f"{item.name} comes before the first FROM")
     stages: list[Stage] = []
     for chunk in chunks:
-        stages.append(_stage(dockerfile, chunk, scope, args, tuple(stages)))
+        frame = _Frame(
+            dockerfile=dockerfile,
+            scope=scope,
+            args=args,
+            earlier=tuple(stages),
+            environments=environments or {},
+        )
+        stages.append(_stage(frame, chunk))
     return tuple(stages)
+
+
+def global_arguments(dockerfile: Dockerfile, args: Mapping[str, str]) -> dict[str, str]:
+    """Return the build arguments and the values of ARGs before the first FROM.
+
+    Raises:
+        ConfigError: a substitution in one is malformed.
+    """
+    scope = dict(args)
+    for item in dockerfile.instructions:
+        if item.name == "FROM":
+            break
+        if item.name == "ARG":
+            scope |= arg_values(dockerfile, item, scope, args)
+    return scope
 
 
 def reachable(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
@@ -127,13 +154,25 @@ def daemon_instructions(stages: tuple[Stage, ...]) -> tuple[Instruction, ...]:
     return tuple(sorted(found, key=lambda item: item.line))
 
 
-def _stage(
-    dockerfile: Dockerfile,
-    chunk: list[Instruction],
-    scope: Mapping[str, str],
-    args: Mapping[str, str],
-    earlier: tuple[Stage, ...],
-) -> Stage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """What a stage stands in: values before the first FROM, given ones, the stages above."""
+
+    dockerfile: Dockerfile
+    scope: Mapping[str, str]
+    args: Mapping[str, str]
+    earlier: tuple[Stage, ...]
+    environments: Mapping[str, Mapping[str, str]]
+
+    def env_of(self, base: int | str) -> dict[str, str]:
+        """Return the variables that a base brings."""
+        if isinstance(base, int):
+            return dict(self.earlier[base].env)
+        return dict(self.environments.get(base, {}))
+
+
+def _stage(frame: _Frame, chunk: list[Instruction]) -> Stage:
+    dockerfile, scope = frame.dockerfile, frame.scope
     start, body = chunk[0], chunk[1:]
     match = _FROM.fullmatch(start.value)
     if not match:
@@ -143,45 +182,44 @@ def _stage(
     name = (match[2] or "").lower()
     if name and not _STAGE_NAME.fullmatch(name):
         raise dockerfile.error(start.line, f"'{match[2]}' is not a valid stage name")
-    base = _expand(dockerfile, start, match[1], scope)
-    if not base:
+    named = expand_word(dockerfile, start, match[1], scope)
+    if not named:
         raise dockerfile.error(
             start.line,
             f"the base name {match[1]} is empty",
             resolution="Give its ARG a default above the first FROM.",
         )
+    base = _stage_number(named, frame.earlier, numbers=False)
+    copies, env = _copies(frame, body, frame.env_of(base))
     return Stage(
-        index=len(earlier),
+        index=len(frame.earlier),
         name=name,
         start=start,
-        base=_stage_number(base, earlier, numbers=False),
-        platform=_expand(dockerfile, start, start.flag("platform") or "", scope),
+        base=base,
+        platform=expand_word(dockerfile, start, start.flag("platform") or "", scope),
         instructions=tuple(body),
-        copies=_copies(dockerfile, body, scope, args, earlier),
+        copies=copies,
+        env=tuple(env.items()),
     )
 
 
 def _copies(
-    dockerfile: Dockerfile,
-    body: list[Instruction],
-    scope: Mapping[str, str],
-    args: Mapping[str, str],
-    earlier: tuple[Stage, ...],
-) -> tuple[Copy, ...]:
+    frame: _Frame, body: list[Instruction], env: dict[str, str]
+) -> tuple[tuple[Copy, ...], dict[str, str]]:
     # ENV wins over ARG, wherever the two stand.
+    dockerfile = frame.dockerfile
     declared: dict[str, str] = {}
-    env: dict[str, str] = {}
     copies = []
     for item in body:
         variables = {**declared, **env}
         match item.name:
             case "ARG":
-                declared |= _arg_values(dockerfile, item, variables, args, scope)
+                declared |= arg_values(dockerfile, item, variables, frame.args, frame.scope)
             case "ENV":
                 env |= _env_values(dockerfile, item, variables)
             case "COPY" | "ADD":
-                copies.append(_copy(dockerfile, item, variables, earlier))
-    return tuple(copies)
+                copies.append(_copy(dockerfile, item, variables, frame.earlier))
+    return tuple(copies), env
 
 
 def _copy(
@@ -191,7 +229,7 @@ def _copy(
     earlier: tuple[Stage, ...],
 ) -> Copy:
     raw = item.words if item.json_form else tuple(item.value.split())
-    words = tuple(_expand(dockerfile, item, word, variables) for word in raw)
+    words = tuple(expand_word(dockerfile, item, word, variables) for word in raw)
     minimum = 1 if item.heredocs else _OLD_FORM
     if len(words) < minimum or not all(words):
         raise dockerfile.error(
@@ -202,7 +240,7 @@ def _copy(
     origin = item.flag("from")
     number: int | str | None = None
     if origin is not None:
-        number = _stage_number(_expand(dockerfile, item, origin, variables), earlier)
+        number = _stage_number(expand_word(dockerfile, item, origin, variables), earlier)
     if number == str(len(earlier)) or number == "":
         raise dockerfile.error(item.line, "--from names no earlier stage")
     return Copy(instruction=item, sources=words[:-1], target=words[-1], origin=number)
@@ -217,20 +255,25 @@ def _stage_number(name: str, earlier: tuple[Stage, ...], *, numbers: bool = True
     return name
 
 
-def _arg_values(
+def arg_values(
     dockerfile: Dockerfile,
     item: Instruction,
     variables: Mapping[str, str],
     args: Mapping[str, str],
     scope: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
+    """Return the values that an ARG declares: given, its default, or that before FROM.
+
+    Raises:
+        ConfigError: a substitution in it is malformed.
+    """
     values: dict[str, str] = {}
     for word in split_words(item.value, escape=dockerfile.escape):
         name, equals, default = word.partition("=")
         if name in args:
             values[name] = args[name]
         elif equals:
-            values[name] = _expand(dockerfile, item, default, {**variables, **values})
+            values[name] = expand_word(dockerfile, item, default, {**variables, **values})
         elif scope is not None and name in scope:
             values[name] = scope[name]
     return values
@@ -241,14 +284,19 @@ def _env_values(
 ) -> dict[str, str]:
     if "=" not in item.words[0]:
         name, _, value = item.value.partition(" ")
-        return {name: _expand(dockerfile, item, value.strip(), variables)}
+        return {name: expand_word(dockerfile, item, value.strip(), variables)}
     pairs = (word.partition("=") for word in item.words)
-    return {name: _expand(dockerfile, item, value, variables) for name, _, value in pairs}
+    return {name: expand_word(dockerfile, item, value, variables) for name, _, value in pairs}
 
 
-def _expand(
+def expand_word(
     dockerfile: Dockerfile, item: Instruction, word: str, variables: Mapping[str, str]
 ) -> str:
+    """Put variables into a word of an instruction.
+
+    Raises:
+        ConfigError: quotes, braces or a substitution are malformed; it names the line.
+    """
     try:
         return expand(word, variables, escape=dockerfile.escape)
     except WordError as error:

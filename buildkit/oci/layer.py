@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +23,9 @@ from typing import BinaryIO, cast
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
+from buildkit.oci.tarstream import Block, Content, content_size, tar_blocks
 
 GZIP_LEVEL = 6
-_BLOCK = 1 << 20
 
 
 class EntryType(Enum):
@@ -43,7 +42,7 @@ class Entry:
     """One path of a layer.
 
     ``path`` is relative and normal (``usr/bin/envoy``). ``content`` is bytes or
-    the file that holds them and counts for files only; ``link`` is the target of
+    what holds them and counts for files only; ``link`` is the target of
     a link: for a hard link a path of the same layer.
     """
 
@@ -52,7 +51,7 @@ class Entry:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
-    content: bytes | Path = b""
+    content: Content = b""
     link: str = ""
 
     @property
@@ -113,7 +112,8 @@ def write_layer(
         with target.open("wb") as raw:
             outer = _Hashed(raw)
             with _compressed(outer, compress) as plain:
-                _write_tar(ordered, plain, epoch)
+                for block in layer_blocks(ordered, epoch=epoch):
+                    plain.write(block)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -171,36 +171,13 @@ def tar_header(entry: Entry, epoch: int) -> tarfile.TarInfo:
     info.mtime = epoch
     info.linkname = entry.link
     if entry.type is EntryType.FILE:
-        info.size = _size(entry.content)
+        info.size = content_size(entry.content)
     return info
 
 
-def _write_tar(entries: tuple[Entry, ...], out: _Hashed, epoch: int) -> None:
-    with tarfile.TarFile(
-        fileobj=cast("BinaryIO", out),
-        mode="w",
-        format=tarfile.PAX_FORMAT,
-        encoding="utf-8",
-        errors="surrogateescape",
-        copybufsize=_BLOCK,
-    ) as archive:
-        for entry in entries:
-            header = tar_header(entry, epoch)
-            if entry.type is not EntryType.FILE:
-                archive.addfile(header)
-                continue
-            with open_content(entry.content) as stream:
-                archive.addfile(header, stream)
-
-
-@contextmanager
-def open_content(content: bytes | Path) -> Iterator[BinaryIO]:
-    """Open what a file entry holds."""
-    if isinstance(content, bytes):
-        yield io.BytesIO(content)
-        return
-    with content.open("rb") as stream:
-        yield stream
+def layer_blocks(entries: Iterable[Entry], *, epoch: int = 0) -> Iterator[Block]:
+    """Yield the bytes of a layer of entries that :func:`arrange` put in order."""
+    return tar_blocks((tar_header(entry, epoch), entry.content) for entry in entries)
 
 
 def rooted(entries: Iterable[Entry], prefix: str) -> tuple[Entry, ...]:
@@ -227,10 +204,6 @@ def _compressed(outer: _Hashed, compress: bool) -> Iterator[_Hashed]:
         yield _Hashed(cast("BinaryIO", packed))
 
 
-def _size(content: bytes | Path) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
-
-
 class _Hashed:
     """A write-only file that hashes what goes through it."""
 
@@ -239,7 +212,7 @@ class _Hashed:
         self._hash = hashlib.sha256()
         self.position = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Block) -> int:
         self._raw.write(data)
         self._hash.update(data)
         self.position += len(data)

@@ -80,11 +80,15 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer: ``descriptor`` is of its bytes as moved, ``diff_id`` of its plain tar."""
+    """A layer: ``descriptor`` is of its bytes as moved, ``diff_id`` of its plain tar.
+
+    ``origin`` names a repository that has those bytes, where one is known.
+    """
 
     descriptor: Descriptor
     diff_id: Digest
     open: Callable[[], BufferedIOBase] = field(compare=False)
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,29 @@ class Image:
     media_type: str
     config: bytes
     layers: tuple[Layer, ...]
+
+    @classmethod
+    def of(cls, config: bytes, layers: tuple[Layer, ...]) -> Image:
+        """Make the OCI manifest of a config and its layers, the lowest first."""
+        manifest = canonical_json(
+            {
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "config": Descriptor.of(OCI_CONFIG, config).to_json(),
+                "layers": [layer.descriptor.to_json() for layer in layers],
+            }
+        )
+        return cls(manifest=manifest, media_type=OCI_MANIFEST, config=config, layers=layers)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The manifest's own descriptor."""
+        return Descriptor.of(self.media_type, self.manifest)
+
+    @property
+    def config_descriptor(self) -> Descriptor:
+        """The config's descriptor."""
+        return Descriptor.of(OCI_CONFIG, self.config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

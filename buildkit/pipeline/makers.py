@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.pipeline.golang import GoSupply, make_pip
+from buildkit.pipeline.imaging import ImageSupply
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
-from buildkit.plan.units import Artifact, Builder, Kind, PushIndex, Unit
+from buildkit.plan.units import Builder, Kind
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -31,6 +32,12 @@ class Makers:
         self._lock = threading.Lock()
         self._docker: DockerClient | None = None
         self.go = GoSupply(shop)
+        self.images = ImageSupply(
+            shop,
+            docker=self.docker,
+            registry=lambda: self.registry,
+            pool=lambda: self.pool,
+        )
 
     def facts(self, goals: frozenset[Goal]) -> Facts:
         """Find out what planning must know of this machine.
@@ -47,6 +54,7 @@ class Makers:
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
             overrides=shop.overrides(),
+            daemon=self.images.daemon_platform() if images else None,
         )
 
     def presence(self) -> Mapping[Kind, Presence]:
@@ -55,28 +63,29 @@ class Makers:
         return {
             Kind.BINARY: file,
             Kind.FETCH: file,
-            Kind.BASE: self._base_present,
-            Kind.IMAGE: self._image_present,
-            Kind.PUSH: self._push_present,
+            Kind.BASE: self.images.base_present,
+            Kind.IMAGE: self.images.image_present,
+            Kind.PUSH: self.images.push_present,
+            Kind.LOAD: self.images.load_present,
         }
 
     def blocked(self, goals: frozenset[Goal]) -> dict[Kind, str]:
         """Return, per kind, why it cannot be made on this machine now."""
-        if Goal.DOCKER not in goals:
-            return {}
-        from buildkit.images.daemon import daemon_problem  # noqa: PLC0415 - images alone need it
+        return self.images.blocked() if Goal.DOCKER in goals else {}
 
-        problem = daemon_problem(self._shop.environ)
-        return {Kind.IMAGE: problem, Kind.PUSH: problem} if problem else {}
+    def skipped(self, goals: frozenset[Goal]) -> dict[Kind, str]:
+        """Return, per kind, why it is left out on this machine, which is no failure."""
+        return self.images.skipped() if Goal.DOCKER in goals else {}
 
     def builders(self, kinds: set[Kind]) -> dict[Kind, Builder]:
         """Return a builder for each kind that has work."""
         makers = {
             Kind.BINARY: self.go.builder,
             Kind.FETCH: self._fetcher,
-            Kind.BASE: self._assembler,
-            Kind.IMAGE: self._engine,
-            Kind.PUSH: self._pusher,
+            Kind.BASE: self.images.assembler,
+            Kind.IMAGE: self.images.engine,
+            Kind.PUSH: self.images.publisher,
+            Kind.LOAD: self.images.loader,
         }
         return {kind: makers[kind]() for kind in kinds}
 
@@ -135,36 +144,6 @@ class Makers:
             offline=shop.settings.offline,
         )
 
-    def _assembler(self) -> Builder:
-        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415 - see docker
-
-        shop = self._shop
-        return BaseAssembler(
-            store=shop.store,
-            project=shop.project.config.project.name,
-            client=self.docker,
-            pool=self.pool,
-            runner=shop.processes,
-            environ=shop.environ,
-            warn=shop.reporter.warn,
-        )
-
-    def _engine(self) -> Builder:
-        from buildkit.images.docker import DockerEngine  # noqa: PLC0415 - see docker
-
-        shop = self._shop
-        return DockerEngine(
-            client=self.docker,
-            store=shop.store,
-            project=shop.project.config.project.name,
-            volatile=shop.volatile,
-        )
-
-    def _pusher(self) -> Builder:
-        from buildkit.images.push import IndexPusher  # noqa: PLC0415 - see docker
-
-        return IndexPusher(client=self.docker, registry=self.registry, store=self._shop.store)
-
     def _assembler_version(self) -> str:
         from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker
 
@@ -194,37 +173,3 @@ class Makers:
         from buildkit.images.archive import host_archive  # noqa: PLC0415 - see docker
 
         return host_archive(shop.processes, shop.environ, shop.os_release) or ""
-
-    def _base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
-        if artifact.path is None:
-            return None
-        return file_present(self._shop.hasher)(_unit, artifact)
-
-    @cached_property
-    def _images(self) -> frozenset[str]:
-        from buildkit.images.daemon import present_images  # noqa: PLC0415 - see docker
-
-        book = self._shop.book
-        records = (book.get(unit) for unit in book.units() if unit.startswith(f"{Kind.IMAGE}/"))
-        return present_images(self.docker(), {record.digest for record in records if record})
-
-    def _image_present(self, _unit: Unit, artifact: Artifact) -> str | None:
-        return None if artifact.digest in self._images else "the daemon no longer has it"
-
-    def _push_present(self, unit: Unit, artifact: Artifact) -> str | None:
-        from buildkit.errors import BuildkitError  # noqa: PLC0415
-        from buildkit.reference import Reference  # noqa: PLC0415
-
-        action = unit.action
-        if not isinstance(action, PushIndex) or not action.push:
-            return None
-        for text in action.references:
-            try:
-                found = self.registry.head_manifest(Reference.parse(text))
-            except BuildkitError as error:
-                return f"{text} cannot be asked for: {error.brief}"
-            if found is None:
-                return f"{text} is not in the registry"
-            if str(found.digest) != artifact.digest:
-                return f"{text} is something else in the registry"
-        return None

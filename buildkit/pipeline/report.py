@@ -12,7 +12,7 @@ from buildkit.log import Reporter
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import Artifact, Download, PushIndex, Unit
+from buildkit.plan.units import Artifact, Download, LoadImage, PushIndex, Unit
 
 RESULT_COLUMNS = ("unit", "platform", "result", "time", "size", "digest")
 PLAN_COLUMNS = ("verdict", "unit", "reason")
@@ -53,6 +53,7 @@ def show_settings(settings: Settings, reporter: Reporter) -> None:
     reporter.note(f"hub        {settings.hub.text} ({settings.hub.origin})")
     reporter.note(f"tags       {tags}")
     reporter.note(f"push       {'yes' if settings.push else 'no'}")
+    reporter.note(f"engine     {settings.engine}")
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
 
 
@@ -132,7 +133,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
         "needs": list(unit.needs),
     }
     match unit.action:
-        case PushIndex() as action:
+        case PushIndex() | LoadImage() as action:
             found["destinations"] = list(action.references)
         case Download() as action:
             found["version"] = action.version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import FrameType
 
@@ -45,13 +45,15 @@ def run(goals: frozenset[Goal], options: Options) -> None:
         return
     shop = Workshop.open(options)
     makers = Makers(shop)
-    with _interruptible(), _only_run(shop):
-        if Goal.DOCKER in goals:
-            _registry(shop, makers)
-        graph, planner, plan = _plan(shop, makers, goals)
-        _check_templates(plan)
-        outcomes = _carry_out(shop, makers, planner, plan)
-    _report(shop, graph, outcomes)
+    # Whatever happens, a terminal gets its cursor back before an error is printed.
+    with closing(shop.reporter):
+        with _interruptible(), _only_run(shop):
+            if Goal.DOCKER in goals:
+                _registry(shop, makers)
+            graph, planner, plan = _plan(shop, makers, goals)
+            _check_templates(plan)
+            outcomes = _carry_out(shop, makers, planner, plan)
+        _report(shop, graph, outcomes)
 
 
 def show_plan(goals: frozenset[Goal], options: Options) -> None:
@@ -90,6 +92,7 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
         hasher=shop.hasher,
         presence=makers.presence(),
         blocked=makers.blocked(goals),
+        skipped=makers.skipped(goals),
         force=settings.force,
     )
     return graph, planner, planner.plan(graph)
@@ -137,6 +140,7 @@ def _limits(jobs: int) -> dict[Kind, int]:
         Kind.BASE: 4,
         Kind.IMAGE: max(2, jobs),
         Kind.PUSH: max(2, jobs),
+        Kind.LOAD: 2,
     }
 
 

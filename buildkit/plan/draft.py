@@ -28,6 +28,8 @@ class Facts:
     """Unit ids of bases whose layer lies in the user's cache."""
     overrides: tuple[tuple[Platform, Path], ...] = ()
     """Envoy files that the user gave, by their machine type."""
+    daemon: Platform | None = None
+    """What the Docker daemon runs, or would run; None where no image is asked for."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
 from buildkit.plan.draft import Draft, Facts
-from buildkit.plan.image_units import add_bases, add_image, add_push
+from buildkit.plan.image_units import add_bases, add_image, add_load, add_push
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
@@ -21,6 +21,7 @@ _GOALS = {
     Kind.BASE: frozenset[Goal](),
     Kind.IMAGE: frozenset({Goal.DOCKER}),
     Kind.PUSH: frozenset({Goal.DOCKER}),
+    Kind.LOAD: frozenset({Goal.DOCKER}),
 }
 """Which goals want a kind of unit; what no goal wants is made only where it is needed."""
 
@@ -53,6 +54,7 @@ def build_graph(
         for name in draft.config.images:
             add_image(draft, name, platform)
     for name in draft.config.images:
+        add_load(draft, name)
         add_push(draft, name)
     _check_only(draft)
     chosen: dict[str, None] = {}

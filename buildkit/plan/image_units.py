@@ -6,9 +6,9 @@ from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
 from buildkit.plan.draft import Draft, Texts, split_stable
-from buildkit.plan.units import AssembleBase, BuildImage, Kind, PushIndex, Unit, unit_id
+from buildkit.plan.units import AssembleBase, BuildImage, Kind, LoadImage, PushIndex, Unit, unit_id
 from buildkit.platform import Platform
-from buildkit.reference import hub_reference
+from buildkit.reference import hub_reference, is_loopback, split_hub
 
 _OCI = "org.opencontainers.image"
 
@@ -51,20 +51,45 @@ def add_image(draft: Draft, name: str, platform: Platform) -> None:
 
 
 def add_push(draft: Draft, name: str) -> None:
-    """Add the unit that names an image's platforms by its tags."""
+    """Add the unit that names an image's platforms by its tags, where images are pushed."""
+    images = _platform_images(draft, name)
     settings = draft.settings
-    identities = (unit_id(Kind.IMAGE, name, platform) for platform in settings.platforms)
-    images = tuple(identity for identity in identities if identity in draft.units)
-    if not images:
+    if not images or not settings.push:
         return
-    references = (hub_reference(settings.hub.text, name, tag.text) for tag in settings.tags)
+    registry, _ = split_hub(settings.hub.text)
     action = PushIndex(
         name=name,
         images=images,
-        references=tuple(str(reference) for reference in references),
-        push=settings.push,
+        references=_references(draft, name),
+        compress=not is_loopback(registry),
+        no_clobber=settings.no_clobber,
     )
     draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
+
+
+def add_load(draft: Draft, name: str) -> None:
+    """Add the unit that puts an image into the daemon: its own platform, or the only one."""
+    images = _platform_images(draft, name)
+    daemon = draft.facts.daemon
+    if daemon is None or not draft.settings.load or not images:
+        return
+    own = unit_id(Kind.IMAGE, name, daemon)
+    if own not in images and len(images) > 1:
+        return
+    image = own if own in images else images[0]
+    action = LoadImage(name=name, image=image, references=_references(draft, name))
+    draft.add(Unit(kind=Kind.LOAD, name=name, platform=None, action=action, needs=(image,)))
+
+
+def _platform_images(draft: Draft, name: str) -> tuple[str, ...]:
+    platforms = draft.settings.platforms
+    identities = (unit_id(Kind.IMAGE, name, platform) for platform in platforms)
+    return tuple(identity for identity in identities if identity in draft.units)
+
+
+def _references(draft: Draft, name: str) -> tuple[str, ...]:
+    settings = draft.settings
+    return tuple(str(hub_reference(settings.hub.text, name, tag.text)) for tag in settings.tags)
 
 
 def _is_unit(need: str) -> bool:
@@ -87,6 +112,7 @@ def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: T
         variables=tuple(variables),
         labels=labels,
         volatile_labels=volatile,
+        engine=draft.settings.engine,
     )
     needs = (base_id, *(need for _, need in context if _is_unit(need)))
     return Unit(kind=Kind.IMAGE, name=name, platform=platform, action=action, needs=needs)

@@ -20,6 +20,7 @@ from buildkit.plan.units import (
     BuildImage,
     Compile,
     Download,
+    LoadImage,
     PushIndex,
     Unit,
 )
@@ -41,6 +42,8 @@ def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[st
             return _image(unit, action, given, hasher)
         case PushIndex() as action:
             return _push(action, given)
+        case LoadImage() as action:
+            return _load(action, given)
 
 
 def _compile(action: Compile) -> dict[str, str]:
@@ -83,6 +86,7 @@ def _image(
         "the base": f"{action.base} {given[action.base].digest}",
         "the assembler": ASSEMBLER,
         "the platform": str(unit.platform),
+        "the engine": action.engine,
     }
     found |= {f"variable {name}": value for name, value in action.variables}
     found |= {f"label {name}": value for name, value in action.labels}
@@ -97,5 +101,11 @@ def _image(
 def _push(action: PushIndex, given: Mapping[str, Artifact]) -> dict[str, str]:
     found = {f"image {identity}": given[identity].digest for identity in action.images}
     found["the destinations"] = " ".join(action.references)
-    found["push"] = str(action.push).lower()
+    found["the compression"] = "gzip" if action.compress else "none"
+    return found
+
+
+def _load(action: LoadImage, given: Mapping[str, Artifact]) -> dict[str, str]:
+    found = {f"image {action.image}": given[action.image].digest}
+    found["the names"] = " ".join(action.references)
     return found

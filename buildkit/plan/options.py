@@ -35,7 +35,10 @@ class Options:
     jobs: int | None = None
     envoy: str | None = None
     debian_archive: str | None = None
+    engine: str | None = None
     push: bool | None = None
+    load: bool | None = None
+    no_clobber: bool | None = None
     stamp: bool | None = None
     symbols: bool | None = None
     force: bool | None = None

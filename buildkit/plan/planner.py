@@ -40,6 +40,7 @@ class Planner:
         hasher: tells digests of files.
         presence: per kind, whether what was made is still there.
         blocked: per kind, why it cannot be made on this machine now.
+        skipped: per kind, why it is left out here, which is no failure.
         force: run everything.
     """
 
@@ -47,6 +48,7 @@ class Planner:
     hasher: Hasher
     presence: Mapping[Kind, Presence]
     blocked: Mapping[Kind, str] = field(default_factory=dict)
+    skipped: Mapping[Kind, str] = field(default_factory=dict)
     force: bool = False
 
     def plan(self, graph: Graph) -> Plan:
@@ -84,8 +86,9 @@ class Planner:
         for need in unit.needs:
             if steps[need].verdict in {Verdict.BLOCKED, Verdict.SKIP}:
                 return steps[need].verdict, f"waits for {need}: {steps[need].reason}"
-        if unit.kind in self.blocked:
-            return Verdict.BLOCKED, self.blocked[unit.kind]
+        for verdict, kinds in ((Verdict.SKIP, self.skipped), (Verdict.BLOCKED, self.blocked)):
+            if unit.kind in kinds:
+                return verdict, kinds[unit.kind]
         if self.force:
             return Verdict.RUN, "--force"
         running = [need for need in unit.needs if steps[need].verdict is Verdict.RUN]

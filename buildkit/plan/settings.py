@@ -11,6 +11,7 @@ from buildkit.config.load import Project
 from buildkit.config.problems import near_miss
 from buildkit.errors import ConfigError, UsageError
 from buildkit.plan.options import Options, split_list
+from buildkit.plan.units import EngineName
 from buildkit.platform import Platform
 from buildkit.reference import check_tag, is_loopback, split_hub
 from buildkit.vcs import UNKNOWN, GitFacts
@@ -35,6 +36,9 @@ class Settings:
     hub: Value
     tags: tuple[Value, ...]
     push: bool
+    engine: EngineName
+    load: bool
+    no_clobber: bool
     symbols: bool
     stamp: bool
     force: bool
@@ -77,6 +81,9 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         hub=hub,
         tags=_tags(project, options, environ, version, loopback=is_loopback(registry)),
         push=is_loopback(registry) if push is None else push,
+        engine=_engine(options.engine),
+        load=options.load is not False,
+        no_clobber=bool(options.no_clobber),
         symbols=_flag(options.symbols, environ.get("DEBUG")),
         stamp=_flag(options.stamp, environ.get("CI")),
         force=bool(options.force),
@@ -91,6 +98,17 @@ def _flag(given: bool | None, variable: str | None) -> bool:
     if given is not None:
         return given
     return (variable or "").lower() not in {"", "0", "false", "no"}
+
+
+def _engine(given: str | None) -> EngineName:
+    try:
+        return EngineName(given or EngineName.AUTO)
+    except ValueError as error:
+        raise UsageError(
+            f"there is no engine '{given}'",
+            details=near_miss(given or "", list(EngineName)),
+            resolution=f"Give one of {', '.join(EngineName)}.",
+        ) from error
 
 
 def _jobs(given: int | None, cores: int) -> int:

@@ -21,6 +21,18 @@ class Kind(StrEnum):
     BASE = "base"
     IMAGE = "image"
     PUSH = "push"
+    LOAD = "load"
+
+
+class EngineName(StrEnum):
+    """Who builds an image."""
+
+    AUTO = "auto"
+    """The OCI engine where the Dockerfile allows it, else the daemon."""
+    OCI = "oci"
+    """The OCI engine, or an error."""
+    DOCKER = "docker"
+    """The daemon's builder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,21 +102,34 @@ class BuildImage:
     """Label and value; a change of one rebuilds."""
     volatile_labels: tuple[tuple[str, str], ...]
     """Label and text whose ``${git...}`` and ``${created}`` are filled in when the unit runs."""
+    engine: EngineName = EngineName.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushIndex:
-    """Push an image's platforms and name them by one tag, as one index."""
+    """Push an image's platforms and name them by its tags, each an index of all of them."""
 
     name: str
     images: tuple[str, ...]
     """Unit ids of the platform images."""
     references: tuple[str, ...]
-    push: bool
-    """False only tags the daemon's own platform under the references."""
+    compress: bool = False
+    """Layers made here are gzipped."""
+    no_clobber: bool = False
+    """A tag that exists as something else is an error."""
 
 
-Action = Compile | Download | AssembleBase | BuildImage | PushIndex
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadImage:
+    """Put one platform of an image into the Docker daemon, under all its names."""
+
+    name: str
+    image: str
+    """Unit id of the platform's image."""
+    references: tuple[str, ...]
+
+
+Action = Compile | Download | AssembleBase | BuildImage | PushIndex | LoadImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ def image(name: str, base: str, *, needs: tuple[str, ...] = (), template: Path) 
 
 
 def push(name: str, images: tuple[str, ...], reference: str = "localhost:5000/x:latest") -> Unit:
-    action = PushIndex(name=name, images=images, references=(reference,), push=True)
+    action = PushIndex(name=name, images=images, references=(reference,))
     return Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images)
 
 

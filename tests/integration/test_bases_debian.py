@@ -25,6 +25,7 @@ from buildkit.plan.units import Artifact, AssembleBase, Kind, Step, Unit, Verdic
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import Store
+from tests.fakes.images import layers_of
 
 pytestmark = pytest.mark.network
 
@@ -79,13 +80,10 @@ def assemble(
     *,
     warn: Callable[[str], None] = pytest.fail,
 ) -> Artifact:
-    def no_daemon() -> DockerClient:
-        raise AssertionError("assembling needs no daemon")
-
     assembler = BaseAssembler(
         store=store,
         project="imgtest",
-        client=no_daemon,
+        find=lambda name, _: pytest.fail(name),
         pool=HttpPool(environ=os.environ),
         runner=Processes(),
         environ=os.environ,
@@ -191,7 +189,7 @@ def test_both_platforms_are_loaded_under_their_own_names(address: str, shared: S
 
 @contextlib.contextmanager
 def loaded(client: DockerClient, store: Store, base: Artifact, platform: Platform) -> Iterator[str]:
-    name = load_base(client, store, base, platform).name
+    name = load_base(client, layers_of(store), base, platform).name
     try:
         yield name
     finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import SimpleNamespace
@@ -47,8 +48,8 @@ class FakeDocker:
     streams: list[Entries] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
+    sent: list[list[str]] = field(default_factory=list)
     pulls: list[dict[str, Any]] = field(default_factory=list)
-    pushes: list[tuple[str, str]] = field(default_factory=list)
     pull_platform: str = ""
 
     @property
@@ -58,13 +59,12 @@ class FakeDocker:
         api = SimpleNamespace(
             build=self.build,
             images=lambda: list(self.images.values()),
+            info=lambda: {"DriverStatus": [["Backing Filesystem", "extfs"]]},
             load_image=self.load_image,
             pull=self.pull,
-            push=self.push,
-            remove_image=self.remove_image,
             tag=self.tag,
         )
-        fake = SimpleNamespace(api=api, images=images, version=lambda: version)
+        fake = SimpleNamespace(api=api, images=images, info=api.info, version=lambda: version)
         return cast("DockerClient", fake)
 
     def add(self, name: str, platform: str, layers: tuple[str, ...] = ()) -> str:
@@ -95,10 +95,11 @@ class FakeDocker:
         identity = self.add(f"built-{len(self.builds)}", platform)
         return iter([{"stream": "Step 1/1 : FROM x\n"}, {"aux": {"ID": identity}}])
 
-    def load_image(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
-        with tarfile.open(fileobj=stream) as archive:
+    def load_image(self, stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
             members = {item.name: archive.extractfile(item).read() for item in archive}  # type: ignore[union-attr]
         (entry,) = json.loads(members["manifest.json"])
+        self.sent.append(sorted(members))
         config = json.loads(members[entry["Config"]])
         identity = str(Digest.of_bytes(members[entry["Config"]]))
         self.images[identity] = {
@@ -121,22 +122,9 @@ class FakeDocker:
         self.add(f"{repository}{separator}{tag}", self.pull_platform or platform)
         return iter([{"status": "Pulled", "id": tag}])
 
-    def push(self, repository: str, *, tag: str, **_: Any) -> Iterator[dict[str, Any]]:
-        identity = self.names[f"{repository}:{tag}"]
-        self.pushes.append((f"{repository}:{tag}", identity))
-        if self.streams:
-            return iter(self.streams.pop(0))
-        digest = manifest_digest(identity)
-        self.names[f"{repository}@{digest}"] = identity
-        return iter([{"status": "Pushed"}, {"aux": {"Tag": tag, "Digest": str(digest)}}])
-
     def tag(self, image: str, repository: str, tag: str) -> bool:
         self.names[f"{repository}:{tag}"] = self._get(image).attrs["Id"]
         return True
-
-    def remove_image(self, name: str, *, noprune: bool) -> None:
-        assert noprune
-        del self.names[name]
 
     def _get(self, name: str) -> SimpleNamespace:
         identity = self.names.get(name, name)
@@ -148,8 +136,3 @@ class FakeDocker:
 def refused(words: str) -> APIError:
     """Return what the SDK raises for a request that is refused at once."""
     return APIError("500 Server Error", explanation=words)
-
-
-def manifest_digest(identity: str) -> Digest:
-    """Return the digest that pushing an image reports."""
-    return Digest.of_bytes(identity.encode())

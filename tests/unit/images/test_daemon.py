@@ -12,7 +12,7 @@ from buildkit.images.daemon import (
     daemon_platform,
     find_image,
     follow,
-    present_images,
+    named_images,
 )
 from buildkit.platform import Platform
 from tests.unit.images.fake_docker import FakeDocker, refused
@@ -78,7 +78,9 @@ def test_what_the_sdk_raises_keeps_the_daemons_words() -> None:
 def test_presence_is_asked_once_for_all() -> None:
     fake = FakeDocker()
     here = fake.add("a:1", "linux/amd64")
-    assert present_images(fake.client, [here, "sha256:other"]) == frozenset({here})
+    fake.images[here]["RepoTags"] = ["a:1", "a:2"]
+    fake.images[fake.add("untagged", "linux/amd64")]["RepoTags"] = None
+    assert named_images(fake.client) == {"a:1": here, "a:2": here}
 
 
 def test_an_image_that_is_not_there_is_none() -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from buildkit.config.model import Image
-from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError
 from buildkit.images.docker import DockerEngine
+from buildkit.images.local import base_sheet
+from buildkit.images.sheet import write_sheet
 from buildkit.oci.layer import file, write_layer
 from buildkit.plan.units import Artifact, BuildImage, Kind, Step, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.store import Store
+from tests.fakes.images import layers_of
 from tests.unit.images.fake_docker import FakeDocker
 
 TEMPLATE = """\
@@ -62,7 +64,7 @@ class Scene:
         binary = Artifact(unit="binary/x", digest="", size=4, path=self.folder / "binary")
         engine = DockerEngine(
             client=lambda: self.fake.client,
-            store=self.store,
+            layers=layers_of(self.store),
             project="Mesh One",
             volatile=lambda: {"git.revision": volatile.get("revision", "")},
         )
@@ -199,12 +201,15 @@ def test_nothing_is_sent_for_a_dockerfile_that_needs_buildkit(scene: Scene) -> N
     assert scene.fake.builds == []
 
 
-def test_a_base_image_of_ours_that_vanished_is_an_error(scene: Scene) -> None:
-    gone = Artifact(
-        unit="image/base@linux/arm64",
-        digest=str(Digest.of_bytes(b"")),
-        size=1,
-        reference=("meshwright.local/mesh-one/base:linux_arm64",),
+def test_a_base_image_of_ours_is_loaded_where_the_daemon_has_another(scene: Scene) -> None:
+    below = base_sheet(scene.base("linux/arm64"), Platform.parse("linux/arm64"))
+    path = scene.folder / "base.json"
+    write_sheet(path, below)
+    name = "meshwright.local/mesh-one/base:linux_arm64"
+    base = Artifact(
+        unit="image/base@linux/arm64", digest=str(below.id), size=1, path=path, reference=(name,)
     )
-    with pytest.raises(BuildError, match="the daemon no longer has"):
-        scene.build(base=gone)
+    scene.fake.add(name, "linux/arm64")
+    scene.build(base=base)
+    assert scene.fake.names[name] == str(below.id)
+    assert f"FROM {name}" in scene.fake.builds[0].dockerfile

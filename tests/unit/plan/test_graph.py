@@ -18,6 +18,7 @@ from buildkit.plan.units import (
     BuildImage,
     Compile,
     Download,
+    LoadImage,
     PushIndex,
     Unit,
 )
@@ -277,12 +278,32 @@ def test_an_image_on_an_image_needs_it_whatever_their_order() -> None:
 
 
 def test_a_push_names_all_platforms_by_every_tag() -> None:
-    found = graph(Goal.DOCKER, tag="1,2", hub="example.com/team")
+    found = graph(Goal.DOCKER, tag="1,2", hub="example.com/team", push=True)
     action = unit(found, "push/pilot").action
     assert isinstance(action, PushIndex)
     assert action.images == ("image/pilot@linux/amd64", "image/pilot@linux/arm64")
     assert action.references == ("example.com/team/pilot:1", "example.com/team/pilot:2")
-    assert not action.push
+    assert action.compress
+    local = unit(graph(Goal.DOCKER), "push/pilot").action
+    assert isinstance(local, PushIndex)
+    assert not local.compress
+
+
+def test_a_hub_that_is_not_pushed_to_still_names_what_is_loaded() -> None:
+    facts = replace(FACTS, daemon=Platform.parse("linux/arm64"))
+    found = graph(Goal.DOCKER, tag="1,2", hub="example.com/team", facts=facts)
+    assert "push/pilot" not in ids(found)
+    action = unit(found, "load/pilot").action
+    assert isinstance(action, LoadImage)
+    assert action.image == "image/pilot@linux/arm64"
+    assert action.references == ("example.com/team/pilot:1", "example.com/team/pilot:2")
+
+
+def test_the_only_platform_is_loaded_though_it_is_not_the_daemons() -> None:
+    facts = replace(FACTS, daemon=Platform.parse("linux/arm64"))
+    found = graph(Goal.DOCKER, platform=AMD, facts=facts)
+    assert unit(found, "load/pilot").needs == (f"image/pilot@{AMD}",)
+    assert "load/pilot" not in ids(graph(Goal.DOCKER, facts=facts, load=False))
 
 
 def test_bases_know_their_pins() -> None:

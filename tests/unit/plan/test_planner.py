@@ -462,9 +462,9 @@ def test_a_push_follows_its_destinations(world: World) -> None:
     assert reason == (
         "the destinations changed from 'localhost:5000/x:latest' to 'localhost:5000/x:other'"
     )
-    tagged = replace(pushed, action=replace(pushed.action, push=False))  # type: ignore[arg-type]  # a push
-    reason = steps_of(world.plan(base, app, pilot, tagged))["push/pilot"][1]
-    assert reason == "push changed from 'true' to 'false'"
+    packed = replace(pushed, action=replace(pushed.action, compress=True))  # type: ignore[arg-type]  # a push
+    reason = steps_of(world.plan(base, app, pilot, packed))["push/pilot"][1]
+    assert reason == "the compression changed from 'none' to 'gzip'"
 
 
 def test_long_values_and_digests_are_not_shown() -> None:

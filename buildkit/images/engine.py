@@ -1,0 +1,152 @@
+"""The builder of images: without a daemon where the Dockerfile allows it, else with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.errors import BuildError
+from buildkit.images.assemble import Assembly, refusal
+from buildkit.images.labels import image_labels
+from buildkit.images.layers import Layers
+from buildkit.images.local import base_sheet, local_base, local_name
+from buildkit.images.recipe import Recipe, prepare
+from buildkit.images.remote import RegistryImages
+from buildkit.images.sheet import Sheet, write_sheet
+from buildkit.images.stages import platform_args
+from buildkit.images.start import start_problem
+from buildkit.images.tree import Tree
+from buildkit.plan.units import Artifact, BuildImage, EngineName, Progress, Step
+from buildkit.platform import Platform
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from buildkit.images.docker import DockerEngine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEngine:
+    """Builder of BuildImage units.
+
+    An artifact's digest is the image's id, its path the sheet that says what the
+    image is made of, its reference the name it has where it is in the daemon.
+
+    Attributes:
+        layers: turns files into layers.
+        remote: gives images of registries.
+        folder: where sheets go.
+        project: names images in the daemon, beside those of other projects.
+        volatile: gives the values of ``${git...}`` and ``${created}``.
+        epoch: gives the time of creation to write down, seconds since 1970.
+        docker: the engine that a daemon runs.
+        client: the daemon; asked where that engine is used.
+        tell: takes why an image goes to it.
+    """
+
+    layers: Layers
+    remote: RegistryImages
+    folder: Path
+    project: str
+    volatile: Callable[[], Mapping[str, str]]
+    epoch: Callable[[], int]
+    docker: Callable[[], DockerEngine]
+    client: Callable[[], DockerClient]
+    tell: Callable[[str], None]
+
+    def build(
+        self,
+        steps: tuple[Step, ...],
+        given: Mapping[str, Artifact],
+        progress: Progress,
+    ) -> tuple[Artifact, ...]:
+        """Make each image.
+
+        Raises:
+            ConfigError: the template, the Dockerfile or its context is wrong, or
+                needs a daemon where only the OCI engine may be used.
+            BuildError: the daemon failed; details hold its words.
+        """
+        return tuple(self._image(step, given, progress) for step in steps)
+
+    def _image(self, step: Step, given: Mapping[str, Artifact], progress: Progress) -> Artifact:
+        action, platform = step.unit.action, step.unit.platform
+        if not isinstance(action, BuildImage) or platform is None:
+            raise BuildError(f"{step.unit.id} is no image of one platform")
+        sheet = None
+        if action.engine is not EngineName.DOCKER:
+            sheet = self._assemble(step, action, platform, given)
+        if sheet is None:
+            sheet = self._with_daemon(step, platform, given, progress)
+        path = self.folder / platform.slug / f"{action.name}.json"
+        write_sheet(path, sheet)
+        return Artifact(
+            unit=step.unit.id,
+            digest=str(sheet.id),
+            size=sheet.size,
+            path=path,
+            reference=(local_name(self.project, action.name, tag=platform.slug),),
+        )
+
+    def _assemble(
+        self, step: Step, action: BuildImage, platform: Platform, given: Mapping[str, Artifact]
+    ) -> Sheet | None:
+        base, below = (
+            local_base(given[action.base], platform),
+            base_sheet(given[action.base], platform),
+        )
+        args = platform_args(platform, Platform("linux", Platform.host().arch))
+        recipe = prepare(
+            action,
+            platform,
+            given,
+            base=base.name,
+            labels=image_labels(action, base, self.volatile),
+            args=args,
+            environment=below.image_config.run.environment,
+        )
+        problem = refusal(recipe.dockerfile, recipe.stages)
+        if problem is not None:
+            if action.engine is EngineName.OCI:
+                raise problem
+            self.tell(f"{step.unit.id} is built by Docker: {problem.brief}")
+            return None
+
+        def find(name: str, wanted: Platform) -> Sheet:
+            return below if name == base.name else self.remote.sheet(name, wanted)
+
+        return self._assembly(recipe, platform, args, find).sheet()
+
+    def _assembly(
+        self,
+        recipe: Recipe,
+        platform: Platform,
+        args: Mapping[str, str],
+        find: Callable[[str, Platform], Sheet],
+    ) -> Assembly:
+        return Assembly(
+            recipe=recipe,
+            platform=platform,
+            args=args,
+            find=find,
+            layers=self.layers,
+            epoch=self.epoch(),
+        )
+
+    def _with_daemon(
+        self, step: Step, platform: Platform, given: Mapping[str, Artifact], progress: Progress
+    ) -> Sheet:
+        (built,) = self.docker().build((step,), given, progress)
+        sheet = export_sheet(self.client(), self.layers, built.digest)
+        tree = Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
+        problem = start_problem(tree, sheet.image_config.run, platform)
+        return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
+
+
+def export_sheet(client: DockerClient, layers: Layers, image: str) -> Sheet:
+    """Take an image out of the daemon."""
+    from buildkit.images.exported import export_image  # noqa: PLC0415 - loads the Docker SDK
+
+    return export_image(client, layers.store, image)

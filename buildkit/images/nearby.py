@@ -1,0 +1,115 @@
+"""A look at the Docker daemon without the Docker SDK, which takes longer to load than to ask.
+
+Only a daemon behind a Unix socket is looked at: the default one, or what
+DOCKER_HOST names. For any other, contexts included, the SDK is needed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from buildkit.errors import EnvironmentMissingError
+from buildkit.images.daemon import check_version, unusable
+from buildkit.platform import Platform
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+_SECONDS = 10
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearby:
+    """What a daemon says of itself; ``problem`` is empty where it can be used."""
+
+    problem: str = ""
+    platform: Platform | None = None
+    socket: str = ""
+
+
+class _Context(msgspec.Struct, frozen=True, rename="camel"):
+    current_context: str = ""
+
+
+def find_socket(environ: Mapping[str, str]) -> str:
+    """Return the path of the daemon's Unix socket; empty where only the SDK can tell."""
+    host = environ.get("DOCKER_HOST", "")
+    if host:
+        return host.removeprefix("unix://") if host.startswith("unix://") else ""
+    folder = environ.get("DOCKER_CONFIG") or str(Path(environ.get("HOME", "/")) / ".docker")
+    context = environ.get("DOCKER_CONTEXT") or _context(Path(folder) / "config.json")
+    return DEFAULT_SOCKET if context in {"", "default"} else ""
+
+
+def look(environ: Mapping[str, str]) -> Nearby:
+    """Find out whether a daemon can be used, and what it runs."""
+    path = find_socket(environ)
+    try:
+        version = _get(path, "/version") if path else _version_by_sdk(environ)
+        check_version(version)
+    except EnvironmentMissingError as error:
+        return Nearby(problem=f"{error.brief}: {error.details}" if error.details else error.brief)
+    return Nearby(platform=Platform(version["Os"], version["Arch"]), socket=path)
+
+
+def list_images(path: str) -> dict[str, str]:
+    """Return the id of every name that the daemon behind a socket has.
+
+    Raises:
+        EnvironmentMissingError: it does not answer.
+    """
+    listed: list[dict[str, Any]] = _get(path, "/images/json")
+    return {tag: item["Id"] for item in listed for tag in item.get("RepoTags") or ()}
+
+
+def _context(path: Path) -> str:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Context).current_context
+    except (OSError, msgspec.MsgspecError):
+        return ""
+
+
+def _version_by_sdk(environ: Mapping[str, str]) -> dict[str, Any]:
+    from buildkit.images.daemon import PROBE_SECONDS, connect  # noqa: PLC0415 - loads the SDK
+
+    client = connect(environ, timeout=PROBE_SECONDS)
+    try:
+        found: dict[str, Any] = client.version()
+    finally:
+        client.close()
+    return found
+
+
+def _get(path: str, address: str) -> Any:
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != _OK:
+            raise EnvironmentMissingError(
+                "the Docker daemon cannot be used",
+                details=f"It answers {answer.status} to {address}.",
+            )
+        return msgspec.json.decode(body)
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError) as error:
+        raise unusable(error) from error
+    finally:
+        connection.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_SECONDS)
+        self.sock.connect(self._path)

@@ -1,0 +1,106 @@
+"""Images of a registry by their manifest and config; layers are read when something needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from buildkit.errors import BuildError
+from buildkit.images.sheet import Remote, Sheet, SheetLayer
+from buildkit.oci.config import ImageConfig
+from buildkit.oci.model import INDEXES, Descriptor
+from buildkit.platform import Platform
+from buildkit.reference import Reference
+
+if TYPE_CHECKING:
+    from buildkit.registry.client import RegistryClient
+
+_CONFIG_LIMIT = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryImages:
+    """Images by reference, for one platform each."""
+
+    registry: Callable[[], RegistryClient]
+
+    def sheet(self, name: str, platform: Platform) -> Sheet:
+        """Return what a registry says an image is made of.
+
+        Raises:
+            BuildError: it has no such platform, or is no image.
+            RegistryError: it is not there, or the registry fails.
+        """
+        reference = Reference.parse(name)
+        manifest = self.registry().get_manifest(reference)
+        if manifest.descriptor.media_type in INDEXES:
+            chosen = _choose(_decode(manifest.data, name), platform, name)
+            manifest = self.registry().get_manifest(reference.with_digest(chosen.digest))
+        value = _decode(manifest.data, name)
+        try:
+            described = Descriptor.from_json(value["config"])
+            layers = tuple(Descriptor.from_json(item) for item in value["layers"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BuildError(f"{name} is no image", details=str(error)) from error
+        blobs = self.registry().blobs
+        data = blobs.read(reference, described, limit=_CONFIG_LIMIT)
+        return _sheet(reference, data, layers, platform)
+
+
+def _sheet(
+    reference: Reference, data: bytes, layers: tuple[Descriptor, ...], platform: Platform
+) -> Sheet:
+    config = ImageConfig.decode(data)
+    found = config.platform
+    if (found.os, found.arch) != (platform.os, platform.arch):
+        raise _wrong_platform(str(reference), platform, str(found))
+    if len(config.diff_ids) != len(layers):
+        raise BuildError(f"the config of {reference} names other layers than its manifest")
+    origin = reference.name
+    return Sheet(
+        config=data.decode(),
+        layers=tuple(
+            SheetLayer(
+                diff_id=str(diff_id),
+                remote=Remote(
+                    origin=origin,
+                    media_type=layer.media_type,
+                    digest=str(layer.digest),
+                    size=layer.size,
+                ),
+            )
+            for diff_id, layer in zip(config.diff_ids, layers, strict=True)
+        ),
+    )
+
+
+def _choose(value: dict[str, Any], platform: Platform, name: str) -> Descriptor:
+    entries = [Descriptor.from_json(item) for item in value.get("manifests") or ()]
+    fitting = [
+        item
+        for item in entries
+        if item.platform and (item.platform.os, item.platform.arch) == (platform.os, platform.arch)
+    ]
+    exact = [item for item in fitting if item.platform == platform]
+    if not fitting:
+        there = ", ".join(sorted({str(item.platform) for item in entries if item.platform}))
+        raise _wrong_platform(name, platform, there or "no platform")
+    return (exact or fitting)[0]
+
+
+def _decode(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise BuildError(f"{name} is no image", details=str(error)) from error
+
+
+def _wrong_platform(name: str, platform: Platform, there: str) -> BuildError:
+    return BuildError(
+        f"{name} does not exist for {platform}",
+        details=f"The registry has it for {there}.",
+        resolution="Name an image that has this platform, and pin it with `invoke lock`.",
+    )

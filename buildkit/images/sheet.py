@@ -1,0 +1,156 @@
+"""What an image is made of, as one small file: its config, and where each layer's bytes are.
+
+A layer is not kept as a tar: it is described, by files of ``out/`` or by parts of
+blobs in the user's cache, and becomes a tar while something reads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from buildkit.digest import Digest
+from buildkit.errors import BuildError
+from buildkit.oci.config import ImageConfig
+from buildkit.oci.layer import Entry, EntryType
+from buildkit.oci.model import Descriptor
+from buildkit.oci.tarstream import Slice, content_size
+from buildkit.store import atomic_write
+
+_WHOLE = -1
+
+
+class Placed(Struct, frozen=True, array_like=True):
+    """One path of a layer; ``source`` is the file that holds it, ``offset`` -1 all of that file."""
+
+    path: str
+    type: str
+    mode: int
+    uid: int
+    gid: int
+    link: str
+    source: str
+    offset: int
+    size: int
+
+    @classmethod
+    def of(cls, entry: Entry) -> Placed:
+        """Describe an entry, whose content is a file or a part of one."""
+        source, offset = "", _WHOLE
+        if isinstance(entry.content, Slice):
+            source, offset = str(entry.content.path), entry.content.offset
+        elif isinstance(entry.content, Path):
+            source = str(entry.content)
+        return cls(
+            path=entry.path,
+            type=entry.type.name,
+            mode=entry.mode,
+            uid=entry.uid,
+            gid=entry.gid,
+            link=entry.link,
+            source=source,
+            offset=offset,
+            size=content_size(entry.content),
+        )
+
+    @property
+    def entry(self) -> Entry:
+        """The entry again."""
+        content: bytes | Path | Slice = b""
+        if self.source:
+            path = Path(self.source)
+            whole = self.offset == _WHOLE
+            content = path if whole else Slice(path=path, offset=self.offset, size=self.size)
+        return Entry(
+            path=self.path,
+            type=EntryType[self.type],
+            mode=self.mode,
+            uid=self.uid,
+            gid=self.gid,
+            link=self.link,
+            content=content,
+        )
+
+
+class Remote(Struct, frozen=True, kw_only=True):
+    """A layer as a registry keeps it; ``origin`` is a reference of its repository."""
+
+    origin: str
+    media_type: str
+    digest: str
+    size: int
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What it is called there."""
+        digest = Digest.parse(self.digest)
+        return Descriptor(media_type=self.media_type, digest=digest, size=self.size)
+
+
+class SheetLayer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A layer: its entries, or what a registry has, or else a plain tar in the store.
+
+    ``size`` is the plain tar's in bytes, 0 where it is not known.
+    """
+
+    diff_id: str
+    size: int = 0
+    entries: tuple[Placed, ...] = ()
+    remote: Remote | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """The DiffID."""
+        return Digest.parse(self.diff_id)
+
+
+class Sheet(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An image of one platform.
+
+    ``config`` is the config's JSON; ``problem`` says why a container of the image
+    could not start, and is empty for most.
+    """
+
+    config: str
+    layers: tuple[SheetLayer, ...] = ()
+    problem: str = ""
+
+    @property
+    def image_config(self) -> ImageConfig:
+        """The config, decoded."""
+        return ImageConfig.decode(self.config.encode())
+
+    @property
+    def id(self) -> Digest:
+        """The digest of the config, which is Docker's image id."""
+        return Digest.of_bytes(self.config.encode())
+
+    @property
+    def size(self) -> int:
+        """The bytes of its layers, as far as they are known."""
+        return sum(
+            layer.size or (layer.remote.size if layer.remote else 0) for layer in self.layers
+        )
+
+
+def write_sheet(path: Path, sheet: Sheet) -> None:
+    """Write a sheet."""
+    atomic_write(path, msgspec.json.encode(sheet))
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read a sheet.
+
+    Raises:
+        BuildError: it is not there or damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Sheet)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BuildError(
+            f"{path.name} cannot be read",
+            details=str(error),
+            resolution="Run the build again: the image is made anew.",
+        ) from error

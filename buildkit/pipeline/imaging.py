@@ -1,0 +1,206 @@
+"""What images need in one run: engine, sinks, and whether what they made is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.planner import file_present
+from buildkit.plan.units import (
+    Artifact,
+    Builder,
+    EngineName,
+    Kind,
+    LoadImage,
+    PushIndex,
+    Unit,
+)
+from buildkit.platform import Platform
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from buildkit.http import HttpPool
+    from buildkit.images.docker import DockerEngine
+    from buildkit.images.layers import Layers
+    from buildkit.images.nearby import Nearby
+    from buildkit.images.remote import RegistryImages
+    from buildkit.oci.model import Descriptor
+    from buildkit.reference import Reference
+    from buildkit.registry.client import RegistryClient
+
+
+class ImageSupply:
+    """Constructs what makes and moves images; each thing when it is first needed.
+
+    Args:
+        shop: the run.
+        docker: gives the client of the daemon.
+        registry: gives the client of registries.
+        pool: gives connections for downloads.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        *,
+        docker: Callable[[], DockerClient],
+        registry: Callable[[], RegistryClient],
+        pool: Callable[[], HttpPool],
+    ) -> None:
+        self._shop = shop
+        self._docker = docker
+        self._registry = registry
+        self._pool = pool
+
+    @cached_property
+    def nearby(self) -> Nearby:
+        """What the Docker daemon says of itself."""
+        from buildkit.images.nearby import look  # noqa: PLC0415 - images alone ask for it
+
+        return look(self._shop.environ)
+
+    def daemon_platform(self) -> Platform:
+        """Return what the daemon runs, or would run."""
+        return self.nearby.platform or Platform("linux", self._shop.host.arch)
+
+    def blocked(self) -> dict[Kind, str]:
+        """Return, per kind, why it cannot be made on this machine now."""
+        problem = self.nearby.problem
+        docker = self._shop.settings.engine is EngineName.DOCKER
+        return {Kind.IMAGE: problem} if problem and docker else {}
+
+    def skipped(self) -> dict[Kind, str]:
+        """Return, per kind, why it is left out on this machine."""
+        return {Kind.LOAD: self.nearby.problem} if self.nearby.problem else {}
+
+    def assembler(self) -> Builder:
+        """Return the builder of bases."""
+        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415 - seldom any to make
+
+        shop = self._shop
+        return BaseAssembler(
+            store=shop.store,
+            project=shop.project.config.project.name,
+            find=self._remote.sheet,
+            pool=self._pool(),
+            runner=shop.processes,
+            environ=shop.environ,
+            warn=shop.reporter.warn,
+        )
+
+    def engine(self) -> Builder:
+        """Return the builder of images."""
+        from buildkit.images.engine import ImageEngine  # noqa: PLC0415 - a no-op builds none
+
+        shop = self._shop
+        return ImageEngine(
+            layers=self._layers,
+            remote=self._remote,
+            folder=shop.state / "images",
+            project=shop.project.config.project.name,
+            volatile=shop.volatile,
+            epoch=shop.epoch,
+            docker=self._docker_engine,
+            client=self._docker,
+            tell=shop.reporter.note,
+        )
+
+    def publisher(self) -> Builder:
+        """Return the builder that pushes."""
+        from buildkit.images.publish import IndexPublisher  # noqa: PLC0415 - see engine
+
+        return IndexPublisher(layers=self._layers, registry=self._registry())
+
+    def loader(self) -> Builder:
+        """Return the builder that loads into the daemon."""
+        from buildkit.images.loading import ImageLoader  # noqa: PLC0415 - loads the Docker SDK
+
+        return ImageLoader(client=self._docker, layers=self._layers)
+
+    def base_present(self, unit: Unit, artifact: Artifact) -> str | None:
+        """Say why a base is not there as recorded."""
+        if artifact.path is None:
+            return None
+        if artifact.reference:
+            return _file_problem(artifact.path)
+        return file_present(self._shop.hasher)(unit, artifact)
+
+    def image_present(self, _unit: Unit, artifact: Artifact) -> str | None:
+        """Say why an image is not there as recorded; its layers are its needs' affair."""
+        return _file_problem(artifact.path)
+
+    def push_present(self, unit: Unit, artifact: Artifact) -> str | None:
+        """Say why a tag does not name what was pushed, asking the registry for each."""
+        from buildkit.errors import BuildkitError  # noqa: PLC0415
+        from buildkit.reference import Reference  # noqa: PLC0415
+
+        action = unit.action
+        for text in action.references if isinstance(action, PushIndex) else ():
+            try:
+                found = self._registry().head_manifest(Reference.parse(text))
+            except BuildkitError as error:
+                return f"{text} cannot be asked for: {error.brief}"
+            if found is None:
+                return f"{text} is not in the registry"
+            if str(found.digest) != artifact.digest:
+                return f"{text} is something else in the registry"
+        return None
+
+    def load_present(self, unit: Unit, artifact: Artifact) -> str | None:
+        """Say why the daemon does not have an image under its names, asking it once for all."""
+        action = unit.action
+        for name in action.references if isinstance(action, LoadImage) else ():
+            found = self._daemon_images.get(name)
+            if found is None:
+                return f"the daemon does not have {name}"
+            if found != artifact.digest:
+                return f"{name} is something else in the daemon"
+        return None
+
+    @cached_property
+    def _daemon_images(self) -> dict[str, str]:
+        from buildkit.images.nearby import list_images  # noqa: PLC0415 - see nearby
+
+        if self.nearby.socket:
+            return list_images(self.nearby.socket)
+        from buildkit.images.daemon import named_images  # noqa: PLC0415 - loads the Docker SDK
+
+        return named_images(self._docker())
+
+    @cached_property
+    def _remote(self) -> RegistryImages:
+        from buildkit.images.remote import RegistryImages  # noqa: PLC0415 - see engine
+
+        return RegistryImages(registry=self._registry)
+
+    @cached_property
+    def _layers(self) -> Layers:
+        from buildkit.images.layers import Layers  # noqa: PLC0415 - see engine
+
+        return Layers(
+            store=self._shop.store,
+            digest=self._shop.hasher.digest,
+            fetch=self._fetch,
+        )
+
+    def _fetch(self, repository: Reference, blob: Descriptor) -> Iterator[bytes]:
+        return self._registry().blobs.stream(repository, blob)
+
+    def _docker_engine(self) -> DockerEngine:
+        from buildkit.images.docker import DockerEngine  # noqa: PLC0415 - loads the Docker SDK
+
+        shop = self._shop
+        return DockerEngine(
+            client=self._docker,
+            layers=self._layers,
+            project=shop.project.config.project.name,
+            volatile=shop.volatile,
+        )
+
+
+def _file_problem(path: Path | None) -> str | None:
+    return None if path is not None and path.is_file() else "its description is missing"
