@@ -103,7 +103,10 @@ def _birth_linux(pid: int) -> str:
     # is field 3 and starttime field 22, in ticks since boot.
     fields = _PROC.joinpath(str(pid), "stat").read_text().rpartition(")")[2].split()
     boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
-    return "" if fields[0] in {"Z", "X"} else f"{boot}/{fields[19]}"
+    # A process is a zombie as soon as its first thread is one; while others (num_threads is
+    # field 20) still end, its sockets are open.
+    ended = fields[0] in {"Z", "X"} and int(fields[17]) <= 1
+    return "" if ended else f"{boot}/{fields[19]}"
 
 
 def _birth_ps(pid: int, runner: Runner) -> str:

@@ -50,6 +50,13 @@ class Ps:
         )
 
 
+def stat(pid: int, status: str, *, threads: int) -> str:
+    """Return a line of proc_pid_stat(5); the fields not given hold their own number."""
+    fields = [status, *map(str, range(4, 40))]
+    fields[17] = str(threads)
+    return f"{pid} (a) S (b)) {' '.join(fields)}"
+
+
 def test_a_state_is_read_back_and_forgotten(tmp_path: Path) -> None:
     save(tmp_path / "a", STATE)
     assert load(tmp_path / "a") == STATE
@@ -83,8 +90,9 @@ def test_a_dead_process_that_nobody_collected_has_no_birth(
     monkeypatch.setattr(module, "_PROC", tmp_path)
     for name, text in {
         "self/stat": "",
-        "7/stat": f"7 (a) S (b)) {status} {' '.join(map(str, range(4, 40)))}",
-        "8/stat": f"8 (a) S (b)) S {' '.join(map(str, range(4, 40)))}",
+        "7/stat": stat(7, status, threads=1),
+        "8/stat": stat(8, "S", threads=20),
+        "9/stat": stat(9, status, threads=20),
         "sys/kernel/random/boot_id": "boot\n",
     }.items():
         path = tmp_path / name
@@ -92,6 +100,8 @@ def test_a_dead_process_that_nobody_collected_has_no_birth(
         path.write_text(text)
     assert birth(7, Ps("")) == ""
     assert birth(8, Ps("")) == "boot/22"
+    # Threads that still end hold its sockets.
+    assert birth(9, Ps("")) == "boot/22"
 
 
 def test_a_process_that_ends_between_look_and_signal_is_no_error() -> None:
