@@ -21,11 +21,12 @@ _CACHEDIR_TAG = (
 
 
 @contextmanager
-def atomic_path(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
+def atomic_path(target: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary sibling of ``target`` that replaces it when the block succeeds.
 
     The content is synced to disk before the rename, so a crash leaves the old
-    file or the new one. If the block raises, nothing remains.
+    file or the new one; without ``sync``, for what is verified whenever it is
+    read, a power cut may leave a damaged one. If the block raises, nothing remains.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
@@ -34,15 +35,16 @@ def atomic_path(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(mode)
-        _sync(temporary)
+        if sync:
+            _sync(temporary)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def atomic_write(target: Path, data: bytes, *, mode: int = 0o644) -> None:
+def atomic_write(target: Path, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
     """Write bytes to a file, wholly or not at all."""
-    with atomic_path(target, mode=mode) as temporary:
+    with atomic_path(target, mode=mode, sync=sync) as temporary:
         temporary.write_bytes(data)
 
 
@@ -50,6 +52,20 @@ def atomic_copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
     """Copy a file's content, wholly or not at all."""
     with atomic_path(target, mode=mode) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def write_sealed(target: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write bytes below a line with their digest, for :func:`read_sealed`."""
+    atomic_write(target, str(Digest.of_bytes(data)).encode() + b"\n" + data, sync=sync)
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """Return what :func:`write_sealed` wrote; None where it is missing or damaged."""
+    try:
+        digest, _, data = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    return data if digest == str(Digest.of_bytes(data)).encode() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,13 @@ class Store:
         if not path.exists():
             atomic_write(path, data)
         return digest, path
+
+    def keep(self, source: Path, digest: Digest) -> None:
+        """Copy a file in whose digest is known, for readers that use :meth:`get`."""
+        path = self.blob(digest)
+        if not path.exists():
+            with atomic_path(path, sync=False) as temporary:
+                shutil.copyfile(source, temporary)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from buildkit.config.interpolate import interpolate
 from buildkit.errors import BuildError, ConfigError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
+from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
 from buildkit.platform import Platform
 from buildkit.proc import Completed, Runner
@@ -115,9 +116,9 @@ class GoBuilder:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 listing = pool.submit(self._list, command, targets)
                 built = self._compile(command, targets, stage)
-                sources = settled_sources(
-                    listing.result(), targets[0].action.source, self.hasher, started
-                )
+                action = targets[0].action
+                tree = SourceTree(root=str(action.source), hasher=self.hasher)
+                sources = settled_sources(listing.result(), tree, action.workspace, started)
             for target in targets:
                 check_machine(built[target], _platform(target.step))
             for target in targets:

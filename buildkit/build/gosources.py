@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from buildkit.plan.hashing import RACY_NS, Hasher
-from buildkit.plan.sources import changed_since, embed_snapshot, files_snapshot, snapshot
+from buildkit.plan.hashing import RACY_NS
+from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import SourceDirectory
 
 
@@ -41,14 +39,19 @@ class _Package(Struct, frozen=True, rename="pascal"):
     deps: tuple[str, ...] = ()
     embed_files: tuple[str, ...] = ()
     embed_patterns: tuple[str, ...] = ()
+    ignored_go_files: tuple[str, ...] = ()
+    ignored_other_files: tuple[str, ...] = ()
 
 
-LIST_FIELDS = "-json=ImportPath,Name,Dir,Standard,Module,Deps,EmbedFiles,EmbedPatterns"
+LIST_FIELDS = (
+    "-json=ImportPath,Name,Dir,Standard,Module,Deps,EmbedFiles,EmbedPatterns,"
+    "IgnoredGoFiles,IgnoredOtherFiles"
+)
 """What of a package is asked for; see `go help list`."""
 
 
 def settled_sources(
-    listing: bytes, source: Path, hasher: Hasher, started_ns: int
+    listing: bytes, tree: SourceTree, workspace: str, started_ns: int
 ) -> Mapping[str, tuple[SourceDirectory, ...]]:
     """Return the source directories of each main package, by import path and :func:`source_key`.
 
@@ -58,27 +61,29 @@ def settled_sources(
 
     Args:
         listing: what ``go list -deps`` printed; empty where it failed.
-        source: the directory that it ran in.
-        hasher: takes the digests.
+        tree: the source that it was about.
+        workspace: the go.work in force, relative to the tree; empty for none.
         started_ns: when the compiler was started, in nanoseconds since 1970.
     """
     packages = {package.import_path: package for package in _decode(listing)}
     local = {path: package for path, package in packages.items() if _is_local(package)}
-    described = {path: tuple(_directories(package, hasher)) for path, package in local.items()}
-    module_files = files_snapshot(sorted(_module_files(local.values(), source)), hasher)
+    described = {path: tuple(_directories(package, tree)) for path, package in local.items()}
+    module_files = tree.files(_module_files(local.values(), tree, workspace))
     limit = started_ns - RACY_NS
     moved = {
-        path for path, items in described.items() if any(changed_since(i, limit) for i in items)
+        path
+        for path, items in described.items()
+        if any(tree.changed_since(item, limit) for item in items)
     }
     found = {}
     for package in packages.values():
-        if package.name != "main" or changed_since(module_files, limit):
+        if package.name != "main" or tree.changed_since(module_files, limit):
             continue
         members = [path for path in (package.import_path, *package.deps) if path in described]
         if moved.isdisjoint(members):
             sources = (module_files, *(item for path in members for item in described[path]))
             found[package.import_path] = sources
-            found[os.path.relpath(package.dir, source)] = sources
+            found[tree.relative(package.dir)] = sources
     return found
 
 
@@ -101,21 +106,20 @@ def _is_local(package: _Package) -> bool:
     return package.module is None or package.module.is_local
 
 
-def _directories(package: _Package, hasher: Hasher) -> Iterator[SourceDirectory]:
-    yield snapshot(package.dir, list(package.embed_files), hasher)
+def _directories(package: _Package, tree: SourceTree) -> Iterator[SourceDirectory]:
+    directory = tree.relative(package.dir)
+    excluded = (*package.ignored_go_files, *package.ignored_other_files)
+    yield tree.package(directory, package.embed_files, excluded)
     for pattern in package.embed_patterns:
-        yield embed_snapshot(package.dir, pattern)
+        yield tree.embedded(directory, pattern)
 
 
-def _module_files(packages: Iterable[_Package], source: Path) -> set[str]:
-    found = {str(folder / name) for folder in (source, *source.parents) for name in _WORKSPACE}
-    found |= {str(source / name) for name in ("go.mod", "go.sum")}
+def _module_files(packages: Iterable[_Package], tree: SourceTree, workspace: str) -> set[str]:
+    found = {"go.mod", "go.sum"} | ({workspace, f"{workspace}.sum"} if workspace else set())
     for package in packages:
         module = package.module and (package.module.replace or package.module)
         if module is not None and module.go_mod:
-            found |= {module.go_mod, module.go_mod.removesuffix("mod") + "sum"}
-            found.add(posixpath.join(posixpath.dirname(module.go_mod), "vendor/modules.txt"))
+            above = tree.relative(posixpath.dirname(module.go_mod))
+            names = ("go.mod", "go.sum", "vendor/modules.txt")
+            found |= {posixpath.normpath(posixpath.join(above, name)) for name in names}
     return found
-
-
-_WORKSPACE = ("go.work", "go.work.sum")

@@ -6,7 +6,7 @@ import graphlib
 from dataclasses import dataclass
 
 from buildkit.plan.planner import Plan
-from buildkit.plan.units import Compile, Kind, Step
+from buildkit.plan.units import Compile, Kind, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,11 @@ class Batch:
     steps: tuple[Step, ...]
 
     @property
+    def is_restored(self) -> bool:
+        """Whether its one step comes from the user's cache."""
+        return self.steps[0].verdict is Verdict.RESTORED
+
+    @property
     def lane(self) -> str:
         """Batches of one lane never run at once; empty for no lane.
 
@@ -25,7 +30,8 @@ class Batch:
         since the build cache does not lock a package that is being compiled.
         """
         first = self.steps[0].unit
-        return f"go@{first.platform}" if isinstance(first.action, Compile) else ""
+        compiles = isinstance(first.action, Compile) and not self.is_restored
+        return f"go@{first.platform}" if compiles else ""
 
 
 def make_batches(plan: Plan) -> tuple[dict[str, Batch], graphlib.TopologicalSorter[str]]:
@@ -33,7 +39,7 @@ def make_batches(plan: Plan) -> tuple[dict[str, Batch], graphlib.TopologicalSort
     keys: dict[str, str] = {}
     members: dict[str, list[Step]] = {}
     for step in plan.running:
-        key = step.unit.batch
+        key = step.unit.id if step.verdict is Verdict.RESTORED else step.unit.batch
         keys[step.unit.id] = key
         members.setdefault(key, []).append(step)
     sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()

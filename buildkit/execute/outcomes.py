@@ -14,6 +14,7 @@ class Status(StrEnum):
 
     DONE = "done"
     CACHED = "cached"
+    RESTORED = "restored"
     SKIPPED = "skipped"
     BLOCKED = "blocked"
     FAILED = "failed"

@@ -21,6 +21,13 @@ from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Verdict
 
 _POLL_SECONDS = 0.2
 
+_SETTLED = {
+    Verdict.CACHED: Status.CACHED,
+    Verdict.SKIP: Status.SKIPPED,
+    Verdict.BLOCKED: Status.BLOCKED,
+}
+"""What needs no work, and how it ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:
@@ -79,7 +86,7 @@ class _Run:
         self.outcomes = {
             step.unit.id: _settled(step, plan.artifacts)
             for step in plan.steps
-            if step.verdict is not Verdict.RUN
+            if step.verdict in _SETTLED
         }
 
     def all(self) -> None:
@@ -171,6 +178,8 @@ def _work(
         reused = [outcome for step in batch.steps if (outcome := _reuse(step, given, crew))]
         if len(reused) == len(batch.steps):
             return reused
+        if batch.is_restored and (restored := _restore(batch.steps[0], artifacts, crew)):
+            return [restored]
         crew.reporter.started(batch.key)
         return _make(batch, given, crew, progress)
     except BuildkitError as error:
@@ -189,6 +198,7 @@ def _make(
     for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
         if artifact.sources is not None:
             crew.book.put(artifact, used, seconds, crew.hasher)
+            crew.planner.cache.keep(step.unit, used, artifact)
         outcomes.append(
             Outcome(
                 unit=step.unit,
@@ -211,13 +221,26 @@ def _reuse(step: Step, given: Mapping[str, Artifact], crew: Crew) -> Outcome | N
     return Outcome(unit=step.unit, status=Status.CACHED, reason=reason, artifact=artifact)
 
 
+def _restore(step: Step, artifacts: Mapping[str, Artifact], crew: Crew) -> Outcome | None:
+    """Take a unit's output from the cache; None where it is damaged or gone by now."""
+    started = time.monotonic()
+    artifact = artifacts[step.unit.id]
+    if not crew.planner.cache.restore(artifact):
+        return None
+    seconds = time.monotonic() - started
+    crew.book.put(artifact, inputs(step.unit, {}, crew.hasher), seconds, crew.hasher)
+    return Outcome(
+        unit=step.unit,
+        status=Status.RESTORED,
+        reason=step.reason,
+        seconds=seconds,
+        artifact=artifact,
+    )
+
+
 def _settled(step: Step, artifacts: Mapping[str, Artifact]) -> Outcome:
-    status = {
-        Verdict.CACHED: Status.CACHED,
-        Verdict.SKIP: Status.SKIPPED,
-        Verdict.BLOCKED: Status.BLOCKED,
-    }[step.verdict]
     artifact = artifacts.get(step.unit.id)
+    status = _SETTLED[step.verdict]
     return Outcome(unit=step.unit, status=status, reason=step.reason, artifact=artifact)
 
 

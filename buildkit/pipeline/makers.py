@@ -14,6 +14,7 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
+from buildkit.plan.sources import find_workspace
 from buildkit.plan.units import Builder, Kind
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Makers:
         bases = self._cached_bases() if images else frozenset[str]()
         return Facts(
             go_version=self.go.release,
+            workspace=find_workspace(str(shop.project.source)),
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,

@@ -25,6 +25,7 @@ from buildkit.pipeline.report import (
     show_settings,
 )
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph, build_graph, settle_volatile
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan, Planner
@@ -91,6 +92,7 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
         book=shop.book,
         hasher=shop.hasher,
         presence=makers.presence(),
+        cache=ActionCache(open_store=lambda: shop.store),
         blocked=makers.blocked(goals),
         skipped=makers.skipped(goals),
         force=settings.force,

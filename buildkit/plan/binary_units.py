@@ -62,6 +62,7 @@ def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
         source=draft.project.source,
         output=draft.output(platform, name),
         toolchain=draft.facts.go_version,
+        workspace=draft.facts.workspace,
         tags=merged.tags or (),
         ldflags=(merged.ldflags or ()) if debug else ("-s", "-w", *(merged.ldflags or ())),
         gcflags=("all=-N -l",) if debug else (merged.gcflags or ()),

@@ -20,6 +20,8 @@ class Facts:
     """What was found out about this machine before planning."""
 
     go_version: str
+    workspace: str = ""
+    """The go.work in force, relative to the source; empty where there is none."""
     assembler: str = ""
     """What assembles bases, certificates and time zones included, by version."""
     archive: str = ""

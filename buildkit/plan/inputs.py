@@ -49,7 +49,7 @@ def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[st
 def _compile(action: Compile) -> dict[str, str]:
     found = {
         "the Go toolchain": action.toolchain,
-        "the source tree": str(action.source),
+        "the workspace": action.workspace,
         "the package": action.package,
         "the build tags": ",".join(action.tags),
         "the ldflags": " ".join(action.ldflags),
@@ -57,6 +57,8 @@ def _compile(action: Compile) -> dict[str, str]:
         "cgo": str(action.cgo).lower(),
         "trimpath": str(action.trimpath).lower(),
     }
+    if not action.trimpath:
+        found["where the source is"] = str(action.source)
     found |= {f"variable {name}": value for name, value in action.env}
     found |= {f"stamp {name}": value for name, value in action.stamps}
     return found | {f"volatile stamp {name}": text for name, text in action.volatile_stamps}

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.inputs import inputs
 from buildkit.plan.records import Record, RecordBook, recorded_artifact
-from buildkit.plan.sources import changed_source
-from buildkit.plan.units import Artifact, Kind, Step, Unit, Verdict
+from buildkit.plan.sources import SourceTree
+from buildkit.plan.units import Artifact, Compile, Kind, SourceDirectory, Step, Unit, Verdict
 
 Presence = Callable[[Unit, Artifact], str | None]
 """Says why a recorded artifact is no longer there as recorded; None where it is."""
@@ -19,7 +20,10 @@ Presence = Callable[[Unit, Artifact], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Every unit's verdict, each after those that it needs, and what cached units made."""
+    """Every unit's verdict, each after those that it needs.
+
+    ``artifacts`` are what cached units made and what restored ones will be.
+    """
 
     steps: tuple[Step, ...]
     artifacts: dict[str, Artifact]
@@ -28,7 +32,7 @@ class Plan:
     @property
     def running(self) -> tuple[Step, ...]:
         """The steps that have work to do."""
-        return tuple(step for step in self.steps if step.verdict is Verdict.RUN)
+        return tuple(s for s in self.steps if s.verdict in {Verdict.RUN, Verdict.RESTORED})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,27 +45,32 @@ class Planner:
         presence: per kind, whether what was made is still there.
         blocked: per kind, why it cannot be made on this machine now.
         skipped: per kind, why it is left out here, which is no failure.
+        cache: what the same inputs gave before, here or elsewhere.
         force: run everything.
     """
 
     book: RecordBook
     hasher: Hasher
     presence: Mapping[Kind, Presence]
+    cache: ActionCache
     blocked: Mapping[Kind, str] = field(default_factory=dict)
     skipped: Mapping[Kind, str] = field(default_factory=dict)
     force: bool = False
+    _changes: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def plan(self, graph: Graph) -> Plan:
         """Decide every unit of a graph."""
         steps: dict[str, Step] = {}
         artifacts: dict[str, Artifact] = {}
         for unit in graph.units:
-            step = self._decide(unit, steps, artifacts)
-            steps[unit.id] = step
-            if step.verdict is Verdict.CACHED:
-                record = self.book.get(unit.id)
-                if record is not None:
-                    artifacts[unit.id] = recorded_artifact(unit.id, record)
+            verdict, reason = self._verdict(unit, steps, artifacts)
+            known = self._known(unit, verdict)
+            if known is not None:
+                artifacts[unit.id] = known
+                if verdict is Verdict.RUN:
+                    verdict = Verdict.RESTORED
+                    reason = f"{reason}; made before from the same inputs"
+            steps[unit.id] = Step(unit=unit, verdict=verdict, reason=reason)
         return Plan(steps=tuple(steps.values()), artifacts=artifacts, notes=graph.notes)
 
     def reusable(self, unit: Unit, given: Mapping[str, Artifact]) -> Artifact | None:
@@ -72,13 +81,21 @@ class Planner:
         record = self.book.get(unit.id)
         if record is None or self.force or self._reason(unit, record, given):
             return None
-        return recorded_artifact(unit.id, record)
+        return recorded_artifact(unit, record)
 
-    def _decide(
-        self, unit: Unit, steps: Mapping[str, Step], artifacts: Mapping[str, Artifact]
-    ) -> Step:
-        verdict, reason = self._verdict(unit, steps, artifacts)
-        return Step(unit=unit, verdict=verdict, reason=reason)
+    def _known(self, unit: Unit, verdict: Verdict) -> Artifact | None:
+        """Return what a unit has made, or would make, without running it."""
+        if verdict is Verdict.CACHED:
+            record = self.book.get(unit.id)
+            return recorded_artifact(unit, record) if record else None
+        if verdict is not Verdict.RUN or self.force or unit.output is None:
+            return None
+        tree = self._tree(unit)
+        return self.cache.find(
+            unit,
+            inputs(unit, {}, self.hasher),
+            lambda key, load: self._change(tree, key, load) is None,
+        )
 
     def _verdict(
         self, unit: Unit, steps: Mapping[str, Step], artifacts: Mapping[str, Artifact]
@@ -104,11 +121,27 @@ class Planner:
         changed = changed_input(record.inputs, inputs(unit, given, self.hasher))
         if changed:
             return changed
-        for directory in self.book.directories(record):
-            source = changed_source(directory, self.hasher)
-            if source:
-                return source
-        return self.presence[unit.kind](unit, recorded_artifact(unit.id, record))
+        if record.sources:
+            tree = self._tree(unit)
+            for key in record.sources:
+                source = self._change(tree, key, self.book.directory)
+                if source:
+                    return source
+        return self.presence[unit.kind](unit, recorded_artifact(unit, record))
+
+    def _change(
+        self, tree: SourceTree, key: str, load: Callable[[str], SourceDirectory | None]
+    ) -> str | None:
+        # Binaries share most directories, on all platforms: each is looked at once per run.
+        place = (tree.root, key)
+        if place not in self._changes:
+            before = load(key)
+            self._changes[place] = tree.change(before) if before else "its record is damaged"
+        return self._changes[place]
+
+    def _tree(self, unit: Unit) -> SourceTree:
+        root = unit.action.source if isinstance(unit.action, Compile) else Path()
+        return SourceTree(root=str(root), hasher=self.hasher)
 
 
 def file_present(hasher: Hasher) -> Presence:

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.hashing import FileState, Hasher
-from buildkit.plan.units import Artifact, SourceDirectory
-from buildkit.store import atomic_write
+from buildkit.plan.units import Artifact, SourceDirectory, Unit
+from buildkit.store import read_sealed, write_sealed
 
-VERSION = 2
+VERSION = 3
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,14 +53,10 @@ class RecordBook:
     def open(cls, path: Path) -> RecordBook:
         """Read a record file; one that is missing, damaged or of another version is empty."""
         try:
-            data = path.read_bytes()
-            digest, _, body = data.partition(b"\n")
-            book = msgspec.json.decode(body, type=_Book)
-            if book.version == VERSION and digest.decode() == str(Digest.of_bytes(body)):
-                return cls(path, book)
-        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
-            pass
-        return cls(path, _Book())
+            book = msgspec.json.decode(read_sealed(path) or b"", type=_Book)
+        except msgspec.MsgspecError:
+            return cls(path, _Book())
+        return cls(path, book if book.version == VERSION else _Book())
 
     @property
     def files(self) -> dict[str, FileState]:
@@ -75,16 +71,15 @@ class RecordBook:
         """Return the ids of all units with a record."""
         return tuple(self._book.units)
 
-    def directories(self, record: Record) -> tuple[SourceDirectory, ...]:
-        """Return the directories that a record's builder read."""
-        return tuple(self._book.directories[key] for key in record.sources)
+    def directory(self, key: str) -> SourceDirectory | None:
+        """Return a directory that some record's builder read."""
+        return self._book.directories.get(key)
 
     def put(
         self, artifact: Artifact, inputs: dict[str, str], seconds: float, hasher: Hasher
     ) -> None:
         """Note a success and write the file."""
-        sources = artifact.sources or ()
-        keyed = {str(Digest.of_json(source)): source for source in sources}
+        keyed = {directory_key(source): source for source in artifact.sources or ()}
         record = Record(
             inputs=inputs,
             sources=tuple(keyed),
@@ -105,16 +100,21 @@ class RecordBook:
             key: value for key, value in self._book.directories.items() if key in used
         }
         self._book.files.update(hasher.fresh())
-        body = canonical_json(self._book)
-        atomic_write(self._path, str(Digest.of_bytes(body)).encode() + b"\n" + body)
+        write_sealed(self._path, canonical_json(self._book))
 
 
-def recorded_artifact(unit: str, record: Record) -> Artifact:
-    """Return what a record says the unit made."""
+def directory_key(source: SourceDirectory) -> str:
+    """Return what records call a described directory: equal ones are kept once."""
+    return str(Digest.of_json(source))
+
+
+def recorded_artifact(unit: Unit, record: Record) -> Artifact:
+    """Return what a record says the unit made; an output is where the unit has it now."""
+    recorded = Path(record.path) if record.path else None
     return Artifact(
-        unit=unit,
+        unit=unit.id,
         digest=record.digest,
         size=record.size,
-        path=Path(record.path) if record.path else None,
+        path=unit.output or recorded,
         reference=record.reference,
     )

@@ -1,11 +1,19 @@
-"""Source directories of Go packages: what a compiler could take from them."""
+"""Source directories of Go packages: what a compiler could take from them.
+
+Everything is named relative to the source tree, so that what is said of one
+checkout holds for any other with the same content.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from buildkit.digest import Digest
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import SourceDirectory
 
@@ -14,6 +22,140 @@ _SUFFIXES = (
     *(".m", ".sx", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx", ".syso"),
 )
 """What the go command takes from a package directory (``go help packages``, go/build)."""
+
+_WORKSPACE = "go.work"
+
+_CONSTRAINTS = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|//[^\n]*|/\*.*?\*/)*+(?P<package>package\s+\w+)?", re.DOTALL
+)
+"""What go/build decides by: the comments that a file begins with, and its package clause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """A Go tree on disk.
+
+    Attributes:
+        root: the resolved path that everything is relative to.
+        hasher: tells digests of files.
+    """
+
+    root: str
+    hasher: Hasher
+
+    def relative(self, path: str) -> str:
+        """Return an absolute path as records name it."""
+        return os.path.relpath(path, self.root)
+
+    def package(
+        self, directory: str, files: Iterable[str] = (), excluded: Iterable[str] = ()
+    ) -> SourceDirectory:
+        """Describe a package directory.
+
+        Args:
+            directory: its path, relative to the tree.
+            files: names in it that were embedded.
+            excluded: names in it that build constraints left out.
+        """
+        names = build_names(self._absolute(directory))
+        left_out = frozenset(excluded) & frozenset(names)
+        hashed = ((name, self._digest(directory, name)) for name in sorted({*names, *files}))
+        found = tuple((name, digest) for name, digest in hashed if digest)
+        return SourceDirectory(
+            path=directory,
+            names=names,
+            files=tuple(item for item in found if item[0] not in left_out),
+            excluded=tuple(
+                (name, digest, self._constraints(directory, name))
+                for name, digest in found
+                if name in left_out
+            ),
+        )
+
+    def embedded(self, directory: str, pattern: str) -> SourceDirectory:
+        """Describe what a go:embed pattern of a package could take: names alone."""
+        names = embed_names(self._absolute(directory), pattern)
+        return SourceDirectory(path=directory, pattern=pattern, names=names, files=())
+
+    def files(self, names: Iterable[str]) -> SourceDirectory:
+        """Describe single files, absent ones too: one that appears is a change."""
+        hashed = tuple((name, self._digest("", name)) for name in sorted(names))
+        return SourceDirectory(path="", files=hashed)
+
+    def change(self, before: SourceDirectory) -> str | None:
+        """Say what differs in a directory since it was described; None where nothing does."""
+        if before.path:
+            names = self._names(before)
+            if names != before.names:
+                return self._moved(before.path, set(before.names), set(names))
+        for name, digest in before.files:
+            if self._digest(before.path, name) != digest:
+                return f"{self._short(before.path, name)} changed"
+        for name, digest, constraints in before.excluded:
+            same = self._digest(before.path, name) == digest
+            if not same and self._constraints(before.path, name) != constraints:
+                return f"{self._short(before.path, name)} changed"
+        return None
+
+    def changed_since(self, source: SourceDirectory, limit_ns: int) -> bool:
+        """Tell whether anything of a directory changed at or after a time, in ns since 1970.
+
+        A file that was removed or renamed away shows in its directory's time alone.
+        """
+        every = {*source.names, *(name for name, _ in source.files)}
+        paths = {self._absolute(source.path, name) for name in every}
+        if source.path:
+            paths |= {os.path.dirname(path) for path in paths}  # noqa: PTH120 - see hashing
+            paths.add(self._absolute(source.path))
+        return any(_changed_ns(path) >= limit_ns for path in paths)
+
+    def _absolute(self, *parts: str) -> str:
+        path = "/".join((self.root, *(part for part in parts if part)))
+        return os.path.normpath(path) if "/." in path else path
+
+    def _digest(self, directory: str, name: str) -> str:
+        return self.hasher.digest(self._absolute(directory, name)) or ""
+
+    def _constraints(self, directory: str, name: str) -> str:
+        """Return the digest of what decides that a file is left out; empty if it is gone."""
+        try:
+            with open(self._absolute(directory, name), "rb") as stream:  # noqa: PTH123 - see hashing
+                data = stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        head = _CONSTRAINTS.match(data)
+        # Without cgo an import of "C" leaves a file out as well.
+        counts = name.endswith(".go") and (b'"C"' in data or not (head and head["package"]))
+        return str(Digest.of_bytes(data if counts or head is None else head[0]))
+
+    def _names(self, source: SourceDirectory) -> tuple[str, ...]:
+        path = self._absolute(source.path)
+        return embed_names(path, source.pattern) if source.pattern else build_names(path)
+
+    def _moved(self, directory: str, before: set[str], now: set[str]) -> str:
+        added, removed = sorted(now - before), sorted(before - now)
+        if added:
+            return f"{self._short(directory, added[0])} is new"
+        return f"{self._short(directory, removed[0])} was removed"
+
+    def _short(self, directory: str, name: str) -> str:
+        """Shorten to the last three parts, which is what a reader needs to find the file."""
+        return "/".join(self._absolute(directory, name).split("/")[-3:])
+
+
+def find_workspace(source: str) -> str:
+    """Return the go.work that the go command finds, relative to a source; empty if none.
+
+    As ``go help work`` says: in the directory or the nearest one above it.
+    """
+    folder = source
+    while True:
+        if os.path.isfile(f"{folder}/{_WORKSPACE}"):  # noqa: PTH113 - see hashing
+            return os.path.relpath(f"{folder}/{_WORKSPACE}", source)
+        above = os.path.dirname(folder)  # noqa: PTH120 - see hashing
+        if above == folder:
+            return ""
+        folder = above
 
 
 def build_names(directory: str) -> tuple[str, ...]:
@@ -46,57 +188,6 @@ def embed_names(directory: str, pattern: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def snapshot(directory: str, files: list[str], hasher: Hasher) -> SourceDirectory:
-    """Describe a package directory of which ``files`` (names in it) were compiled or embedded.
-
-    Every file that could count is hashed, used or not: a changed build
-    constraint can turn one that is not into one that is.
-    """
-    names = build_names(directory)
-    hashed = ((name, hasher.digest(f"{directory}/{name}")) for name in sorted({*names, *files}))
-    return SourceDirectory(
-        path=directory,
-        names=names,
-        files=tuple((name, digest) for name, digest in hashed if digest is not None),
-    )
-
-
-def embed_snapshot(directory: str, pattern: str) -> SourceDirectory:
-    """Describe what a go:embed pattern of a package could take: names alone."""
-    names = embed_names(directory, pattern)
-    return SourceDirectory(path=directory, pattern=pattern, names=names, files=())
-
-
-def files_snapshot(files: list[str], hasher: Hasher) -> SourceDirectory:
-    """Describe single files by absolute path, absent ones too: one that appears is a change."""
-    return SourceDirectory(
-        path="", files=tuple((name, hasher.digest(name) or "") for name in sorted(files))
-    )
-
-
-def changed_source(before: SourceDirectory, hasher: Hasher) -> str | None:
-    """Say what differs in a directory since it was described; None where nothing does."""
-    if before.path:
-        names = _names(before)
-        if names != before.names:
-            return _moved(before.path, set(before.names), set(names))
-    for name, digest in before.files:
-        file = _absolute(before, name)
-        if (hasher.digest(file) or "") != digest:
-            return f"{_short(file)} changed"
-    return None
-
-
-def changed_since(source: SourceDirectory, limit_ns: int) -> bool:
-    """Tell whether anything of a directory changed at or after a time, in ns since 1970.
-
-    A file that was removed or renamed away shows in its directory's time alone.
-    """
-    files = {_absolute(source, name) for name in (*source.names, *(n for n, _ in source.files))}
-    folders = {os.path.dirname(file) for file in files if source.path} | {source.path}  # noqa: PTH120
-    return any(_changed_ns(path) >= limit_ns for path in (*files, *folders) if path)
-
-
 def _changed_ns(path: str) -> int:
     try:
         found = os.stat(path)  # noqa: PTH116 - see hashing
@@ -106,31 +197,9 @@ def _changed_ns(path: str) -> int:
     return found.st_mtime_ns if is_folder else max(found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _names(source: SourceDirectory) -> tuple[str, ...]:
-    if source.pattern:
-        return embed_names(source.path, source.pattern)
-    return build_names(source.path)
-
-
-def _absolute(source: SourceDirectory, name: str) -> str:
-    return f"{source.path}/{name}" if source.path else name
-
-
 def _counts(name: str) -> bool:
     return (
         name.endswith(_SUFFIXES)
         and not name.endswith("_test.go")
         and not name.startswith(("_", "."))
     )
-
-
-def _moved(path: str, before: set[str], now: set[str]) -> str:
-    added, removed = sorted(now - before), sorted(before - now)
-    if added:
-        return f"{_short(f'{path}/{added[0]}')} is new"
-    return f"{_short(f'{path}/{removed[0]}')} was removed"
-
-
-def _short(path: str) -> str:
-    """Shorten to the last three parts, which is what a reader needs to find the file."""
-    return "/".join(path.split("/")[-3:])

@@ -45,6 +45,8 @@ class Compile:
     output: Path
     toolchain: str
     """The release of Go, such as ``go1.26.8``."""
+    workspace: str = ""
+    """The go.work in force, relative to the source; empty where there is none."""
     tags: tuple[str, ...]
     ldflags: tuple[str, ...]
     gcflags: tuple[str, ...]
@@ -148,6 +150,15 @@ class Unit:
         return unit_id(self.kind, self.name, self.platform)
 
     @property
+    def output(self) -> Path | None:
+        """The file that it makes in ``out/``; None for what makes none."""
+        match self.action:
+            case Compile(output=output) | Download(output=output):
+                return output
+            case _:
+                return None
+
+    @property
     def batch(self) -> str:
         """Units that share this run in one call of their builder."""
         if isinstance(self.action, Compile):
@@ -165,6 +176,8 @@ class Verdict(StrEnum):
 
     RUN = "RUN"
     CACHED = "CACHED"
+    RESTORED = "RESTORED"
+    """The same inputs gave it before, here or elsewhere; it comes from the user's cache."""
     SKIP = "SKIP"
     BLOCKED = "BLOCKED"
     """It was asked for and cannot be made here; the reason says what is missing."""
@@ -184,13 +197,16 @@ class SourceDirectory:
     """A directory that a compile read: which files, and which names could have mattered."""
 
     path: str
-    """Empty for single files, which are then named by absolute path."""
+    """Relative to the source tree, with slashes; empty for single files, named like that."""
     pattern: str = ""
     """The go:embed pattern that ``names`` match; empty for the files of a package."""
     names: tuple[str, ...] = ()
     """Every entry that a compiler could take, sorted; one more or less is a change."""
     files: tuple[tuple[str, str], ...]
     """Name and sha256 of each file that was read."""
+    excluded: tuple[tuple[str, str, str], ...] = ()
+    """Name and sha256 of each file that build constraints leave out, and the sha256 of that
+    part of it which decides so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,17 @@ import pytest
 from buildkit.build.golang import GoBuilder, GoCommand
 from buildkit.errors import BuildError
 from buildkit.machine import read_machine
+from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Planner, file_present
 from buildkit.plan.records import RecordBook
+from buildkit.plan.sources import find_workspace
 from buildkit.plan.units import Artifact, Compile, Kind, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.proc import Processes
+from buildkit.store import Store
 from tests.fakes.units import binary, compile_action, running
 
 pytestmark = pytest.mark.go
@@ -88,7 +91,8 @@ class Workshop:
         book = RecordBook.open(self.out / "records.json")
         hasher = Hasher(book.files)
         presence = {Kind.BINARY: file_present(hasher)}
-        return Planner(book=book, hasher=hasher, presence=presence)
+        cache = ActionCache(open_store=lambda: Store.open(self.root / "cache"))
+        return Planner(book=book, hasher=hasher, presence=presence, cache=cache)
 
     def builder(self, hasher: Hasher, volatile: Mapping[str, str]) -> GoBuilder:
         environment = {
@@ -118,6 +122,8 @@ class Workshop:
         return list(made)
 
     def verdict(self, unit: Unit) -> tuple[Verdict, str]:
+        workspace = find_workspace(str(self.source))
+        unit = replace(unit, action=replace(action_of(unit), workspace=workspace))
         step = self.planner().plan(Graph(units=(unit,))).steps[0]
         return step.verdict, step.reason
 
@@ -192,7 +198,7 @@ EDITS = {
     "go.mod": (FILES["go.mod"] + "\n// changed\n", "src/go.mod changed"),
     "go.sum": ("\n", "src/go.sum changed"),
     "../dep/dep.go": ('package dep\n\nconst Word = "x"\n', "dep/dep.go changed"),
-    "../go.work": ("go 1.24\n\nuse ./src\n", "go.work changed"),
+    "../go.work": ("go 1.24\n\nuse ./src\n", "the workspace changed from '' to '../go.work'"),
 }
 
 
@@ -221,6 +227,18 @@ def test_an_edit_of_anything_else_does_not_rebuild(shop: Workshop) -> None:
     for name in ("cmd/app/main_test.go", "cmd/app/README.md", "cmd/site/main.go", "other/x.go"):
         shop.write(name, "package other\n")
         assert shop.verdict(unit) == (Verdict.CACHED, "up to date"), name
+
+
+def test_a_file_that_build_constraints_exclude_does_not_count_until_they_change(
+    shop: Workshop,
+) -> None:
+    unit = shop.unit("app", "./cmd/app")
+    shop.build(unit)
+    before = FILES["inner/agent.go"]
+    shop.write("inner/agent.go", before.replace('"agent"', '"other"'))
+    assert shop.verdict(unit) == (Verdict.CACHED, "up to date")
+    shop.write("inner/agent.go", before.replace("build agent", "build !agent"))
+    assert shop.verdict(unit) == (Verdict.RUN, "src/inner/agent.go changed")
 
 
 def test_a_removed_and_a_renamed_file_rebuild(shop: Workshop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 from buildkit.config.lock import FilePin, PackagePin
 from buildkit.config.model import Base, Source
 from buildkit.digest import Digest
+from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph, settle_volatile
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Plan, Planner, Presence, changed_input, file_present
 from buildkit.plan.records import RecordBook
-from buildkit.plan.sources import embed_snapshot, files_snapshot, snapshot
+from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import (
     Artifact,
     AssembleBase,
@@ -30,6 +32,7 @@ from buildkit.plan.units import (
     Unit,
     Verdict,
 )
+from buildkit.store import Store
 from tests.fakes.units import LINUX, artifact, binary, compile_action, image, push
 
 UP_TO_DATE = (Verdict.CACHED, "up to date")
@@ -45,6 +48,8 @@ class World:
             self.write(name, name)
         self.write("../go.mod", "module x")
         self.present: dict[str, str] = {}
+        store = Store.open(root / "cache")
+        self.cache = ActionCache(open_store=lambda: store)
         self.app = binary("app", compile_action(root / "src", self.output))
 
     def write(self, name: str, text: str) -> None:
@@ -66,7 +71,12 @@ class World:
         presence: dict[Kind, Presence] = dict.fromkeys(Kind, listed)
         presence[Kind.BINARY] = file_present(hasher)
         return Planner(
-            book=book, hasher=hasher, presence=presence, force=force, blocked=blocked or {}
+            book=book,
+            hasher=hasher,
+            presence=presence,
+            cache=self.cache,
+            force=force,
+            blocked=blocked or {},
         )
 
     def build(self, unit: Unit, content: str = "binary") -> Artifact:
@@ -74,16 +84,16 @@ class World:
         planner = self.planner()
         self.output.parent.mkdir(exist_ok=True)
         self.output.write_text(content)
-        package, above = str(self.package), str(self.package.parent)
+        tree = SourceTree(root=str(self.root / "src"), hasher=planner.hasher)
         made = Artifact(
             unit=unit.id,
             digest=str(Digest.of_file(self.output)),
             size=1,
             path=self.output,
             sources=(
-                files_snapshot([f"{above}/go.mod", f"{above}/go.work"], planner.hasher),
-                snapshot(package, ["page.html"], planner.hasher),
-                embed_snapshot(package, "*.html"),
+                tree.files(["go.mod", "go.work"]),
+                tree.package("app", ["page.html"]),
+                tree.embedded("app", "*.html"),
             ),
         )
         planner.book.put(made, inputs(unit, {}, planner.hasher), 1, planner.hasher)
@@ -211,8 +221,102 @@ def test_a_changed_setting_runs_with_both_values(
 def test_another_source_tree_with_the_same_output_runs(world: World) -> None:
     world.build(world.app)
     verdict, reason = world.verdict(world.change(source=Path("/elsewhere")))
+    assert (verdict, reason) == (Verdict.RUN, "/elsewhere/go.mod changed")
+
+
+def test_where_the_source_is_counts_for_a_build_that_keeps_paths(world: World) -> None:
+    world.app = world.change(trimpath=False)
+    world.build(world.app)
+    shutil.copytree(world.root / "src", world.root / "copy")
+    verdict, reason = world.verdict(world.change(source=world.root / "copy"))
     assert verdict is Verdict.RUN
-    assert reason.startswith("the source tree changed")
+    assert reason.startswith("where the source is changed")
+
+
+def test_a_moved_tree_with_the_same_content_is_up_to_date(world: World) -> None:
+    world.build(world.app)
+    (world.root / "src").rename(world.root / "moved")
+    assert world.verdict(world.change(source=world.root / "moved")) == UP_TO_DATE
+
+
+def keep(world: World, unit: Unit) -> Artifact:
+    """Build, and let the user's cache know."""
+    made = world.build(unit)
+    world.cache.keep(unit, inputs(unit, {}, Hasher({})), made)
+    return made
+
+
+def test_a_change_that_is_undone_after_a_build_is_restored(world: World) -> None:
+    made = keep(world, world.app)
+    world.write("main.go", "changed")
+    assert world.verdict(world.app) == (Verdict.RUN, "src/app/main.go changed")
+    world.build(world.app, "other binary")
+    world.write("main.go", "main.go")
+    (step,) = world.plan(world.app).steps
+    assert step.verdict is Verdict.RESTORED
+    assert step.reason == "src/app/main.go changed; made before from the same inputs"
+    assert world.plan(world.app).artifacts[APP].digest == made.digest
+    assert world.verdict(world.app, force=True) == (Verdict.RUN, "--force")
+
+
+@pytest.mark.parametrize("change", ["delete", "alter"])
+def test_a_lost_output_is_restored(world: World, change: str) -> None:
+    made = keep(world, world.app)
+    world.output.unlink() if change == "delete" else world.output.write_text("altered")
+    assert world.verdict(world.app)[0] is Verdict.RESTORED
+    assert made.path == world.output
+    assert world.cache.restore(world.plan(world.app).artifacts[APP])
+    assert world.output.read_text() == "binary"
+    assert os.access(world.output, os.X_OK)
+
+
+def test_another_clone_restores_what_one_built(world: World, tmp_path: Path) -> None:
+    keep(world, world.app)
+    clone = World(tmp_path / "clone")
+    clone.cache = world.cache
+    assert clone.verdict(clone.app) == (
+        Verdict.RESTORED,
+        "never made here; made before from the same inputs",
+    )
+    clone.write("main.go", "changed")
+    assert clone.verdict(clone.app) == (Verdict.RUN, "never made here")
+
+
+def test_other_settings_restore_nothing(world: World) -> None:
+    keep(world, world.app)
+    world.output.unlink()
+    assert world.verdict(world.change(tags=("agent",)))[0] is Verdict.RUN
+
+
+def test_a_damaged_cache_restores_nothing(world: World) -> None:
+    made = keep(world, world.app)
+    world.output.unlink()
+    store = world.cache.store
+    store.blob(Digest.parse(made.digest)).write_text("damaged")
+    assert not world.cache.restore(made)
+    assert not world.output.exists()
+    for path in (store.root / "actions").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"size", b"sise"))
+    assert world.verdict(world.app)[0] is Verdict.RUN
+
+
+def test_a_need_that_is_restored_leaves_its_dependents_cached(world: World) -> None:
+    template = world.root / "Dockerfile.j2"
+    template.write_text("FROM scratch")
+    pilot = image("pilot", STATIC, needs=(APP,), template=template)
+    base = artifact(STATIC)
+    static = replace(push("static", ()), kind=Kind.BASE, name="static", platform=LINUX)
+    assert static.id == STATIC
+    world.make(static, {})
+    made = keep(world, world.app)
+    world.make(pilot, {STATIC: replace(base, digest="sha256:i"), APP: made})
+    world.output.unlink()
+    steps = {step.unit.id: step.verdict for step in world.plan(static, world.app, pilot).steps}
+    assert steps == {
+        STATIC: Verdict.CACHED,
+        APP: Verdict.RESTORED,
+        PILOT: Verdict.CACHED,
+    }
 
 
 def test_stamps_of_the_same_variable_in_two_packages_are_two_inputs(world: World) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.records import Record, RecordBook, recorded_artifact
 from buildkit.plan.units import Artifact, SourceDirectory
-from tests.fakes.units import artifact
+from tests.fakes.units import artifact, binary, compile_action, push
 
 SOURCES = (
     SourceDirectory(path="/src/pkg", names=("a.go",), files=(("a.go", "sha256:a"),)),
@@ -45,9 +45,9 @@ def test_a_record_comes_back_as_it_was_written(written: Path) -> None:
     assert record is not None
     assert record.inputs == {"the package": "./app"}
     assert record.seconds == 1.235
-    assert book.directories(record) == SOURCES
+    assert tuple(map(book.directory, record.sources)) == SOURCES
     assert book.units() == (MADE.unit,)
-    found = recorded_artifact(MADE.unit, record)
+    found = recorded_artifact(push("x", ()), record)
     assert (found.digest, found.size, found.path) == (MADE.digest, MADE.size, MADE.path)
     assert found.reference == MADE.reference
 
@@ -133,4 +133,10 @@ def test_threads_may_write_at_once(path: Path) -> None:
 
 def test_a_record_without_path_gives_an_artifact_without_path() -> None:
     record = Record(inputs={}, digest="sha256:1", size=1)
-    assert recorded_artifact("push/pilot", record).path is None
+    assert recorded_artifact(push("pilot", ()), record).path is None
+
+
+def test_an_output_is_where_its_unit_has_it_now() -> None:
+    record = Record(inputs={}, digest="sha256:1", size=1, path="/elsewhere/out/app")
+    unit = binary("app", compile_action(Path("/src"), Path("/out/app")))
+    assert recorded_artifact(unit, record).path == Path("/out/app")

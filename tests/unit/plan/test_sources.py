@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from buildkit.plan.hashing import Hasher
-from buildkit.plan.sources import (
-    build_names,
-    changed_since,
-    changed_source,
-    embed_names,
-    embed_snapshot,
-    files_snapshot,
-    snapshot,
-)
+from buildkit.plan.sources import SourceTree, build_names, embed_names, find_workspace
 
 TREE = """
     main.go main_test.go asm.s cgo.c cgo.h _ignored.go .hidden.go README.md page.html sub.html/a
@@ -31,6 +24,11 @@ def package(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     return root
+
+
+def tree(root: Path) -> SourceTree:
+    """Return a tree that remembers nothing of earlier looks."""
+    return SourceTree(root=str(root), hasher=Hasher({}))
 
 
 def test_what_the_compiler_could_take_counts_and_tests_do_not(package: Path) -> None:
@@ -61,56 +59,56 @@ def test_an_escape_in_a_pattern_watches_everything(package: Path) -> None:
 
 
 def test_nothing_changed_is_no_reason(package: Path) -> None:
-    taken = snapshot(str(package), ["page.html"], Hasher({}))
+    taken = tree(package).package(".", ["page.html"])
     os.utime(package / "main.go", (1, 1))
     (package / "main_test.go").write_text("changed")
     (package / "README.md").write_text("changed")
-    assert changed_source(taken, Hasher({})) is None
+    assert tree(package).change(taken) is None
 
 
 def test_a_changed_file_is_named_with_its_package(package: Path) -> None:
-    taken = snapshot(str(package), ["page.html"], Hasher({}))
+    taken = tree(package).package(".", ["page.html"])
     (package / "page.html").write_text("changed")
-    assert changed_source(taken, Hasher({})) == "mesh/pkg/page.html changed"
+    assert tree(package).change(taken) == "mesh/pkg/page.html changed"
 
 
 def test_new_removed_and_renamed_files_are_named(package: Path) -> None:
-    taken = snapshot(str(package), [], Hasher({}))
+    taken = tree(package).package(".", [])
     (package / "new.go").touch()
-    assert changed_source(taken, Hasher({})) == "mesh/pkg/new.go is new"
+    assert tree(package).change(taken) == "mesh/pkg/new.go is new"
     (package / "new.go").unlink()
     (package / "asm.s").rename(package / "zzz.s")
-    assert changed_source(taken, Hasher({})) == "mesh/pkg/zzz.s is new"
+    assert tree(package).change(taken) == "mesh/pkg/zzz.s is new"
     (package / "zzz.s").unlink()
-    assert changed_source(taken, Hasher({})) == "mesh/pkg/asm.s was removed"
+    assert tree(package).change(taken) == "mesh/pkg/asm.s was removed"
 
 
 def test_a_package_that_is_gone_is_a_change(package: Path) -> None:
-    taken = snapshot(str(package), [], Hasher({}))
+    taken = tree(package).package(".", [])
     package.rename(package.with_name("moved"))
-    assert changed_source(taken, Hasher({})) == "mesh/pkg/asm.s was removed"
+    assert tree(package).change(taken) == "mesh/pkg/asm.s was removed"
 
 
 def test_a_new_match_of_an_embed_pattern_is_a_change_and_its_neighbour_is_none(
     package: Path,
 ) -> None:
-    taken = embed_snapshot(str(package), "static/*.html")
+    taken = tree(package).embedded(".", "static/*.html")
     (package / "static" / "new.css").touch()
-    assert changed_source(taken, Hasher({})) is None
+    assert tree(package).change(taken) is None
     (package / "static" / "new.html").touch()
-    assert changed_source(taken, Hasher({})) == "pkg/static/new.html is new"
+    assert tree(package).change(taken) == "pkg/static/new.html is new"
 
 
 def test_a_single_file_that_appears_changes_or_goes_is_a_change(tmp_path: Path) -> None:
     work, sums = tmp_path / "go.work", tmp_path / "go.sum"
     sums.write_text("1")
-    taken = files_snapshot([str(work), str(sums)], Hasher({}))
-    assert changed_source(taken, Hasher({})) is None
+    taken = tree(tmp_path).files(["go.work", "go.sum"])
+    assert tree(tmp_path).change(taken) is None
     sums.write_text("2")
-    assert (changed_source(taken, Hasher({})) or "").endswith("/go.sum changed")
+    assert (tree(tmp_path).change(taken) or "").endswith("/go.sum changed")
     sums.write_text("1")
     work.touch()
-    assert (changed_source(taken, Hasher({})) or "").endswith("/go.work changed")
+    assert (tree(tmp_path).change(taken) or "").endswith("/go.work changed")
 
 
 def later(path: Path) -> int:
@@ -119,33 +117,102 @@ def later(path: Path) -> int:
 
 
 def test_a_change_after_a_time_is_seen_in_files_and_in_their_directories(package: Path) -> None:
-    taken = snapshot(str(package), [], Hasher({}))
+    taken = tree(package).package(".", [])
     newest = max(later(package), *(later(package / name) for name in taken.names))
-    assert not changed_since(taken, newest)
-    assert changed_since(taken, later(package / "main.go") - 1)
+    assert not tree(package).changed_since(taken, newest)
+    assert tree(package).changed_since(taken, later(package / "main.go") - 1)
     os.utime(package, ns=(newest, newest))
-    assert changed_since(taken, newest)
+    assert tree(package).changed_since(taken, newest)
 
 
 def test_a_time_set_back_does_not_hide_a_change(package: Path) -> None:
-    taken = snapshot(str(package), [], Hasher({}))
+    taken = tree(package).package(".", [])
     limit = max(later(package), *(later(package / name) for name in taken.names))
     while (package / "main.go").stat().st_ctime_ns < limit:
         os.utime(package / "main.go", (1, 1))
-    assert changed_since(taken, limit)
+    assert tree(package).changed_since(taken, limit)
 
 
 def test_a_file_that_left_an_embedded_directory_shows_in_its_time(package: Path) -> None:
-    taken = embed_snapshot(str(package), "static")
+    taken = tree(package).embedded(".", "static")
     future = later(package / "static" / "deep") + 10**12
-    assert not changed_since(taken, future)
+    assert not tree(package).changed_since(taken, future)
     os.utime(package / "static" / "deep", ns=(future, future))
-    assert changed_since(taken, future)
+    assert tree(package).changed_since(taken, future)
 
 
 def test_single_files_have_no_directory_to_watch(tmp_path: Path) -> None:
     (tmp_path / "go.mod").touch()
-    taken = files_snapshot([str(tmp_path / "go.mod"), str(tmp_path / "go.work")], Hasher({}))
+    taken = tree(tmp_path).files(["go.mod", "go.work"])
     future = later(tmp_path / "go.mod") + 10**12
     os.utime(tmp_path, ns=(future, future))
-    assert not changed_since(taken, future)
+    assert not tree(tmp_path).changed_since(taken, future)
+
+
+EXCLUDED = """\
+// A licence.
+
+//go:build windows
+
+package app
+
+func only() {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (EXCLUDED, EXCLUDED + "\nvar more int\n", False),
+        (EXCLUDED, EXCLUDED.replace("windows", "linux"), True),
+        (EXCLUDED, EXCLUDED.replace("A licence", "Another"), True),
+        (EXCLUDED, "package app\n", True),
+        # Left out because of its import, not of a comment.
+        ('package app\n\nimport "C"\n', "package app\n\nvar a int\n", True),
+        ('package app\n\nimport "C"\n', 'package app\n\nimport "C"\n\nvar a int\n', True),
+        ("package documentation\n", "package app\n", True),
+        ("package documentation\n", "package documentation\n\nvar a int\n", False),
+        ("/* func\n*/\n//go:build windows\npackage app\n", "/* func\n*/\npackage app\n", True),
+        ("no Go at all", "no go at all", True),
+    ],
+)
+def test_of_a_file_that_is_left_out_counts_what_leaves_it_out(
+    package: Path, before: str, after: str, changed: bool
+) -> None:
+    (package / "only.go").write_text(before)
+    taken = tree(package).package(".", excluded=["only.go"])
+    assert "only.go" not in dict(taken.files)
+    (package / "only.go").write_text(after)
+    assert tree(package).change(taken) == ("mesh/pkg/only.go changed" if changed else None)
+
+
+def test_a_file_that_is_left_out_and_goes_is_a_change(package: Path) -> None:
+    (package / "only.go").write_text(EXCLUDED)
+    taken = tree(package).package(".", excluded=["only.go"])
+    (package / "only.go").unlink()
+    assert tree(package).change(taken) == "mesh/pkg/only.go was removed"
+
+
+def test_what_is_said_of_one_tree_holds_for_another(package: Path, tmp_path: Path) -> None:
+    source = package.parent
+    (source.parent / "dep").mkdir()
+    (source.parent / "dep" / "dep.go").write_text("package dep")
+    here = tree(source)
+    taken = (here.package("pkg"), here.package(here.relative(f"{source.parent}/dep")))
+    assert [item.path for item in taken] == ["pkg", "../dep"]
+    there = tmp_path / "elsewhere"
+    shutil.copytree(source, there / "clone")
+    shutil.copytree(source.parent / "dep", there / "dep")
+    assert [tree(there / "clone").change(item) for item in taken] == [None, None]
+    (there / "dep" / "dep.go").write_text("package other")
+    assert tree(there / "clone").change(taken[1]) == "elsewhere/dep/dep.go changed"
+
+
+def test_the_nearest_workspace_counts(tmp_path: Path) -> None:
+    source = tmp_path / "a" / "b"
+    source.mkdir(parents=True)
+    assert find_workspace(str(source)) == ""
+    (tmp_path / "go.work").touch()
+    assert find_workspace(str(source)) == "../../go.work"
+    (source / "go.work").touch()
+    assert find_workspace(str(source)) == "go.work"

@@ -1,0 +1,125 @@
+"""What the same inputs gave before, in this directory or another: outputs to restore.
+
+As in ccache's direct mode, the declared inputs of a unit name a short list of
+earlier results, and each result names the source directories it was made from,
+by the digest of their description. Both are relative to the source tree, so a
+clone, a worktree or an unpacked archive finds what another one built. Nothing
+here is believed: descriptions and outputs are verified by digest when read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from buildkit.digest import Digest, canonical_json
+from buildkit.plan.records import directory_key
+from buildkit.plan.units import Artifact, SourceDirectory, Unit
+from buildkit.store import Store, atomic_copy, atomic_write, read_sealed, write_sealed
+
+KEPT = 8
+"""Results per set of declared inputs; the oldest go first."""
+
+VERSION = 1
+"""Part of every key: raise it when the same inputs would give other bytes than before."""
+
+_EXECUTABLE = 0o755
+
+Check = Callable[[str, Callable[[str], SourceDirectory | None]], bool]
+"""Tells whether the directory of a key, loaded where it must be, is now as it was then."""
+
+
+class _Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    digest: str
+    size: int
+    sources: tuple[str, ...] = ()
+
+
+class _Results(Struct, frozen=True, kw_only=True):
+    results: tuple[_Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionCache:
+    """The results of one user.
+
+    Attributes:
+        open_store: gives the user's cache when something is looked for.
+    """
+
+    open_store: Callable[[], Store]
+
+    @property
+    def store(self) -> Store:
+        """The user's cache."""
+        return self.open_store()
+
+    def find(self, unit: Unit, inputs: Mapping[str, str], check: Check) -> Artifact | None:
+        """Return what a unit would make, if its inputs and sources gave it before.
+
+        The artifact holds the directories it was made from; the output itself is
+        only looked for by :meth:`restore`.
+        """
+        if unit.output is None:
+            return None
+        for result in self._read(unit, inputs).results:
+            if all(check(key, self._directory) for key in result.sources):
+                sources = tuple(filter(None, map(self._directory, result.sources)))
+                if len(sources) == len(result.sources):
+                    return Artifact(
+                        unit=unit.id,
+                        digest=result.digest,
+                        size=result.size,
+                        path=unit.output,
+                        sources=sources,
+                    )
+        return None
+
+    def restore(self, artifact: Artifact) -> bool:
+        """Put an output in its place; tell whether it was there, undamaged."""
+        kept = self.store.get(Digest.parse(artifact.digest))
+        if kept is None or artifact.path is None:
+            return False
+        atomic_copy(kept, artifact.path, mode=_EXECUTABLE)
+        return True
+
+    def keep(self, unit: Unit, inputs: Mapping[str, str], artifact: Artifact) -> None:
+        """Remember what a unit made from its inputs and sources, which did not move meanwhile."""
+        if unit.output is None or artifact.path is None or artifact.sources is None:
+            return
+        keys = tuple(self._keep_directory(source) for source in artifact.sources)
+        self.store.keep(artifact.path, Digest.parse(artifact.digest))
+        result = _Result(digest=artifact.digest, size=artifact.size, sources=keys)
+        place = self._place(unit, inputs)
+        with self.store.lock(f"action-{place.stem[:12]}"):
+            others = (item for item in self._read(unit, inputs).results if item != result)
+            results = (result, *others)[:KEPT]
+            write_sealed(place, canonical_json(_Results(results=results)), sync=False)
+
+    def _read(self, unit: Unit, inputs: Mapping[str, str]) -> _Results:
+        try:
+            return msgspec.json.decode(read_sealed(self._place(unit, inputs)) or b"", type=_Results)
+        except msgspec.MsgspecError:
+            return _Results()
+
+    def _place(self, unit: Unit, inputs: Mapping[str, str]) -> Path:
+        key = Digest.of_json([VERSION, unit.kind, str(unit.platform), inputs])
+        return self.store.root / "actions" / f"{key.hex}.json"
+
+    def _directory(self, key: str) -> SourceDirectory | None:
+        try:
+            path = self.store.get(Digest.parse(key))
+            return msgspec.json.decode(path.read_bytes(), type=SourceDirectory) if path else None
+        except (ValueError, msgspec.MsgspecError):
+            return None
+
+    def _keep_directory(self, source: SourceDirectory) -> str:
+        key = directory_key(source)
+        path = self.store.blob(Digest.parse(key))
+        if not path.exists():
+            atomic_write(path, canonical_json(source), sync=False)
+        return key
