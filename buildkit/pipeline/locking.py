@@ -25,7 +25,7 @@ from buildkit.toolchain import Toolchain, find_go, read_wanted
 
 _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
 """Where people build; a toolchain is pinned for each."""
-_REGISTRY = ("github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2")
+_REGISTRY = ("github.com/distribution/distribution/v3", "v3.1.2")
 
 
 def write_lock(options: Options) -> None:
@@ -113,9 +113,9 @@ class _LockWriter:
         )
 
     def _tools(self, sums: ModuleSums) -> dict[str, ToolPin]:
-        module, package, version = _REGISTRY
+        module, version = _REGISTRY
         self._shop.reporter.note(f"{TOOL:<11} {module} {version}")
-        return {TOOL: resolve_tool(module, f"{module}/{package}", version, sums)}
+        return {TOOL: resolve_tool(module, version, sums)}
 
     def _fetch(self, name: str, before: Lock) -> dict[str, Any]:
         resolver = Resolver(
