@@ -17,6 +17,7 @@ from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.pipeline.golang import make_pip
 from buildkit.pipeline.local import TOOL
 from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list
 from buildkit.platform import Platform
@@ -42,7 +43,10 @@ def write_lock(options: Options) -> None:
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
     after = writer.resolve(before)
-    if after == before and path.exists():
+    changed = after != before or not path.exists()
+    if options.json:
+        print_json({"lock": str(path), "changed": changed})
+    if not changed:
         shop.reporter.note(f"{path.name} is up to date")
     else:
         save_lock(path, after)
