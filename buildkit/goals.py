@@ -7,28 +7,30 @@ flags given to one task hold for all of them.
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import Any, Protocol
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
 
-from buildkit.errors import BuildkitError, UsageError
-from buildkit.log import error_lines
+from buildkit.errors import BuildkitError, CancelledError, EnvironmentMissingError, UsageError
+from buildkit.log import choose_reporter
 from buildkit.plan.options import Goal, Options
 
-_REFUSED = {
-    "hide": "--hide",
-    "warn": "--warn-only",
-    "pty": "--pty",
-    "timeout": "--command-timeout",
-}
-"""Invoke's flags for its own command runner, which our tasks do not use; by run setting."""
+_REFUSED = ("command-timeout", "echo", "hide", "prompt-for-sudo-password", "pty", "warn-only")
+"""Invoke's flags for its own command runner, which our tasks do not use."""
 
 
 class Runner(Protocol):
@@ -51,6 +53,7 @@ class Session:
     options: Options
     run: Runner
     _goals: set[Goal] = field(default_factory=set)
+    _documents: list[str] = field(default_factory=list)
 
     def want(self, *goals: Goal) -> None:
         """Register goals; they are carried out together, later."""
@@ -60,17 +63,51 @@ class Session:
         """Carry out what was registered."""
         goals, self._goals = frozenset(self._goals), set()
         if goals:
-            self.run(goals, self.options)
+            with self._collected():
+                self.run(goals, self.options)
 
     def show(self, action: Callable[[frozenset[Goal], Options], None]) -> None:
         """Hand what was registered before to ``action`` instead of carrying it out."""
         goals, self._goals = frozenset(self._goals), set()
-        action(goals, self.options)
+        with self._collected():
+            action(goals, self.options)
 
-    def act(self, action: Callable[[Options], None]) -> None:
-        """Do something that is no goal, after the goals that stand before it."""
+    def act(self, action: Callable[[Options], None], would: str = "") -> None:
+        """Do something that is no goal, after the goals that stand before it.
+
+        Args:
+            action: does it.
+            would: what it changes, which a dry run says instead; empty for nothing.
+        """
         self.flush()
-        action(self.options)
+        with self._collected():
+            if not (would and self.options.dry_run):
+                action(self.options)
+            elif self.options.json:
+                print(json.dumps({"would": would}))
+            else:
+                print(f"would {would}", file=sys.stderr)
+
+    def tell(self) -> None:
+        """Print the one document of ``--json``; where tasks made several, they are its parts."""
+        documents, self._documents = self._documents, []
+        if len(documents) > 1:
+            parts = [json.loads(text) for text in documents]
+            documents = [json.dumps({"documents": parts}, indent=2, sort_keys=True) + "\n"]
+        sys.stdout.write("".join(documents))
+
+    @contextmanager
+    def _collected(self) -> Iterator[None]:
+        """Keep what is printed to standard output for the end, where it is JSON."""
+        if not self.options.json:
+            yield
+            return
+        buffer = io.StringIO()
+        try:
+            with redirect_stdout(buffer):
+                yield
+        finally:
+            self._documents += [buffer.getvalue()] if buffer.getvalue() else []
 
 
 _current: ContextVar[Session | None] = ContextVar("buildkit_session", default=None)
@@ -82,23 +119,27 @@ def session_for(context: Context, options: Options, run: Runner) -> tuple[Sessio
     A task that runs under Invoke's own executor, in a project that does not
     name ours, gets a session of its own and so still works, one graph per task.
     """
-    check_invoke_flags(context)
     session = _current.get()
-    if session is None:
-        return Session(options, run), True
-    return session, False
+    if session is not None:
+        return session, False
+    if context.config.run.dry:
+        options = replace(options, dry_run=True)
+    return Session(options, run), True
 
 
-def check_invoke_flags(context: Context) -> None:
+def check_invoke_flags(core: Any) -> None:
     """Refuse Invoke's flags that would have no effect here.
+
+    Args:
+        core: what Invoke parsed before the tasks.
 
     Raises:
         UsageError: one was given.
     """
-    for setting, flag in _REFUSED.items():
-        if context.config.run.get(setting):
+    for flag in _REFUSED:
+        if core and core[0].args[flag].value:
             raise UsageError(
-                f"{flag} has no meaning for these tasks",
+                f"--{flag} has no meaning for these tasks",
                 details="It steers commands that Invoke itself runs; these tasks run none.",
                 resolution="Leave it out; `invoke --help build` shows what fits.",
             )
@@ -111,7 +152,7 @@ class GoalExecutor(Executor):
         """Run the tasks, then what they want, as one graph."""
         from buildkit.pipeline.run import run  # noqa: PLC0415 - `invoke --list` needs none of it
 
-        with ErrorExit(debug=wants_debug(self.core)):
+        with ErrorExit():
             session = Session(self._merged(tasks), run)
             token = _current.set(session)
             try:
@@ -119,6 +160,7 @@ class GoalExecutor(Executor):
                 session.flush()
             finally:
                 _current.reset(token)
+                session.tell()
         return results
 
     def _merged(self, tasks: tuple[Any, ...]) -> Options:
@@ -126,28 +168,53 @@ class GoalExecutor(Executor):
         for call in self.normalize(tasks):
             collect = getattr(call.task, "collect_options", None)
             if collect is not None:
+                check_invoke_flags(self.core)
                 options = options.merge(collect(call.kwargs))
         return options
 
 
-@dataclass(slots=True)
 class ErrorExit:
-    """Turns errors into their three parts on standard error and the family's exit code."""
+    """Turns errors into their three parts on standard error and the family's exit code.
 
-    debug: bool = False
+    SIGTERM is treated as Ctrl-C meanwhile: both end children and leave nothing half-written.
+    """
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Listen to SIGTERM."""
+        self._before = signal.signal(signal.SIGTERM, _interrupt)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Print the error and leave with its exit code."""
-        if isinstance(error, BuildkitError):
-            if self.debug:
-                traceback.print_exception(error)
-            print("\n".join(error_lines(error)), file=sys.stderr, flush=True)
-            raise Exit(code=error.exit_code) from None
+        signal.signal(signal.SIGTERM, self._before)
+        known = _in_three_parts(error)
+        if known is None:
+            return
+        if wants_debug():
+            traceback.print_exception(error)
+        reporter = choose_reporter(os.environ, quiet=False)
+        reporter.error(known)
+        raise Exit(code=known.exit_code) from None
 
 
-def wants_debug(core: Any) -> bool:
-    """Tell whether Invoke's own ``--debug`` stands before the tasks."""
-    return bool(core) and bool(core[0].args.debug.value)
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _in_three_parts(error: BaseException | None) -> BuildkitError | None:
+    match error:
+        case BuildkitError():
+            return error
+        case KeyboardInterrupt():
+            return CancelledError("stopped by the user", details="Nothing half-written remains.")
+        case OSError():
+            return EnvironmentMissingError(
+                f"{error.filename or 'the system'}: {error.strerror or error}",
+                resolution="`invoke --debug` before the task shows where this happened.",
+            )
+        case _:
+            return None
+
+
+def wants_debug() -> bool:
+    """Tell whether Invoke's own ``--debug`` stands before the tasks, or INVOKE_DEBUG is set."""
+    return logging.getLogger("invoke").getEffectiveLevel() <= logging.DEBUG

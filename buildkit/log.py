@@ -130,16 +130,33 @@ class Plain(Silent):
 
 
 class GitHubGroups(Plain):
-    """Plain lines with the closing table folded open and errors as annotations.
+    """Plain lines, what units say folded into a group, and errors as annotations.
 
-    The commands are GitHub Actions' workflow commands.
+    The commands are GitHub Actions' workflow commands; a group shows closed, so the closing
+    table and errors stay outside.
     """
 
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self._is_open = False
+
+    def started(self, unit: str) -> None:
+        """Print that a unit began, the first one in a new group."""
+        if not self._is_open:
+            self._is_open = True
+            self._print("::group::Units")
+        super().started(unit)
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print the table in a group of its own."""
-        self._print("::group::Result")
+        """End the group and print the table."""
+        self.close()
         super().table(columns, rows)
-        self._print("::endgroup::")
+
+    def close(self) -> None:
+        """End the group, if one is open."""
+        if self._is_open:
+            self._is_open = False
+            self._print("::endgroup::")
 
     def warn(self, text: str) -> None:
         """Print a warning annotation."""
@@ -147,6 +164,7 @@ class GitHubGroups(Plain):
 
     def error(self, error: BuildkitError) -> None:
         """Print the error, and its brief as an annotation."""
+        self.close()
         self._print(f"::error::{_escape(error.brief)}")
         super().error(error)
 
@@ -229,7 +247,9 @@ class Terminal(Silent):
             running = dict(self._running)
         now = self._clock()
         for unit, (since, text) in running.items():
-            grid.add_row("[bold]running[/] ", f"{now - since:6.1f} s", unit, f"[dim]{text}[/]")
+            grid.add_row(
+                "[bold]running[/] ", f"{now - since:6.1f} s", unit, f"[dim]{_plain(text)}[/]"
+            )
         return grid
 
 
@@ -238,8 +258,7 @@ def choose_reporter(
 ) -> Reporter:
     """Choose what fits: silence, a live terminal, CI groups, or plain lines.
 
-    NO_COLOR, FORCE_COLOR and TERM=dumb are respected, as https://no-color.org
-    and Rich define them.
+    NO_COLOR (https://no-color.org) takes the colours away, TERM=dumb the live lines too.
     """
     stream = stream or sys.stderr
     if quiet:
@@ -250,7 +269,7 @@ def choose_reporter(
         return Plain(stream)
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
 
-    return Terminal(Console(file=stream))
+    return Terminal(Console(file=stream, emoji=False, _environ=environ))
 
 
 def error_lines(error: BuildkitError) -> list[str]:

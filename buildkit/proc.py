@@ -98,7 +98,7 @@ class Processes:
         started = time.monotonic()
         child = self._start(argv, env, cwd)
         try:
-            stdout, stderr = child.communicate(stdin)
+            stdout, stderr = _communicate(child, stdin)
         finally:
             with self._lock:
                 self._live.discard(child)
@@ -120,13 +120,7 @@ class Processes:
         with self._lock:
             self._cancelled = True
             live = tuple(self._live)
-        for child in live:
-            _signal_group(child, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(child.poll() is None for child in live) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        for child in live:
-            _signal_group(child, signal.SIGKILL)
+        _end(live)
 
     def _start(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: Path
@@ -184,6 +178,26 @@ def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, lo
         raise EnvironmentMissingError(
             f"cannot start {argv[0]} in the background", details=str(error)
         ) from error
+
+
+def _communicate(child: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:
+    with child:
+        try:
+            return child.communicate(stdin)
+        except BaseException:
+            # A terminal's Ctrl-C does not reach the child, whose group is its own.
+            _end((child,))
+            raise
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        _signal_group(child, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in children:
+        _signal_group(child, signal.SIGKILL)
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:

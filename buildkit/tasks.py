@@ -19,7 +19,8 @@ from invoke.program import Program
 from invoke.tasks import Task
 
 from buildkit import __version__
-from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for, wants_debug
+from buildkit.errors import UsageError
+from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for
 from buildkit.plan.options import Goal, Options
 
 # Invoke switches byte code off for its whole process, which would compile this package
@@ -73,10 +74,16 @@ class BuildTask(Task[Callable[..., None]]):
 
 
 def read_options(given: dict[str, Any]) -> Options:
-    """Turn Invoke's keyword arguments into options; a flag at its default was not given."""
+    """Turn Invoke's keyword arguments into options; a flag at its default was not given.
+
+    Raises:
+        UsageError: a flag and its opposite are given.
+    """
     chosen = {name: value for name, value in given.items() if value not in {None, 0}}
     for name in ("push", "load"):
         if chosen.pop(f"no_{name}", False):
+            if name in chosen:
+                raise UsageError(f"--{name} and --no-{name} contradict each other")
             chosen[name] = False
     known = {item.name for item in fields(Options)}
     return Options(**{name: value for name, value in chosen.items() if name in known})
@@ -89,11 +96,12 @@ def mesh_task(
 
     def wrap(body: Callable[[Session], None]) -> BuildTask:
         def run(context: Context, **given: Any) -> None:
-            with ErrorExit(debug=wants_debug(getattr(context, "core", None))):
+            with ErrorExit():
                 session, own = session_for(context, read_options(given), _run)
                 body(session)
                 if own:
                     session.flush()
+                    session.tell()
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
         parameters += [
@@ -158,7 +166,7 @@ def lock(session: Session) -> None:
     """Resolve what comes from outside and pin it in targets.lock."""
     from buildkit.pipeline.locking import write_lock  # noqa: PLC0415
 
-    session.act(write_lock)
+    session.act(write_lock, would="resolve what comes from outside and write the lock")
 
 
 @mesh_task(*_ALL)
@@ -166,7 +174,7 @@ def smoke(session: Session) -> None:
     """Run the images from the registry and send requests through them."""
     from buildkit.pipeline.smoking import run_smoke  # noqa: PLC0415
 
-    session.act(run_smoke)
+    session.act(run_smoke, would="run the images from the registry")
 
 
 @mesh_task(*_PLACE)
@@ -174,7 +182,7 @@ def clean(session: Session) -> None:
     """Remove out/; what is cached for the user stays."""
     from buildkit.pipeline.check import clean_out  # noqa: PLC0415
 
-    session.act(clean_out)
+    session.act(clean_out, would="remove out/")
 
 
 @mesh_task()
@@ -190,7 +198,7 @@ def registry_start(session: Session) -> None:
     """Start the local registry, if none answers at the hub."""
     from buildkit.pipeline.local import start_registry  # noqa: PLC0415
 
-    session.act(start_registry)
+    session.act(start_registry, would="start a registry where none answers")
 
 
 @mesh_task(*_PLACE, name="stop")
@@ -198,7 +206,7 @@ def registry_stop(session: Session) -> None:
     """Stop the local registry that this tool started; its data stays."""
     from buildkit.pipeline.local import stop_registry  # noqa: PLC0415
 
-    session.act(stop_registry)
+    session.act(stop_registry, would="stop the registry that this tool started")
 
 
 @mesh_task(*_PLACE, name="status")

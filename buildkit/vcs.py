@@ -1,8 +1,9 @@
 """What git says of a source tree; the only module that uses GitPython.
 
-Git is asked with command-scoped configuration: the tree counts as safe though
-another user may own it (CVE-2022-24765's check), hooks and fsmonitor are off,
-and no lock is taken. The user's own configuration is never changed.
+Git is told which repository is meant: one that another user owns counts as safe
+(CVE-2022-24765's check is for those that git finds by itself), and so it is the
+right one in a hook too, where GIT_DIR names the hook's own. Hooks and fsmonitor
+are off, and no lock is taken. The user's own configuration is never changed.
 """
 
 from __future__ import annotations
@@ -59,17 +60,21 @@ def read_git(directory: Path) -> GitFacts:
     worktree = find_worktree(directory)
     if worktree is None:
         return GitFacts()
-    from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
+    try:
+        from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
+    except ImportError:
+        return GitFacts()
 
     git = _scoped(Git(str(directory)), worktree)
     try:
-        revision = str(git.rev_parse("--verify", "HEAD"))
+        # Not `git log`: what it prints is up to the user's configuration.
+        seconds, revision = str(git.rev_list("--max-count=1", "--timestamp", "HEAD")).split()
         changed = git.status("--porcelain", "--untracked-files=no", "--", ".")
         return GitFacts(
             revision=revision,
             describe=_describe(git),
             dirty=bool(changed),
-            commit_time=int(str(git.log("-1", "--format=%ct"))),
+            commit_time=int(seconds),
         )
     except GitError:
         return GitFacts()
@@ -85,12 +90,13 @@ def _describe(git: Git) -> str:
 
 
 def _scoped(git: Git, worktree: Path) -> Git:
-    settings = {
-        "safe.directory": str(worktree),
-        "core.hooksPath": "/dev/null",
-        "core.fsmonitor": "false",
+    settings = {"core.hooksPath": "/dev/null", "core.fsmonitor": "false"}
+    environment = {
+        "GIT_DIR": str(worktree / ".git"),
+        "GIT_WORK_TREE": str(worktree),
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_CONFIG_COUNT": str(len(settings)),
     }
-    environment = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_OPTIONAL_LOCKS": "0"}
     for number, (key, value) in enumerate(settings.items()):
         environment[f"GIT_CONFIG_KEY_{number}"] = key
         environment[f"GIT_CONFIG_VALUE_{number}"] = value

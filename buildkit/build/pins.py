@@ -223,14 +223,14 @@ def resolve_go(
     return GoPin(version=version, sums=found, bootstrap=wheels)
 
 
-def resolve_tool(module: str, package: str, version: str, sums: ModuleSums) -> ToolPin:
+def resolve_tool(module: str, version: str, sums: ModuleSums) -> ToolPin:
     """Pin a Go program that is built from its module.
 
     Raises:
         FetchError: there is no such version, or it cannot be looked up.
     """
     exact, found = sums.of(module, version)
-    return ToolPin(module=module, package=package, version=exact, sum=found)
+    return ToolPin(module=module, version=exact, sum=found)
 
 
 @contextmanager

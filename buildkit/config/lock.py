@@ -66,7 +66,6 @@ class ToolPin(Entry, frozen=True, kw_only=True):
     """A Go program that is built once with our toolchain, such as the local registry."""
 
     module: str
-    package: str
     version: str
     sum: str
     """go.sum's ``h1:`` of the module."""

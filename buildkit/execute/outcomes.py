@@ -31,8 +31,3 @@ class Outcome:
     seconds: float = 0.0
     artifact: Artifact | None = None
     error: BuildkitError | None = None
-
-
-def first_error(outcomes: tuple[Outcome, ...]) -> BuildkitError | None:
-    """Return the error of the first unit that failed by itself."""
-    return next((outcome.error for outcome in outcomes if outcome.error is not None), None)

@@ -82,7 +82,7 @@ class _Run:
         self._busy: Counter[str] = Counter()
         self._futures: dict[Future[list[Outcome]], Batch] = {}
         self._stopping = ""
-        self._cancelled = threading.Event()
+        self._gate = _Gate()
         self.outcomes = {
             step.unit.id: _settled(step, plan.artifacts)
             for step in plan.steps
@@ -103,8 +103,9 @@ class _Run:
                     for future in done:
                         self._finish(future)
             except BaseException:
-                self._cancelled.set()
+                self._gate.close()
                 self._crew.cancel()
+                self._gate.drain()
                 raise
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
@@ -122,11 +123,15 @@ class _Run:
     def _submit(self, pool: ThreadPoolExecutor, batch: Batch) -> Future[list[Outcome]]:
         def progress(text: str) -> None:
             # What no child process does, a download or a daemon's stream, ends here.
-            if self._cancelled.is_set():
+            if self._gate.is_closed:
                 raise CancelledError(f"{batch.key} was stopped")
             self._crew.reporter.progress(batch.key, text)
 
-        return pool.submit(_work, batch, self._crew, self._artifacts, progress)
+        def work() -> list[Outcome]:
+            with self._gate:
+                return _work(batch, self._crew, self._artifacts, progress)
+
+        return pool.submit(work)
 
     def _refusal(self, batch: Batch) -> str:
         if self._stopping:
@@ -160,6 +165,38 @@ class _Run:
                 self._artifacts[outcome.unit.id] = outcome.artifact
         first, reason = outcomes[0], _reasons(outcomes)
         self._crew.reporter.finished(batch.key, first.status, first.seconds, reason)
+
+
+class _Gate:
+    """Counts the batches that are being made; closed, it lets no other one begin.
+
+    The pool itself forgets a thread whose start was interrupted, and would not wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self.is_closed = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self.is_closed:
+                raise CancelledError("the run is ending")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self.is_closed = True
+
+    def drain(self) -> None:
+        """Wait for those inside."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._inside)
 
 
 def _reasons(outcomes: list[Outcome]) -> str:

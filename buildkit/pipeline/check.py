@@ -11,7 +11,7 @@ from buildkit.images.recipe import template_variables
 from buildkit.images.render import check_variables, read_template
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
-from buildkit.pipeline.workshop import Workshop
+from buildkit.pipeline.workshop import STATE, Workshop
 from buildkit.plan.graph import build_graph
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.units import BuildImage, Download, Unit
@@ -44,6 +44,8 @@ def check_project(options: Options) -> None:
             resolution="Run `invoke lock` where those sources can be reached.",
         )
     count = len(graph.units)
+    if options.json:
+        print_json({"targets": str(shop.project.targets), "units": count})
     shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
 
 
@@ -75,13 +77,14 @@ def clean_out(options: Options) -> None:
     """
     shop = Workshop.open(options)
     out = shop.settings.out
-    if not out.exists():
-        shop.reporter.note(f"{out} does not exist")
-        return
-    if not (out / ".buildkit").is_dir():
+    existed = out.exists()
+    if existed and not (out / STATE).is_dir():
         raise UsageError(
             f"{out} was not made by this tool, so it is left alone",
             resolution="Remove it by hand if that is what you want.",
         )
-    shutil.rmtree(out)
-    shop.reporter.note(f"removed {out}")
+    if existed:
+        shutil.rmtree(out)
+    if options.json:
+        print_json({"out": str(out), "removed": existed})
+    shop.reporter.note(f"removed {out}" if existed else f"{out} does not exist")

@@ -15,7 +15,7 @@ from buildkit.plan.options import Options
 from buildkit.platform import Platform
 from buildkit.reference import is_loopback, split_hub
 from buildkit.registry.container import Containers, nearness
-from buildkit.registry.provision import build_registry
+from buildkit.registry.provision import build_registry, registry_path
 from buildkit.registry.serve import LocalRegistry, Serving
 
 if TYPE_CHECKING:
@@ -86,11 +86,15 @@ def local_registry(shop: Workshop, makers: Makers) -> LocalRegistry:
     """Construct the local registry's keeper."""
 
     def build(target: Platform) -> Path:
+        pin = _pin(shop)
+        built = registry_path(target, pin, shop.store)
+        if built.exists():
+            return built
+        shop.reporter.note(f"building a registry from {pin.module}, once")
         command = makers.go.command()
-        shop.reporter.note(f"building a registry from {_pin(shop).module}, once")
         return build_registry(
             target,
-            pin=_pin(shop),
+            pin=pin,
             go=command.program,
             env=command.environment,
             runner=shop.processes,

@@ -17,6 +17,7 @@ from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.pipeline.golang import make_pip
 from buildkit.pipeline.local import TOOL
 from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list
 from buildkit.platform import Platform
@@ -25,7 +26,7 @@ from buildkit.toolchain import Toolchain, find_go, read_wanted
 
 _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
 """Where people build; a toolchain is pinned for each."""
-_REGISTRY = ("github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2")
+_REGISTRY = ("github.com/distribution/distribution/v3", "v3.1.2")
 
 
 def write_lock(options: Options) -> None:
@@ -42,7 +43,10 @@ def write_lock(options: Options) -> None:
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
     after = writer.resolve(before)
-    if after == before and path.exists():
+    changed = after != before or not path.exists()
+    if options.json:
+        print_json({"lock": str(path), "changed": changed})
+    if not changed:
         shop.reporter.note(f"{path.name} is up to date")
     else:
         save_lock(path, after)
@@ -113,9 +117,9 @@ class _LockWriter:
         )
 
     def _tools(self, sums: ModuleSums) -> dict[str, ToolPin]:
-        module, package, version = _REGISTRY
+        module, version = _REGISTRY
         self._shop.reporter.note(f"{TOOL:<11} {module} {version}")
-        return {TOOL: resolve_tool(module, f"{module}/{package}", version, sums)}
+        return {TOOL: resolve_tool(module, version, sums)}
 
     def _fetch(self, name: str, before: Lock) -> dict[str, Any]:
         resolver = Resolver(

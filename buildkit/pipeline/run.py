@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -48,7 +46,7 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
-        with _interruptible(), _only_run(shop):
+        with _only_run(shop):
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
             graph, planner, plan = _plan(shop, makers, goals)
@@ -191,17 +189,3 @@ def _only_run(shop: Workshop) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that both end children and leave nothing half-written."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

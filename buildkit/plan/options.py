@@ -58,10 +58,14 @@ class Options:
         for name in (item.name for item in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine is not None and theirs is not None and mine != theirs:
+                flag = f"--{name.replace('_', '-')}"
+                both = f"{flag} and --no-{name} are both given"
                 raise UsageError(
-                    f"--{name.replace('_', '-')} is given twice: '{mine}' and '{theirs}'",
+                    both
+                    if mine in (True, False)
+                    else f"{flag} is given twice: '{mine}' and '{theirs}'",
                     details="Flags given to one task of a call hold for all of them.",
-                    resolution="Give it once.",
+                    resolution="Give one.",
                 )
             merged[name] = theirs if mine is None else mine
         return Options(**merged)

@@ -74,7 +74,7 @@ def build_registry(
         VerificationError: it is not what the lock pins.
         BuildError: it does not compile.
     """
-    target = store.root / "tools" / f"registry-{pin.version}-{platform.slug}" / "registry"
+    target = registry_path(platform, pin, store)
     if target.exists():
         return target
     settings = {**env, **platform.go_env(), "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
@@ -89,6 +89,11 @@ def build_registry(
         runner.run(argv, env=settings, cwd=work).check("the local registry does not compile")
         atomic_copy(binary, target, mode=0o755)
     return target
+
+
+def registry_path(platform: Platform, pin: ToolPin, store: Store) -> Path:
+    """Return where the binary is kept, once it is built."""
+    return store.root / "tools" / f"registry-{pin.version}-{platform.slug}" / "registry"
 
 
 def _verify(pin: ToolPin, go: Path, env: Mapping[str, str], runner: Runner, work: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -136,6 +137,22 @@ def test_cancelling_ends_a_child_with_what_it_started(tmp_path: Path) -> None:
     processes.cancel()
     assert isinstance(running.join(), CancelledError)
     wait_for(lambda: not is_alive(grandchild), "the end of the grandchild")
+
+
+def test_ctrl_c_while_waiting_for_a_child_ends_it(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    code = f"import os, time; open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def press() -> None:
+        wait_for(lambda: started.exists() and started.read_text() != "", "the start")
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        Processes().run(python(code), env={}, cwd=tmp_path)
+    assert not is_alive(int(started.read_text()))
 
 
 def test_a_child_that_ignores_the_polite_signal_is_killed(

@@ -201,7 +201,7 @@ def sums_of(go: FakeGo) -> ModuleSums:
 
 def test_a_module_is_pinned_by_the_databases_record_without_a_download() -> None:
     go = FakeGo({}, h1="h1:record=")
-    pin = resolve_tool("example.org/Registry", "example.org/Registry/cmd", "latest", sums_of(go))
+    pin = resolve_tool("example.org/Registry", "latest", sums_of(go))
     assert (pin.version, pin.sum) == ("v1.2.3", "h1:record=")
     assert go.downloads == 0
 

@@ -39,7 +39,7 @@ locks = st.builds(
     debian=tables(st.lists(package_pins, max_size=2).map(tuple)),
     registry=tables(texts),
     tools=st.dictionaries(
-        names, st.builds(ToolPin, module=texts, package=texts, version=texts, sum=texts), max_size=2
+        names, st.builds(ToolPin, module=texts, version=texts, sum=texts), max_size=2
     ),
 )
 

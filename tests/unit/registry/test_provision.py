@@ -17,7 +17,6 @@ from buildkit.store import Store
 
 PIN = ToolPin(
     module="github.com/distribution/distribution/v3",
-    package="github.com/distribution/distribution/v3/cmd/registry",
     version="v3.1.2",
     sum="h1:good",
 )

@@ -1,0 +1,168 @@
+"""What real git says of real trees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildkit.vcs import GitFacts, find_worktree, read_git
+
+SECONDS = 1_700_000_000
+IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgSign=false")
+
+
+def git(tree: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", *IDENTITY, *words],
+        cwd=tree,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tree)} | dated(),
+    )
+    return done.stdout.strip()
+
+
+def dated() -> dict[str, str]:
+    return dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{SECONDS} +0200")
+
+
+def commit(tree: Path, name: str) -> str:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_text(name)
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message", name)
+    return git(tree, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    made = tmp_path / "tree"
+    made.mkdir()
+    git(made, "init", "--quiet", "--initial-branch=main")
+    commit(made, "go/main.go")
+    git(made, "tag", "1.2.3")
+    return made
+
+
+def test_a_clean_tree_at_a_tag(tree: Path) -> None:
+    facts = read_git(tree)
+    revision = git(tree, "rev-parse", "HEAD")
+    assert facts == GitFacts(revision=revision, describe="1.2.3", dirty=False, commit_time=SECONDS)
+    assert (facts.status, facts.stamped_revision) == ("Clean", revision)
+
+
+def test_a_changed_tracked_file_is_dirty_and_an_untracked_one_is_not(tree: Path) -> None:
+    (tree / "new.go").write_text("new")
+    assert not read_git(tree).dirty
+    (tree / "go" / "main.go").write_text("changed")
+    facts = read_git(tree)
+    assert facts.status == "Modified"
+    assert facts.stamped_revision == f"{facts.revision}-dirty"
+
+
+def test_only_what_lies_below_the_source_counts_as_dirty(tree: Path) -> None:
+    commit(tree, "docs/a.md")
+    (tree / "docs" / "a.md").write_text("changed")
+    assert read_git(tree).dirty
+    assert not read_git(tree / "go").dirty
+
+
+def test_a_staged_change_is_dirty(tree: Path) -> None:
+    (tree / "go" / "main.go").unlink()
+    git(tree, "add", "--all")
+    assert read_git(tree).dirty
+
+
+def test_a_worktree_has_its_own_commit(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(tree, "worktree", "add", "--quiet", "-b", "side", str(other))
+    revision = commit(other, "side.go")
+    assert (other / ".git").is_file()
+    facts = read_git(other / "go")
+    assert (facts.revision, facts.dirty) == (revision, False)
+    assert facts.describe.startswith("1.2.3-1-g")
+    assert read_git(tree).revision != revision
+
+
+def test_a_detached_head_is_its_commit(tree: Path) -> None:
+    first = git(tree, "rev-parse", "HEAD")
+    commit(tree, "b.go")
+    git(tree, "checkout", "--quiet", "--detach", first)
+    assert read_git(tree).revision == first
+
+
+def test_a_shallow_clone_without_tags_is_described_by_its_commit(
+    tree: Path, tmp_path: Path
+) -> None:
+    revision = commit(tree, "b.go")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--no-tags", f"file://{tree}", str(clone))
+    facts = read_git(clone)
+    assert facts.revision == revision
+    assert facts.describe
+    assert revision.startswith(facts.describe)
+
+
+def test_a_tree_of_another_user_is_read_all_the_same(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Git's own switch for its tests: it then takes no owner for the right one.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run(["git", "status"], cwd=tree, check=True, capture_output=True)
+    assert read_git(tree).revision == git(tree, "rev-parse", "HEAD")
+
+
+def test_a_hook_of_another_repository_does_not_divert_the_question(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "hooked"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert read_git(tree / "go").revision == git(tree, "rev-parse", "HEAD")
+
+
+def test_the_users_settings_for_git_log_change_nothing(tree: Path, isolated_user: Path) -> None:
+    (isolated_user / ".gitconfig").write_text("[log]\nshowSignature = true\n[core]\npager = false")
+    assert read_git(tree).commit_time == SECONDS
+
+
+def test_hooks_and_monitors_of_the_tree_are_not_run(tree: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    monitor = tmp_path / "monitor"
+    monitor.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    monitor.chmod(0o755)
+    git(tree, "config", "core.fsmonitor", str(monitor))
+    git(tree, "status")
+    assert ran.exists()
+    ran.unlink()
+    assert not read_git(tree).dirty
+    assert not ran.exists()
+
+
+def test_before_the_first_commit_nothing_is_known(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    assert read_git(tmp_path) == GitFacts()
+
+
+def test_outside_git_nothing_is_known(tmp_path: Path) -> None:
+    assert find_worktree(tmp_path) is None
+    facts = read_git(tmp_path)
+    assert (facts.revision, facts.status, facts.commit_time) == ("unknown", "unknown", 0)
+
+
+def test_without_git_nothing_is_known(tree: Path, tmp_path: Path) -> None:
+    script = "import pathlib, sys, buildkit.vcs as v; print(v.read_git(pathlib.Path(sys.argv[1])))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, str(tree)],
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.stdout.strip() == str(GitFacts()), done.stderr

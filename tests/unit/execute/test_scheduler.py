@@ -1,0 +1,381 @@
+"""One ready set: order, lanes, limits, failures, early cutoff, cancelling."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from buildkit.errors import BuildError, BuildkitError, CancelledError, RegistryError
+from buildkit.execute.batches import make_batches
+from buildkit.execute.outcomes import Outcome, Status
+from buildkit.execute.scheduler import Crew, execute
+from buildkit.log import Silent
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.planner import Plan, Planner
+from buildkit.plan.records import RecordBook
+from buildkit.plan.units import Artifact, Kind, Progress, Step, Unit, Verdict
+from buildkit.platform import Platform
+from tests.fakes.units import artifact, binary, compile_action, image, push, running
+
+Act = Callable[[Progress], None]
+ARM = Platform("linux", "arm64")
+
+
+class Journal(Silent):
+    """Remembers what was reported."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def started(self, unit: str) -> None:
+        self.lines.append(f"start {unit}")
+
+    def progress(self, unit: str, text: str) -> None:
+        self.lines.append(f"{unit}: {text}")
+
+    def finished(self, unit: str, status: str, seconds: float, reason: str) -> None:
+        del seconds
+        self.lines.append(f"{status} {unit} ({reason})")
+
+
+@dataclass
+class Smith:
+    """A builder that does what a test asks of a unit, and counts what runs at once."""
+
+    acts: dict[str, Act] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    untrusted: set[str] = field(default_factory=set)
+    batches: list[tuple[str, ...]] = field(default_factory=list)
+    given: dict[str, list[str]] = field(default_factory=dict)
+    most: int = 0
+    _busy: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def build(
+        self, steps: tuple[Step, ...], given: Mapping[str, Artifact], progress: Progress
+    ) -> tuple[Artifact, ...]:
+        ids = tuple(step.unit.id for step in steps)
+        with self._lock:
+            self.batches.append(ids)
+            self.given |= {identity: sorted(given) for identity in ids}
+            self._busy += 1
+            self.most = max(self.most, self._busy)
+        try:
+            for identity in ids:
+                self.acts.get(identity, _work_a_little)(progress)
+        finally:
+            with self._lock:
+                self._busy -= 1
+        made = (artifact(i, self.digests.get(i, f"sha256:{i}")) for i in ids)
+        return tuple(replace(m, sources=None) if m.unit in self.untrusted else m for m in made)
+
+    @property
+    def order(self) -> list[str]:
+        return [identity for batch in self.batches for identity in batch]
+
+
+def _work_a_little(_progress: Progress) -> None:
+    time.sleep(0.005)
+
+
+class Site:
+    """A crew around one smith, and the book it writes."""
+
+    def __init__(self, root: Path) -> None:
+        self.smith, self.journal, self.cancelled = Smith(), Journal(), threading.Event()
+        self.template = root / "Dockerfile.j2"
+        self.template.write_text("FROM base")
+        self.hasher = Hasher({})
+        self.path = root / "records.json"
+        self.book = RecordBook.open(self.path)
+        self.limits = dict.fromkeys(Kind, 4)
+        self.fail_fast = False
+        self.absent: BuildkitError | None = None
+
+    def presence(self, _unit: Unit, _artifact: Artifact) -> str | None:
+        if self.absent is not None:
+            raise self.absent
+        return None
+
+    def run(self, *steps: Step, made: Mapping[str, Artifact] | None = None) -> list[Outcome]:
+        planner = Planner(
+            book=self.book, hasher=self.hasher, presence=dict.fromkeys(Kind, self.presence)
+        )
+        crew = Crew(
+            builders=dict.fromkeys(Kind, self.smith),
+            planner=planner,
+            book=self.book,
+            hasher=self.hasher,
+            reporter=self.journal,
+            limits=self.limits,
+            cancel=self.cancelled.set,
+            fail_fast=self.fail_fast,
+        )
+        return list(execute(Plan(steps=steps, artifacts=dict(made or {})), crew))
+
+    def image(self, name: str, base: str, *needs: str) -> Step:
+        return running(image(name, base, needs=needs, template=self.template))
+
+    def fail(self, identity: str, error: Exception | None = None) -> None:
+        def act(_progress: Progress) -> None:
+            raise error or BuildError("it did not compile")
+
+        self.smith.acts[identity] = act
+
+    def recorded(self) -> list[str]:
+        return sorted(RecordBook.open(self.path).units())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def compiled(name: str, group: str = "", platform: Platform | None = None) -> Step:
+    action = replace(compile_action(Path("/src"), Path(f"/out/{name}")), group=group)
+    return running(binary(name, action, platform or Platform("linux", "amd64")))
+
+
+def statuses(outcomes: list[Outcome]) -> dict[str, tuple[Status, str]]:
+    return {outcome.unit.id: (outcome.status, outcome.reason) for outcome in outcomes}
+
+
+A, B = "binary/a@linux/amd64", "binary/b@linux/amd64"
+ONE, TWO = "image/one@linux/amd64", "image/two@linux/amd64"
+
+
+def test_every_unit_is_made_after_what_it_needs_and_gets_it(site: Site) -> None:
+    steps = (compiled("a"), site.image("one", A), site.image("two", ONE, A))
+    outcomes = site.run(*steps, running(push("x", (ONE, TWO))))
+    assert [outcome.unit.id for outcome in outcomes] == [A, ONE, TWO, "push/x"]
+    assert {outcome.status for outcome in outcomes} == {Status.DONE}
+    assert site.smith.order == [A, ONE, TWO, "push/x"]
+    assert site.smith.given == {A: [], ONE: [A], TWO: [A, ONE], "push/x": [ONE, TWO]}
+    assert [outcome.artifact and outcome.artifact.digest for outcome in outcomes] == [
+        f"sha256:{identity}" for identity in site.smith.order
+    ]
+    assert site.recorded() == sorted(site.smith.order)
+
+
+def test_units_of_one_group_and_platform_are_one_batch(site: Site) -> None:
+    site.run(compiled("a"), compiled("b"), compiled("c", "agent"), compiled("d", platform=ARM))
+    assert sorted(site.smith.batches) == [
+        (A, B),
+        ("binary/c@linux/amd64",),
+        ("binary/d@linux/arm64",),
+    ]
+    assert "start compile/default@linux/amd64" in site.journal.lines
+    assert "done compile/default@linux/amd64 (never made here)" in site.journal.lines
+
+
+def test_a_batch_whose_units_have_different_reasons_is_reported_once(site: Site) -> None:
+    other = replace(compiled("b"), reason="b.go changed")
+    site.run(compiled("a"), other)
+    assert site.journal.lines == [
+        "start compile/default@linux/amd64",
+        "done compile/default@linux/amd64 (never made here, and 1 more reasons)",
+    ]
+
+
+def test_compiles_of_one_platform_never_run_at_once(site: Site) -> None:
+    site.run(*(compiled(name, name) for name in "abcd"))
+    assert site.smith.most == 1
+
+
+def test_compiles_of_two_platforms_run_at_once(site: Site) -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def meet(_progress: Progress) -> None:
+        meeting.wait()
+
+    site.smith.acts = {A: meet, "binary/b@linux/arm64": meet}
+    outcomes = site.run(compiled("a"), compiled("b", platform=ARM))
+    assert {outcome.status for outcome in outcomes} == {Status.DONE}
+
+
+def test_a_limit_holds_per_kind(site: Site) -> None:
+    site.limits[Kind.IMAGE] = 2
+    base = artifact("base/x", "sha256:x")
+    steps = [site.image(str(number), "base/x") for number in range(8)]
+    site.run(*steps, made={"base/x": base})
+    assert len(site.smith.order) == 8
+    assert site.smith.most == 2
+
+
+def test_a_failure_aborts_what_needs_it_and_everything_else_finishes(site: Site) -> None:
+    site.fail(A)
+    steps = (compiled("a"), compiled("b", platform=ARM), site.image("one", A))
+    outcomes = site.run(*steps, running(push("x", (ONE,))))
+    assert statuses(outcomes) == {
+        A: (Status.FAILED, "it did not compile"),
+        "binary/b@linux/arm64": (Status.DONE, "never made here"),
+        ONE: (Status.ABORTED, f"{A} failed"),
+        "push/x": (Status.ABORTED, f"{ONE} was not made"),
+    }
+    assert isinstance(outcomes[0].error, BuildError)
+    assert outcomes[2].error is None
+    assert site.recorded() == ["binary/b@linux/arm64"]
+    assert not site.cancelled.is_set()
+
+
+def test_all_units_of_a_failed_batch_share_one_error(site: Site) -> None:
+    site.fail(B)
+    one, two = site.run(compiled("a"), compiled("b"))
+    assert one.error is two.error is not None
+    assert site.recorded() == []
+
+
+def test_fail_fast_starts_nothing_more(site: Site) -> None:
+    site.fail_fast = True
+    site.limits[Kind.BINARY] = 1
+    site.fail(A)
+    outcomes = site.run(compiled("a"), compiled("b", platform=ARM), site.image("one", A))
+    reason = f"--fail-fast, after {A}"
+    assert statuses(outcomes) == {
+        A: (Status.FAILED, "it did not compile"),
+        "binary/b@linux/arm64": (Status.ABORTED, reason),
+        ONE: (Status.ABORTED, reason),
+    }
+    assert site.smith.order == [A]
+
+
+def test_what_the_plan_settled_keeps_its_verdict(site: Site) -> None:
+    steps = [
+        replace(compiled(name), verdict=verdict, reason=str(verdict))
+        for name, verdict in (("a", Verdict.CACHED), ("b", Verdict.SKIP), ("c", Verdict.BLOCKED))
+    ]
+    outcomes = site.run(*steps, site.image("one", A), made={A: artifact(A)})
+    assert [outcome.status for outcome in outcomes] == [
+        Status.CACHED,
+        Status.SKIPPED,
+        Status.BLOCKED,
+        Status.DONE,
+    ]
+    assert outcomes[0].artifact == artifact(A)
+    assert site.smith.order == [ONE]
+
+
+def test_a_need_that_came_out_the_same_cuts_off_its_users(site: Site) -> None:
+    steps = (compiled("a"), site.image("one", A), running(push("x", (ONE,))))
+    site.run(*steps)
+    site.smith.batches.clear()
+    site.journal.lines.clear()
+    outcomes = site.run(*steps)
+    assert site.smith.order == [A]
+    assert statuses(outcomes)[ONE] == (Status.CACHED, "what it needs came out the same")
+    assert statuses(outcomes)["push/x"][0] is Status.CACHED
+    assert f"start {ONE}" not in site.journal.lines
+    site.smith.digests[A] = "sha256:other"
+    assert statuses(site.run(*steps))[ONE][0] is Status.DONE
+
+
+def test_an_error_while_asking_whether_something_can_be_reused_is_that_units_failure(
+    site: Site,
+) -> None:
+    steps = (compiled("a"), site.image("one", A), compiled("b", platform=ARM))
+    site.run(*steps)
+    site.absent = RegistryError("the registry does not answer")
+    outcomes = site.run(*steps)
+    assert statuses(outcomes)[ONE] == (Status.FAILED, "the registry does not answer")
+    assert statuses(outcomes)["binary/b@linux/arm64"][0] is Status.DONE
+
+
+def test_what_changed_while_it_was_built_is_done_but_not_recorded(site: Site) -> None:
+    site.smith.untrusted = {A}
+    outcomes = site.run(compiled("a"), compiled("b"))
+    assert {outcome.status for outcome in outcomes} == {Status.DONE}
+    assert site.recorded() == [B]
+
+
+def test_the_inputs_of_a_record_are_those_from_before_the_build(site: Site) -> None:
+    def edit(_progress: Progress) -> None:
+        site.template.write_text("FROM base\nUSER 1")
+
+    site.smith.acts[ONE] = edit
+    before = site.hasher.digest(site.template)
+    site.run(compiled("a"), site.image("one", A))
+    record = RecordBook.open(site.path).get(ONE)
+    assert record is not None
+    assert record.inputs["the template"] == before
+
+
+def test_progress_is_reported_under_the_name_of_the_batch(site: Site) -> None:
+    site.smith.acts[A] = lambda progress: progress("halfway")
+    site.run(compiled("a"))
+    assert site.journal.lines[1] == "compile/default@linux/amd64: halfway"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert condition()
+
+
+def interrupt() -> None:
+    """Press Ctrl-C while the main thread waits for the others."""
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)
+
+
+@pytest.mark.timeout(30)
+def test_ctrl_c_cancels_what_runs_and_records_nothing_of_it(site: Site) -> None:
+    def wait(_progress: Progress) -> None:
+        interrupt()
+        site.cancelled.wait(10)
+        raise CancelledError("go was stopped")
+
+    site.smith.acts[A] = wait
+    with pytest.raises(CancelledError) as caught:
+        site.run(compiled("a"), site.image("one", A))
+    assert caught.value.exit_code == 130
+    assert site.cancelled.is_set()
+    assert site.recorded() == []
+    assert site.smith.order == [A]
+
+
+@pytest.mark.timeout(30)
+def test_what_has_no_child_ends_at_its_next_progress_after_ctrl_c(site: Site) -> None:
+    ended = threading.Event()
+
+    def stream(progress: Progress) -> None:
+        interrupt()
+        try:
+            while True:
+                progress("more")
+                time.sleep(0.005)
+        except CancelledError:
+            ended.set()
+            raise
+
+    site.smith.acts[A] = stream
+    with pytest.raises(CancelledError):
+        site.run(compiled("a"))
+    assert ended.is_set()
+
+
+@pytest.mark.timeout(30)
+def test_an_unexpected_exception_cancels_the_others_and_comes_out_as_it_is(site: Site) -> None:
+    site.fail(A, ZeroDivisionError("a defect"))
+    site.smith.acts["binary/b@linux/arm64"] = lambda _: until(site.cancelled.is_set)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        site.run(compiled("a"), compiled("b", platform=ARM))
+    assert A not in site.recorded()
+
+
+def test_batches_are_ready_when_what_their_members_need_is_done(site: Site) -> None:
+    steps = (compiled("a"), compiled("b"), site.image("one", A, B))
+    batches, sorter = make_batches(Plan(steps=steps, artifacts={}))
+    compiling = "compile/default@linux/amd64"
+    assert sorter.get_ready() == (compiling,)
+    sorter.done(compiling)
+    assert sorter.get_ready() == (ONE,)
+    assert batches[compiling].lane == "go@linux/amd64"
+    assert batches[ONE].lane == ""

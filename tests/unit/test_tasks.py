@@ -1,0 +1,89 @@
+"""The flags of every task, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from invoke.parser import Parser
+
+from buildkit.errors import UsageError
+from buildkit.plan.options import Options
+from buildkit.tasks import make_namespace, read_options
+
+CONTEXTS = make_namespace().to_contexts()
+TASKS = {str(context.name): context for context in CONTEXTS}
+EVERYTHING = ("build", "docker", "envoy", "plan", "smoke")
+
+
+def options(words: str) -> Options:
+    """Read a command line as Invoke does."""
+    (call,) = Parser(contexts=CONTEXTS).parse_argv(words.split())
+    given = {name.replace("-", "_"): argument.value for name, argument in call.args.items()}
+    return read_options(given)
+
+
+def test_every_task_of_the_readme_is_there() -> None:
+    assert sorted(TASKS) == [
+        *("build", "check", "clean", "docker", "envoy", "lock", "plan"),
+        *("registry.start", "registry.status", "registry.stop", "schema", "smoke"),
+    ]
+
+
+def test_no_flag_is_a_default() -> None:
+    for name in EVERYTHING:
+        assert options(name) == Options()
+
+
+def test_every_option_has_a_flag_and_every_flag_an_option() -> None:
+    known = {item.name for item in fields(Options)}
+    for name in EVERYTHING:
+        flags = {argument.name for argument in TASKS[name].args.values()}
+        assert {flag.replace("-", "_").removeprefix("no_") for flag in flags} == (
+            known - {"no_clobber"} | {"clobber"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--platform linux/arm64,darwin/arm64", {"platform": "linux/arm64,darwin/arm64"}),
+        ("-p host", {"platform": "host"}),
+        ("--only pilot-agent,istioctl", {"only": "pilot-agent,istioctl"}),
+        ("--targets a.toml --source b --out c", {"targets": "a.toml", "source": "b", "out": "c"}),
+        ("--hub h:1/x --tag 1,2", {"hub": "h:1/x", "tag": "1,2"}),
+        ("--version 1.2.3", {"version": "1.2.3"}),
+        ("--jobs 4", {"jobs": 4}),
+        ("-j 4", {"jobs": 4}),
+        ("--envoy e --debian-archive u", {"envoy": "e", "debian_archive": "u"}),
+        ("--engine oci", {"engine": "oci"}),
+        ("--push", {"push": True}),
+        ("--no-push --no-load", {"push": False, "load": False}),
+        ("--no-clobber", {"no_clobber": True}),
+        ("--stamp --symbols --force", {"stamp": True, "symbols": True, "force": True}),
+        ("--offline --fail-fast", {"offline": True, "fail_fast": True}),
+        ("-n -q", {"dry_run": True, "quiet": True}),
+        ("--dry-run --json --quiet", {"dry_run": True, "json": True, "quiet": True}),
+        ("--hub=", {"hub": ""}),
+    ],
+)
+def test_flags_become_options(words: str, expected: dict[str, Any]) -> None:
+    assert options(f"docker {words}") == Options(**expected)
+
+
+def test_a_flag_and_its_opposite_are_refused() -> None:
+    with pytest.raises(UsageError, match="--push and --no-push contradict each other"):
+        options("docker --no-push --push")
+
+
+def test_every_flag_says_what_it_is_for() -> None:
+    for context in CONTEXTS:
+        for argument in context.args.values():
+            assert argument.help, f"{context.name} --{argument.name}"
+
+
+def test_no_flag_is_one_that_invoke_owns_with_another_meaning() -> None:
+    for context in CONTEXTS:
+        names = {name for argument in context.args.values() for name in argument.names}
+        assert not names & {"config", "debug", "dry", "echo", "warn-only", "hide", "pty"}
