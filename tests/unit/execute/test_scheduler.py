@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from buildkit.digest import Digest
 from buildkit.errors import BuildError, BuildkitError, CancelledError, RegistryError
 from buildkit.execute.batches import make_batches
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
 from buildkit.log import Silent
+from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.records import RecordBook
 from buildkit.plan.units import Artifact, Kind, Progress, Step, Unit, Verdict
 from buildkit.platform import Platform
+from buildkit.store import Store
 from tests.fakes.units import artifact, binary, compile_action, image, push, running
 
 Act = Callable[[Progress], None]
@@ -92,6 +95,7 @@ class Site:
         self.template = root / "Dockerfile.j2"
         self.template.write_text("FROM base")
         self.hasher = Hasher({})
+        self.store = Store.open(root / "cache")
         self.path = root / "records.json"
         self.book = RecordBook.open(self.path)
         self.limits = dict.fromkeys(Kind, 4)
@@ -105,7 +109,10 @@ class Site:
 
     def run(self, *steps: Step, made: Mapping[str, Artifact] | None = None) -> list[Outcome]:
         planner = Planner(
-            book=self.book, hasher=self.hasher, presence=dict.fromkeys(Kind, self.presence)
+            book=self.book,
+            hasher=self.hasher,
+            presence=dict.fromkeys(Kind, self.presence),
+            cache=ActionCache(open_store=lambda: self.store),
         )
         crew = Crew(
             builders=dict.fromkeys(Kind, self.smith),
@@ -379,3 +386,38 @@ def test_batches_are_ready_when_what_their_members_need_is_done(site: Site) -> N
     assert sorter.get_ready() == (ONE,)
     assert batches[compiling].lane == "go@linux/amd64"
     assert batches[ONE].lane == ""
+
+
+def restorable(site: Site, root: Path, name: str) -> tuple[Step, Artifact]:
+    """Return a step whose output lies in the cache, and what it gives."""
+    kept = root / "kept"
+    kept.write_text(name)
+    digest, _ = site.store.put_file(kept)
+    step = compiled(name)
+    unit = binary(name, compile_action(Path("/src"), root / "out" / name))
+    made = Artifact(unit=unit.id, digest=str(digest), size=1, path=unit.output)
+    return replace(step, unit=unit, verdict=Verdict.RESTORED), made
+
+
+def test_what_is_in_the_cache_is_restored_and_recorded(site: Site, tmp_path: Path) -> None:
+    step, made = restorable(site, tmp_path, "a")
+    outcomes = site.run(step, site.image("one", A), made={A: made})
+    assert statuses(outcomes)[A][0] is Status.RESTORED
+    assert site.smith.order == [ONE]
+    assert (tmp_path / "out" / "a").read_text() == "a"
+    assert site.recorded() == [A, ONE]
+
+
+def test_what_turns_out_to_be_damaged_in_the_cache_is_made(site: Site, tmp_path: Path) -> None:
+    step, made = restorable(site, tmp_path, "a")
+    site.store.blob(Digest.parse(made.digest)).write_text("damaged")
+    outcomes = site.run(step, made={A: made})
+    assert statuses(outcomes)[A][0] is Status.DONE
+    assert site.smith.order == [A]
+    assert not (tmp_path / "out" / "a").exists()
+
+
+def test_a_restored_unit_waits_for_no_compile_and_holds_none_up(site: Site, tmp_path: Path) -> None:
+    step, made = restorable(site, tmp_path, "a")
+    site.run(compiled("b"), step, compiled("c"), made={A: made})
+    assert site.smith.batches == [(B, "binary/c@linux/amd64")]
