@@ -19,14 +19,20 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GitFacts:
-    """The state of a tree; ``revision`` and ``describe`` are ``unknown`` outside git."""
+class Commit:
+    """What is checked out; ``revision`` is ``unknown`` outside git, ``describe`` empty."""
 
     revision: str = UNKNOWN
     describe: str = ""
-    dirty: bool = False
     commit_time: int = 0
-    """Seconds since 1970 of the commit, 0 outside git."""
+    """Seconds since 1970, 0 outside git."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitFacts(Commit):
+    """What is checked out, and whether the tree still is that."""
+
+    dirty: bool = False
 
     @property
     def status(self) -> str:
@@ -47,6 +53,53 @@ def find_worktree(directory: Path) -> Path | None:
         if (candidate / ".git").exists():
             return candidate
     return None
+
+
+def commit_stamp(directory: Path) -> str:
+    """Return a text that stays the same as long as :class:`Commit` does, without asking git.
+
+    It is of HEAD, of the branch that it names, and of everything that tags are
+    kept in (gitrepository-layout(5)). Empty outside git, and where references are
+    kept in another way: then git has to be asked.
+    """
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return ""
+    try:
+        own = _git_directory(worktree)
+        common = own / _read(own / "commondir") if (own / "commondir").exists() else own
+        head = _read(own / "HEAD")
+        if (common / "reftable").exists():
+            return ""
+        parts = [
+            head,
+            _read(common / head.removeprefix("ref: ")) if head.startswith("ref:") else "",
+        ]
+        parts += [_file_state(common / "packed-refs"), _file_state(common / "shallow")]
+        tags = common / "refs" / "tags"
+        parts += [
+            f"{path.relative_to(tags)} {_file_state(path)}" for path in sorted(tags.rglob("*"))
+        ]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return "\n".join(parts)
+
+
+def _git_directory(worktree: Path) -> Path:
+    place = worktree / ".git"
+    return worktree / _read(place).removeprefix("gitdir: ") if place.is_file() else place
+
+
+def _read(path: Path) -> str:
+    """Return a small file's text; a reference that is packed has none of its own."""
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def _file_state(path: Path) -> str:
+    if not path.exists():
+        return ""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
 
 def read_git(directory: Path) -> GitFacts:

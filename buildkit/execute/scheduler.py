@@ -234,7 +234,7 @@ def _make(
     outcomes = []
     for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
         if artifact.sources is not None:
-            crew.book.put(artifact, used, seconds, crew.hasher)
+            crew.book.note(artifact, used, seconds)
             crew.planner.cache.keep(step.unit, used, artifact)
         outcomes.append(
             Outcome(
@@ -245,6 +245,7 @@ def _make(
                 artifact=artifact,
             )
         )
+    crew.book.save(crew.hasher)
     return outcomes
 
 

@@ -25,6 +25,7 @@ from buildkit.pipeline.report import (
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph, build_graph, settle_volatile
+from buildkit.plan.obsolete import obsolete_output, obsolete_units
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.units import Kind
@@ -52,6 +53,8 @@ def run(goals: frozenset[Goal], options: Options) -> None:
             graph, planner, plan = _plan(shop, makers, goals)
             _check_templates(plan)
             outcomes = _carry_out(shop, makers, planner, plan)
+            _remove_obsolete(shop)
+            shop.book.save(shop.hasher)
         _report(shop, graph, outcomes)
 
 
@@ -68,7 +71,11 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
         print_json(plan_json(plan, graph, shop.settings))
         return
     show_settings(shop.settings, shop.reporter)
-    for note in (makers.go.choice.reason, *plan.notes):
+    obsolete = (
+        f"{unit} is no longer in {shop.project.targets.name}, a run removes what it made"
+        for unit in obsolete_units(shop.book, shop.project.config)
+    )
+    for note in (makers.go.choice.reason, *plan.notes, *obsolete):
         shop.reporter.note(f"note       {note}")
     shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
 
@@ -114,6 +121,18 @@ def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> 
     for note in plan.notes:
         shop.reporter.note(note)
     return execute(plan, crew)
+
+
+def _remove_obsolete(shop: Workshop) -> None:
+    """Remove what units made that targets.toml no longer has, and say so."""
+    book, file = shop.book, shop.project.targets.name
+    units = obsolete_units(book, shop.project.config)
+    for unit in units:
+        path = obsolete_output(unit, book, shop.hasher, shop.settings.out)
+        if path is not None:
+            path.unlink(missing_ok=True)
+            shop.reporter.note(f"removed {path.name}: {unit} is no longer in {file}")
+    book.forget(units)
 
 
 def _registry(shop: Workshop, makers: Makers) -> None:

@@ -14,11 +14,11 @@ from buildkit.machine import read_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.records import RecordBook
-from buildkit.plan.settings import Settings, Surroundings, resolve
+from buildkit.plan.settings import Settings, Surroundings, out_directory, resolve
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import Store
-from buildkit.vcs import GitFacts, read_git
+from buildkit.vcs import Commit, GitFacts, commit_stamp, read_git
 
 STATE = ".buildkit"
 """The directory below ``out/`` that holds records, the lock and scratch space."""
@@ -80,6 +80,16 @@ class Workshop:
         """What git says of the source tree; asking starts git."""
         return read_git(self.project.source)
 
+    @cached_property
+    def commit(self) -> Commit:
+        """What is checked out, as an earlier run found it unless that moved."""
+        stamp = commit_stamp(self.project.source)
+        known = self.book.commit(stamp)
+        if known is None:
+            known = self.git
+            self.book.note_commit(stamp, known)
+        return known
+
     @property
     def settings(self) -> Settings:
         """Flags, environment and file, decided."""
@@ -92,7 +102,7 @@ class Workshop:
                 if hasattr(os, "sched_getaffinity")
                 else os.cpu_count() or 1,
                 host=self.host,
-                git=lambda: self.git,
+                commit=lambda: self.commit,
                 local_hub=self.local_hub,
             ),
         )
@@ -110,12 +120,12 @@ class Workshop:
     @cached_property
     def state(self) -> Path:
         """The directory of records and scratch space."""
-        return self.settings.out / STATE
+        return out_directory(self.project, self.options) / STATE
 
     @cached_property
     def book(self) -> RecordBook:
         """The records of earlier runs."""
-        return RecordBook.open(self.state / "records.json")
+        return RecordBook.open(self.state / "records.json", self.project.targets.name)
 
     @cached_property
     def hasher(self) -> Hasher:
@@ -139,7 +149,7 @@ class Workshop:
         """
         given = self.environ.get("SOURCE_DATE_EPOCH")
         if given is None:
-            return self.git.commit_time
+            return self.commit.commit_time
         if not given.isdecimal():
             raise UsageError(
                 f"SOURCE_DATE_EPOCH is '{given}'",

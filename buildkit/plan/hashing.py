@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -59,6 +59,8 @@ class Hasher:
         self._known = known
         self._pause = pause
         self._fresh: dict[str, FileState] = {}
+        self.hashed = False
+        """Whether a file had to be read."""
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -98,11 +100,6 @@ class Hasher:
                 entries.append((name, mode, self.digest(item) or ""))
         return str(Digest.of_json(entries))
 
-    def states(self, paths: Iterable[str]) -> dict[str, FileState]:
-        """Return what is remembered of some files, for the record book."""
-        with self._lock:
-            return {name: self._fresh[name] for name in paths if name in self._fresh}
-
     def fresh(self) -> dict[str, FileState]:
         """Return everything that this run looked at."""
         with self._lock:
@@ -116,6 +113,7 @@ class Hasher:
         if state is None or not state.believes(found):
             self._wait_out(found)
             state = self._hash(name)
+            self.hashed = True
         with self._lock:
             self._fresh[name] = state
         return state

@@ -7,6 +7,7 @@ does no harm: it holds the digest of what it vouches for.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from buildkit.digest import Digest, canonical_json
 from buildkit.plan.hashing import FileState, Hasher
 from buildkit.plan.units import Artifact, SourceDirectory, Unit
 from buildkit.store import read_sealed, write_sealed
+from buildkit.vcs import Commit
 
 VERSION = 3
 
@@ -32,6 +34,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str = ""
     reference: tuple[str, ...] = ()
     seconds: float = 0.0
+    owner: str = ""
+    """The targets file that the unit is of: several may share an ``out/``."""
 
 
 class _Book(Struct, kw_only=True):
@@ -39,29 +43,51 @@ class _Book(Struct, kw_only=True):
     units: dict[str, Record] = {}
     directories: dict[str, SourceDirectory] = {}
     files: dict[str, FileState] = {}
+    commit_stamp: str = ""
+    commit: Commit | None = None
 
 
 class RecordBook:
     """The records of one ``out/`` directory; safe for several threads."""
 
-    def __init__(self, path: Path, book: _Book) -> None:
+    def __init__(self, path: Path, book: _Book, owner: str) -> None:
         self._path = path
+        self._owner = owner
         self._book = book
         self._lock = threading.Lock()
+        self._is_saved = True
 
     @classmethod
-    def open(cls, path: Path) -> RecordBook:
-        """Read a record file; one that is missing, damaged or of another version is empty."""
+    def open(cls, path: Path, owner: str = "") -> RecordBook:
+        """Read a record file; one that is missing, damaged or of another version is empty.
+
+        Args:
+            path: the file.
+            owner: the name of the targets file that this run is about.
+        """
         try:
             book = msgspec.json.decode(read_sealed(path) or b"", type=_Book)
         except msgspec.MsgspecError:
-            return cls(path, _Book())
-        return cls(path, book if book.version == VERSION else _Book())
+            return cls(path, _Book(), owner)
+        return cls(path, book if book.version == VERSION else _Book(), owner)
 
     @property
     def files(self) -> dict[str, FileState]:
         """The stat cache that earlier runs left."""
         return self._book.files
+
+    def commit(self, stamp: str) -> Commit | None:
+        """Return what was checked out when the source tree had this stamp, if it is known."""
+        return self._book.commit if stamp and stamp == self._book.commit_stamp else None
+
+    def note_commit(self, stamp: str, commit: Commit) -> None:
+        """Remember what is checked out under a stamp, see :func:`buildkit.vcs.commit_stamp`."""
+        with self._lock:
+            self._book.commit_stamp = stamp
+            self._book.commit = Commit(
+                revision=commit.revision, describe=commit.describe, commit_time=commit.commit_time
+            )
+            self._is_saved = False
 
     def get(self, unit: str) -> Record | None:
         """Return a unit's last success."""
@@ -71,6 +97,10 @@ class RecordBook:
         """Return the ids of all units with a record."""
         return tuple(self._book.units)
 
+    def own_units(self) -> tuple[str, ...]:
+        """Return the ids of those that were last made for this run's targets file."""
+        return tuple(k for k, item in self._book.units.items() if item.owner == self._owner)
+
     def directory(self, key: str) -> SourceDirectory | None:
         """Return a directory that some record's builder read."""
         return self._book.directories.get(key)
@@ -79,6 +109,11 @@ class RecordBook:
         self, artifact: Artifact, inputs: dict[str, str], seconds: float, hasher: Hasher
     ) -> None:
         """Note a success and write the file."""
+        self.note(artifact, inputs, seconds)
+        self.save(hasher)
+
+    def note(self, artifact: Artifact, inputs: dict[str, str], seconds: float) -> None:
+        """Remember a success; the next :meth:`save` writes it down."""
         keyed = {directory_key(source): source for source in artifact.sources or ()}
         record = Record(
             inputs=inputs,
@@ -88,19 +123,35 @@ class RecordBook:
             path=str(artifact.path or ""),
             reference=artifact.reference,
             seconds=round(seconds, 3),
+            owner=self._owner,
         )
         with self._lock:
             self._book.units[artifact.unit] = record
             self._book.directories.update(keyed)
-            self._save(hasher)
+            self._is_saved = False
+
+    def forget(self, units: Iterable[str]) -> None:
+        """Drop records; the next :meth:`save` writes that down."""
+        with self._lock:
+            for unit in units:
+                del self._book.units[unit]
+                self._is_saved = False
+
+    def save(self, hasher: Hasher) -> None:
+        """Write the file if anything is known that is not in it, digests of files included."""
+        with self._lock:
+            if not self._is_saved or hasher.hashed:
+                self._save(hasher)
 
     def _save(self, hasher: Hasher) -> None:
         used = {key for record in self._book.units.values() for key in record.sources}
         self._book.directories = {
             key: value for key, value in self._book.directories.items() if key in used
         }
+        hasher.hashed = False
         self._book.files.update(hasher.fresh())
         write_sealed(self._path, canonical_json(self._book))
+        self._is_saved = True
 
 
 def directory_key(source: SourceDirectory) -> str:

@@ -14,7 +14,7 @@ from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import EngineName
 from buildkit.platform import Platform
 from buildkit.reference import check_tag, is_loopback, split_hub
-from buildkit.vcs import UNKNOWN, GitFacts
+from buildkit.vcs import UNKNOWN, Commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Surroundings:
     environ: Mapping[str, str]
     cores: int
     host: Platform
-    git: Callable[[], GitFacts]
+    commit: Callable[[], Commit]
     local_hub: str = ""
     """Where our own local registry listens, if it had to leave the default port."""
 
@@ -90,8 +90,13 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         offline=bool(options.offline),
         fail_fast=bool(options.fail_fast),
         jobs=_jobs(options.jobs, around.cores),
-        out=Path(options.out).resolve() if options.out else project.root / "out",
+        out=out_directory(project, options),
     )
+
+
+def out_directory(project: Project, options: Options) -> Path:
+    """Return where outputs and records go: ``--out``, or ``out`` beside the targets file."""
+    return Path(options.out).resolve() if options.out else project.root / "out"
 
 
 def _flag(given: bool | None, variable: str | None) -> bool:
@@ -144,7 +149,7 @@ def _version_chain(project: Project, options: Options, around: Surroundings) -> 
             first = path.read_text(encoding="utf-8").strip().splitlines()
             return Value(text=first[0] if first else "", origin=f"the file {rule.file}")
     if rule.git:
-        facts = around.git()
+        facts = around.commit()
         if facts.revision != UNKNOWN and facts.describe:
             return Value(text=facts.describe, origin="git describe")
     return Value(text=rule.fallback, origin="version.fallback in targets.toml")

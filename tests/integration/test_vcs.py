@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.vcs import GitFacts, find_worktree, read_git
+from buildkit.vcs import GitFacts, commit_stamp, find_worktree, read_git
 
 SECONDS = 1_700_000_000
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgSign=false")
@@ -166,3 +166,50 @@ def test_without_git_nothing_is_known(tree: Path, tmp_path: Path) -> None:
         text=True,
     )
     assert done.stdout.strip() == str(GitFacts()), done.stderr
+
+
+def test_the_stamp_moves_with_everything_that_names_the_commit(tree: Path) -> None:
+    seen = [commit_stamp(tree / "go")]
+    for words in (
+        ("commit", "--quiet", "--allow-empty", "--message", "b"),
+        ("tag", "1.3.0"),
+        ("tag", "release/1.3.0"),
+        ("tag", "--force", "1.3.0", "HEAD~1"),
+        ("pack-refs", "--all"),
+        ("tag", "--delete", "1.2.3"),
+        ("checkout", "--quiet", "--detach", "HEAD~1"),
+        ("checkout", "--quiet", "-b", "side"),
+    ):
+        git(tree, *words)
+        stamp = commit_stamp(tree / "go")
+        assert stamp not in seen, words
+        seen.append(stamp)
+    (tree / "go" / "main.go").write_text("changed")
+    git(tree, "add", ".")
+    git(tree, "status")
+    assert commit_stamp(tree) == seen[-1]
+
+
+def test_a_commit_on_a_branch_that_is_packed_moves_the_stamp(tree: Path) -> None:
+    git(tree, "pack-refs", "--all")
+    before = commit_stamp(tree)
+    commit(tree, "b.go")
+    assert commit_stamp(tree) != before
+
+
+def test_the_stamp_of_a_worktree_is_that_of_its_own_commit(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(tree, "worktree", "add", "--quiet", "-b", "side", str(other))
+    before, main = commit_stamp(other), commit_stamp(tree)
+    commit(other, "side.go")
+    assert commit_stamp(other) != before
+    assert commit_stamp(tree) == main
+    git(tree, "tag", "1.4.0")
+    assert commit_stamp(tree) != main
+
+
+def test_there_is_no_stamp_where_git_has_to_be_asked(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    assert commit_stamp(tmp_path / "plain") == ""
+    (tree / ".git" / "HEAD").write_bytes(b"\xff")
+    assert commit_stamp(tree) == ""

@@ -85,7 +85,7 @@ def project(text: str = TEXT, lock: Lock = LOCK, root: Path = Path("/mesh")) -> 
 
 
 def around(environ: dict[str, str] | None = None, **changes: Any) -> Surroundings:
-    base = Surroundings(environ=environ or {}, cores=8, host=HOST, git=lambda: GIT)
+    base = Surroundings(environ=environ or {}, cores=8, host=HOST, commit=lambda: GIT)
     return replace(base, **changes)
 
 

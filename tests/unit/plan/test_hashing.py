@@ -90,7 +90,7 @@ def test_what_was_just_written_is_hashed_after_the_tick_and_then_believed(file: 
     hasher = Hasher({}, clock, clock.pause)
     hasher.digest(file)
     assert clock.pauses == [pytest.approx(RACY_NS * 4 / 5 / 1e9, abs=1e-6)]
-    assert hasher.states([str(file)])[str(file)].believes(file.stat())
+    assert hasher.fresh()[str(file)].believes(file.stat())
 
 
 def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
     hasher = Hasher({}, clock, clock.pause)
     assert hasher.digest(file) == digest_of("one")
     assert clock.pauses == []
-    assert not hasher.states([str(file)])[str(file)].believes(file.stat())
+    assert not hasher.fresh()[str(file)].believes(file.stat())
 
 
 def test_what_is_no_file_has_no_digest(tmp_path: Path) -> None:
@@ -126,7 +126,6 @@ def test_only_what_was_looked_at_is_remembered(file: Path, tmp_path: Path) -> No
     hasher.digest(file)
     hasher.digest(tmp_path / "missing")
     assert list(hasher.fresh()) == [str(file)]
-    assert hasher.states(["/elsewhere"]) == {}
 
 
 def make_tree(root: Path) -> Path:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.records import Record, RecordBook, recorded_artifact
 from buildkit.plan.units import Artifact, SourceDirectory
+from buildkit.vcs import Commit, GitFacts
 from tests.fakes.units import artifact, binary, compile_action, push
 
 SOURCES = (
@@ -140,3 +141,25 @@ def test_an_output_is_where_its_unit_has_it_now() -> None:
     record = Record(inputs={}, digest="sha256:1", size=1, path="/elsewhere/out/app")
     unit = binary("app", compile_action(Path("/src"), Path("/out/app")))
     assert recorded_artifact(unit, record).path == Path("/out/app")
+
+
+def test_what_is_checked_out_is_known_by_its_stamp(path: Path) -> None:
+    book = RecordBook.open(path)
+    assert book.commit("a") is None
+    book.note_commit("a", GitFacts(revision="r", describe="1.0", commit_time=7, dirty=True))
+    book.save(Hasher({}))
+    again = RecordBook.open(path)
+    assert again.commit("a") == Commit(revision="r", describe="1.0", commit_time=7)
+    assert again.commit("b") is None
+
+
+def test_without_a_stamp_git_is_asked_every_time(path: Path) -> None:
+    book = RecordBook.open(path)
+    book.note_commit("", Commit(revision="r"))
+    assert book.commit("") is None
+
+
+def test_nothing_new_is_not_written(written: Path) -> None:
+    before = written.stat().st_ino
+    RecordBook.open(written).save(Hasher({}))
+    assert written.stat().st_ino == before

@@ -55,7 +55,7 @@ def test_the_version_of_git_comes_next() -> None:
 
 
 def test_the_fallback_comes_last() -> None:
-    outside = around(git=GitFacts)
+    outside = around(commit=GitFacts)
     version = resolve(project(FILE), Options(), outside).version
     assert (version.text, version.origin) == ("0.0.0", "version.fallback in targets.toml")
 
@@ -65,7 +65,7 @@ def test_git_is_not_asked_where_the_file_says_so() -> None:
         raise AssertionError
 
     text = TEXT + "[version]\ngit = false\n"
-    version = resolve(project(text), Options(), around(git=never)).version
+    version = resolve(project(text), Options(), around(commit=never)).version
     assert version.text == "0.0.0-dev"
 
 

@@ -1,0 +1,47 @@
+"""Records of units that targets.toml no longer has, and the files they made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from buildkit.config.check import binary_platforms, image_platforms
+from buildkit.config.model import Config
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.records import RecordBook
+from buildkit.plan.units import Kind
+
+
+def obsolete_units(book: RecordBook, config: Config) -> tuple[str, ...]:
+    """Return the ids of recorded units that no flags of any run could ask for now."""
+    return tuple(unit for unit in book.own_units() if not _exists(unit, config))
+
+
+def obsolete_output(unit: str, book: RecordBook, hasher: Hasher, out: Path) -> Path | None:
+    """Return the file of an obsolete unit, if it is below ``out`` and still what was made."""
+    record = book.get(unit)
+    path = Path(record.path) if record and record.path else None
+    if record is None or path is None or out not in path.parents:
+        return None
+    # What an image unit made is a description, under another digest than its file's.
+    mine = unit.startswith(f"{Kind.IMAGE}/") or hasher.digest(path) == record.digest
+    return path if mine and path.is_file() else None
+
+
+def _exists(unit: str, config: Config) -> bool:
+    kind, _, rest = unit.partition("/")
+    name, _, platform = rest.partition("@")
+    match kind:
+        case Kind.BINARY:
+            return name in config.binaries and platform in binary_platforms(config, name)
+        case Kind.FETCH:
+            # A local file given instead makes one for a platform that no source serves.
+            return name in config.fetch and platform in config.matrix.platforms
+        case Kind.BASE:
+            return name in config.bases and platform in config.matrix.platforms
+        case Kind.IMAGE:
+            image = config.images.get(name)
+            return image is not None and platform in image_platforms(config, image)
+        case Kind.PUSH | Kind.LOAD:
+            return name in config.images
+        case _:
+            return True
