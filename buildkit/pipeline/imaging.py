@@ -131,6 +131,9 @@ class ImageSupply:
 
     def image_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why an image is not there as recorded; its layers are its needs' affair."""
+        # The description names files by absolute path, those of a moved tree are elsewhere.
+        if artifact.path is None or self._shop.state not in artifact.path.parents:
+            return "it was made in another place"
         return _file_problem(artifact.path)
 
     def push_present(self, unit: Unit, artifact: Artifact) -> str | None:
