@@ -247,13 +247,6 @@ def any_go(found: Toolchain | None, pip: Pip, host: Platform) -> Iterator[Toolch
         yield borrow_go(pip.find(BOOTSTRAP_PROJECT, "", host), pip, Path(name))
 
 
-def locked_go(pin: GoPin | None, host: Platform) -> LockedGo | None:
-    """Return what the lock pins as Go for a host."""
-    if pin is None or str(host) not in pin.sums:
-        return None
-    return LockedGo(version=pin.version, sum=pin.sums[str(host)], host=host)
-
-
 def bootstrap_wheel(pin: GoPin | None, host: Platform) -> WheelPin | None:
     """Return the wheel whose Go may fetch the locked one on a host without any."""
     if pin is None or str(host) not in pin.bootstrap:

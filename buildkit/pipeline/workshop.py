@@ -85,10 +85,11 @@ class Workshop:
         """What is checked out, as an earlier run found it unless that moved."""
         stamp = commit_stamp(self.project.source)
         known = self.book.commit(stamp)
-        if known is None:
-            known = self.git
-            self.book.note_commit(stamp, known)
-        return known
+        if known is not None:
+            return known
+        if stamp:
+            self.book.note_commit(stamp, self.git)
+        return self.git
 
     @property
     def settings(self) -> Settings:

@@ -78,7 +78,7 @@ class RecordBook:
 
     def commit(self, stamp: str) -> Commit | None:
         """Return what was checked out when the source tree had this stamp, if it is known."""
-        return self._book.commit if stamp and stamp == self._book.commit_stamp else None
+        return self._book.commit if stamp == self._book.commit_stamp else None
 
     def note_commit(self, stamp: str, commit: Commit) -> None:
         """Remember what is checked out under a stamp, see :func:`buildkit.vcs.commit_stamp`."""

@@ -8,7 +8,6 @@ from buildkit.toolchain.accept import Wanted, compare_versions, read_wanted
 from buildkit.toolchain.choose import GoChoice, LockedGo, choose_go
 from buildkit.toolchain.environment import child_environment, read_settings
 from buildkit.toolchain.find import Toolchain, find_go, toolchain_at
-from buildkit.toolchain.provision import provision_go
 
 __all__ = [
     "GoChoice",
@@ -19,7 +18,6 @@ __all__ = [
     "choose_go",
     "compare_versions",
     "find_go",
-    "provision_go",
     "read_settings",
     "read_wanted",
     "toolchain_at",

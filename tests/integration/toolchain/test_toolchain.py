@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.build.pins import ModuleSums, bootstrap_wheel, locked_go, resolve_go
+from buildkit.build.pins import ModuleSums, bootstrap_wheel, resolve_go
 from buildkit.config.lock import GoPin
 from buildkit.machine import check_machine
+from buildkit.pipeline.golang import locked_go
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.toolchain import (
@@ -19,9 +20,9 @@ from buildkit.toolchain import (
     child_environment,
     choose_go,
     find_go,
-    provision_go,
     read_settings,
 )
+from buildkit.toolchain.provision import provision_go
 from buildkit.wheels import Pip
 
 OLD = "1.17.13"

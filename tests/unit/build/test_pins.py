@@ -12,7 +12,6 @@ from buildkit.build.pins import (
     Resolver,
     any_go,
     bootstrap_wheel,
-    locked_go,
     resolve_go,
     resolve_tool,
 )
@@ -21,6 +20,7 @@ from buildkit.config.model import Fetch, Source
 from buildkit.digest import Digest
 from buildkit.errors import FetchError, VerificationError
 from buildkit.http import HttpPool
+from buildkit.pipeline.golang import locked_go
 from buildkit.plan.units import Download, Kind, Step, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.store import Store

@@ -153,12 +153,6 @@ def test_what_is_checked_out_is_known_by_its_stamp(path: Path) -> None:
     assert again.commit("b") is None
 
 
-def test_without_a_stamp_git_is_asked_every_time(path: Path) -> None:
-    book = RecordBook.open(path)
-    book.note_commit("", Commit(revision="r"))
-    assert book.commit("") is None
-
-
 def test_nothing_new_is_not_written(written: Path) -> None:
     before = written.stat().st_ino
     RecordBook.open(written).save(Hasher({}))

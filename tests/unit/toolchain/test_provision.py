@@ -15,8 +15,8 @@ from buildkit.toolchain import (
     Toolchain,
     Wanted,
     choose_go,
-    provision_go,
 )
+from buildkit.toolchain.provision import provision_go
 from buildkit.wheels import Pip, WheelPin
 from tests.fakes.go import FakeGo
 from tests.fakes.pip import FakePip, make_wheel
