@@ -2,135 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from buildkit.build.golang import GoBuilder, GoCommand
 from buildkit.errors import BuildError
 from buildkit.machine import read_machine
-from buildkit.plan.action_cache import ActionCache
-from buildkit.plan.graph import Graph
 from buildkit.plan.hashing import Hasher
-from buildkit.plan.inputs import inputs
-from buildkit.plan.planner import Planner, file_present
-from buildkit.plan.records import RecordBook
-from buildkit.plan.sources import find_workspace
-from buildkit.plan.units import Artifact, Compile, Kind, Unit, Verdict
+from buildkit.plan.units import Artifact, Verdict
 from buildkit.platform import Platform
-from buildkit.proc import Processes
-from buildkit.store import Store
-from tests.fakes.units import binary, compile_action, running
+from tests.fakes.units import running
+from tests.integration.go_module import APP, FILES, HOST, GoModule, action_of
 
 pytestmark = pytest.mark.go
 
-APP = """\
-package main
-
-import (
-	_ "embed"
-	"fmt"
-
-	"example.com/dep"
-	"example.com/tiny/inner"
-)
-
-//go:embed page.txt
-var page string
-
-var version, note = "none", "none"
-
-func main() { fmt.Print(version, "|", note, "|", page, "|", dep.Word, "|", inner.Mode) }
-"""
-
-FILES = {
-    "go.mod": "module example.com/tiny\n\ngo 1.24\n\nrequire example.com/dep v0.0.0\n\n"
-    "replace example.com/dep => ../dep\n",
-    "cmd/app/main.go": APP,
-    "cmd/app/page.txt": "a page",
-    "cmd/app/main_test.go": "package main\n",
-    "cmd/site/main.go": 'package main\n\nimport "embed"\n\n'
-    "//go:embed *.html\nvar pages embed.FS\n\n"
-    'func main() { entries, _ := pages.ReadDir("."); println(len(entries)) }\n',
-    "cmd/site/one.html": "1",
-    "inner/mode.go": '//go:build !agent\n\npackage inner\n\nconst Mode = "full"\n',
-    "inner/agent.go": '//go:build agent\n\npackage inner\n\nconst Mode = "agent"\n',
-    "main.go": "package main\n\nfunc main() {}\n",
-}
-HOST = Platform.host()
-
-
-class Workshop:
-    """A module, a record book, and what builds and plans it."""
-
-    def __init__(self, root: Path) -> None:
-        self.source, self.root, self.out = root / "src", root, root / "out"
-        for name, text in FILES.items():
-            self.write(name, text)
-        self.write("../dep/go.mod", "module example.com/dep\n\ngo 1.24\n")
-        self.write("../dep/dep.go", 'package dep\n\nconst Word = "dep"\n')
-        self.go = str(shutil.which("go"))
-
-    def write(self, name: str, text: str) -> None:
-        path = self.source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def unit(self, name: str, package: str, platform: Platform = HOST, **changes: object) -> Unit:
-        output = self.out / platform.slug / name
-        action = replace(compile_action(self.source, output, package), **changes)  # type: ignore[arg-type]  # any field
-        return binary(name, action, platform)
-
-    def planner(self) -> Planner:
-        book = RecordBook.open(self.out / "records.json")
-        hasher = Hasher(book.files)
-        presence = {Kind.BINARY: file_present(hasher)}
-        cache = ActionCache(open_store=lambda: Store.open(self.root / "cache"))
-        return Planner(book=book, hasher=hasher, presence=presence, cache=cache)
-
-    def builder(self, hasher: Hasher, volatile: Mapping[str, str]) -> GoBuilder:
-        environment = {
-            name: os.environ[name]
-            for name in ("HOME", "PATH", "GOCACHE", "GOMODCACHE")
-            if name in os.environ
-        }
-        environment |= {"GOFLAGS": "", "GOENV": "off", "GOTOOLCHAIN": "local", "GOPROXY": "off"}
-        return GoBuilder(
-            go=lambda: GoCommand(program=Path(self.go), environment=environment),
-            runner=Processes(),
-            hasher=hasher,
-            volatile=lambda: volatile,
-            jobs=2,
-            scratch=self.out / "tmp",
-        )
-
-    def build(self, *units: Unit, volatile: Mapping[str, str] | None = None) -> list[Artifact]:
-        # Sources younger than a clock tick are never claimed by a record.
-        time.sleep(0.06)
-        planner = self.planner()
-        builder = self.builder(planner.hasher, volatile or {})
-        made = builder.build(tuple(map(running, units)), {}, lambda _: None)
-        for unit, artifact in zip(units, made, strict=True):
-            if artifact.sources is not None:
-                planner.book.put(artifact, inputs(unit, {}, planner.hasher), 1.0, planner.hasher)
-        return list(made)
-
-    def verdict(self, unit: Unit) -> tuple[Verdict, str]:
-        workspace = find_workspace(str(self.source))
-        unit = replace(unit, action=replace(action_of(unit), workspace=workspace))
-        step = self.planner().plan(Graph(units=(unit,))).steps[0]
-        return step.verdict, step.reason
-
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path.resolve())
+def shop(tmp_path: Path) -> GoModule:
+    return GoModule(tmp_path.resolve())
 
 
 def output_of(artifact: Artifact) -> str:
@@ -138,12 +30,7 @@ def output_of(artifact: Artifact) -> str:
     return subprocess.run([artifact.path], check=True, capture_output=True, text=True).stdout
 
 
-def action_of(unit: Unit) -> Compile:
-    assert isinstance(unit.action, Compile)
-    return unit.action
-
-
-def test_two_groups_differ_by_tag_and_carry_their_stamps(shop: Workshop) -> None:
+def test_two_groups_differ_by_tag_and_carry_their_stamps(shop: GoModule) -> None:
     stamps = (("main.version", "1 'quoted'"),)
     volatile = (("main.note", "at ${git.revision}"),)
     full = shop.unit("app", "./cmd/app", stamps=stamps, volatile_stamps=volatile)
@@ -155,7 +42,7 @@ def test_two_groups_differ_by_tag_and_carry_their_stamps(shop: Workshop) -> None
     assert made.path == shop.out / HOST.slug / "agent"
 
 
-def test_one_batch_makes_all_its_binaries_whatever_they_are_called(shop: Workshop) -> None:
+def test_one_batch_makes_all_its_binaries_whatever_they_are_called(shop: GoModule) -> None:
     units = (
         shop.unit("app", "./cmd/app"),
         shop.unit("pages", "./cmd/site"),
@@ -174,7 +61,7 @@ def test_one_batch_makes_all_its_binaries_whatever_they_are_called(shop: Worksho
     assert list((shop.out / "tmp").iterdir()) == []
 
 
-def test_another_platform_gets_its_own_machine_type_without_cgo(shop: Workshop) -> None:
+def test_another_platform_gets_its_own_machine_type_without_cgo(shop: GoModule) -> None:
     platform = Platform("linux", "arm64")
     (made,) = shop.build(shop.unit("app", "./cmd/app", platform))
     assert made.path is not None
@@ -182,7 +69,7 @@ def test_another_platform_gets_its_own_machine_type_without_cgo(shop: Workshop) 
 
 
 def test_the_same_sources_give_the_same_bytes_in_another_place(tmp_path: Path) -> None:
-    shops = [Workshop((tmp_path / name).resolve()) for name in ("one", "two")]
+    shops = [GoModule((tmp_path / name).resolve()) for name in ("one", "two")]
     one, two = (shop.build(shop.unit("app", "./cmd/app"))[0] for shop in shops)
     assert one.digest == two.digest
 
@@ -203,7 +90,7 @@ EDITS = {
 
 
 def test_an_edit_of_what_the_binary_is_made_from_rebuilds_it_until_it_is_undone(
-    shop: Workshop,
+    shop: GoModule,
 ) -> None:
     unit = shop.unit("app", "./cmd/app")
     shop.build(unit)
@@ -221,7 +108,7 @@ def test_an_edit_of_what_the_binary_is_made_from_rebuilds_it_until_it_is_undone(
         assert shop.verdict(unit) == (Verdict.CACHED, "up to date"), name
 
 
-def test_an_edit_of_anything_else_does_not_rebuild(shop: Workshop) -> None:
+def test_an_edit_of_anything_else_does_not_rebuild(shop: GoModule) -> None:
     unit = shop.unit("app", "./cmd/app")
     shop.build(unit)
     for name in ("cmd/app/main_test.go", "cmd/app/README.md", "cmd/site/main.go", "other/x.go"):
@@ -230,7 +117,7 @@ def test_an_edit_of_anything_else_does_not_rebuild(shop: Workshop) -> None:
 
 
 def test_a_file_that_build_constraints_exclude_does_not_count_until_they_change(
-    shop: Workshop,
+    shop: GoModule,
 ) -> None:
     unit = shop.unit("app", "./cmd/app")
     shop.build(unit)
@@ -241,7 +128,7 @@ def test_a_file_that_build_constraints_exclude_does_not_count_until_they_change(
     assert shop.verdict(unit) == (Verdict.RUN, "src/inner/agent.go changed")
 
 
-def test_a_removed_and_a_renamed_file_rebuild(shop: Workshop) -> None:
+def test_a_removed_and_a_renamed_file_rebuild(shop: GoModule) -> None:
     shop.write("cmd/app/extra.go", "package main\n")
     unit = shop.unit("app", "./cmd/app")
     shop.build(unit)
@@ -251,7 +138,7 @@ def test_a_removed_and_a_renamed_file_rebuild(shop: Workshop) -> None:
     assert shop.verdict(unit) == (Verdict.RUN, "cmd/app/extra.go was removed")
 
 
-def test_a_new_file_that_an_embed_pattern_matches_rebuilds(shop: Workshop) -> None:
+def test_a_new_file_that_an_embed_pattern_matches_rebuilds(shop: GoModule) -> None:
     unit = shop.unit("site", "./cmd/site")
     shop.build(unit)
     shop.write("cmd/site/below/other.html", "not matched")
@@ -260,7 +147,7 @@ def test_a_new_file_that_an_embed_pattern_matches_rebuilds(shop: Workshop) -> No
     assert shop.verdict(unit) == (Verdict.RUN, "cmd/site/two.html is new")
 
 
-def test_a_vendored_file_counts(shop: Workshop) -> None:
+def test_a_vendored_file_counts(shop: GoModule) -> None:
     subprocess.run([shop.go, "mod", "vendor"], cwd=shop.source, check=True, capture_output=True)
     unit = shop.unit("app", "./cmd/app")
     (made,) = shop.build(unit)
@@ -271,7 +158,7 @@ def test_a_vendored_file_counts(shop: Workshop) -> None:
     assert "|vendored|" in output_of(made)
 
 
-def test_a_compile_error_is_told_once_and_leaves_the_old_output(shop: Workshop) -> None:
+def test_a_compile_error_is_told_once_and_leaves_the_old_output(shop: GoModule) -> None:
     unit, other = shop.unit("app", "./cmd/app"), shop.unit("pages", "./cmd/site")
     (made, _) = shop.build(unit, other)
     shop.write("cmd/app/main.go", "package main\n\nfunc main() { undefined() }\n")
@@ -286,7 +173,7 @@ def test_a_compile_error_is_told_once_and_leaves_the_old_output(shop: Workshop) 
     assert list((shop.out / "tmp").iterdir()) == []
 
 
-def test_what_was_edited_while_it_compiled_is_not_recorded(shop: Workshop) -> None:
+def test_what_was_edited_while_it_compiled_is_not_recorded(shop: GoModule) -> None:
     unit = shop.unit("app", "./cmd/app")
     builder = shop.builder(Hasher({}), {})
     runner = builder.runner
