@@ -83,7 +83,7 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
         raise UsageError(
             "there is nothing to make",
             details="\n".join(f"{n}: {why}" for n, why in (*graph.missing, *graph.blocked)),
-            resolution="Choose another --platform or --only.",
+            resolution="Choose another --platform or --only; images belong to `invoke docker`.",
         )
     planner = Planner(
         book=shop.book,

@@ -243,6 +243,14 @@ def test_a_cached_base_needs_neither_archive_nor_reason() -> None:
     assert found.notes == ()
 
 
+def test_a_base_whose_list_of_packages_changed_is_not_locked_though_it_is_cached() -> None:
+    facts = replace(FACTS, cached_bases=frozenset({"base/debian@linux/amd64"}))
+    text = TEXT.replace('packages = ["libc6"]', 'packages = ["libc6", "zlib1g"]')
+    found = graph(Goal.DOCKER, platform=AMD, only="proxy", facts=facts, text=text)
+    assert unit(found, f"image/proxy@{AMD}").needs[0] == "base/remote@linux/amd64"
+    assert "its packages are not locked" in found.notes[0]
+
+
 def test_an_image_without_any_base_is_blocked_with_every_reason() -> None:
     found = graph(Goal.DOCKER, platform="linux/arm64", lock=UNLOCKED)
     assert dict(found.blocked) == {
