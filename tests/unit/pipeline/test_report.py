@@ -15,6 +15,7 @@ from buildkit.log import Plain
 from buildkit.pipeline.report import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
+    distinct_errors,
     human_size,
     plan_json,
     plan_rows,
@@ -109,6 +110,26 @@ def test_the_result_as_json_says_the_same_and_more() -> None:
     }
     assert [unit["status"] for unit in others] == ["failed", "aborted", "skipped", "blocked"]
     assert "digest" not in others[0]
+
+
+def failed(error: BuildError) -> Outcome:
+    return Outcome(unit=APP, status=Status.FAILED, reason=error.brief, error=error)
+
+
+def test_what_a_compiler_says_for_several_platforms_is_shown_once() -> None:
+    one = BuildError("a for linux", details="a.go:1: no", resolution="see a.log")
+    two = BuildError("a for darwin", details="a.go:1: no", resolution="see b.log")
+    three = BuildError("b for darwin", details="b.go:1: no")
+    bare = BuildError("c"), BuildError("d")
+    found = distinct_errors(list(map(failed, (one, one, two, three, *bare))))
+    assert [(e.brief, e.details, e.resolution) for e in found] == [
+        ("a for linux", "a.go:1: no", "see a.log"),
+        ("a for darwin", "For the same reason as: a for linux", "see b.log"),
+        ("b for darwin", "b.go:1: no", ""),
+        ("c", "", ""),
+        ("d", "", ""),
+    ]
+    assert found[0] is one
 
 
 def test_json_is_one_document_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
