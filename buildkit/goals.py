@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -128,7 +129,7 @@ def session_for(context: Context, options: Options, run: Runner) -> tuple[Sessio
 
 
 def check_invoke_flags(core: Any) -> None:
-    """Refuse Invoke's flags that would have no effect here.
+    """Refuse what Invoke itself would pass over in silence: flags without effect, a missing file.
 
     Args:
         core: what Invoke parsed before the tasks.
@@ -136,8 +137,13 @@ def check_invoke_flags(core: Any) -> None:
     Raises:
         UsageError: one was given.
     """
+    if not core:
+        return
+    given = core[0].args
+    if given.config.value and not Path(given.config.value).is_file():
+        raise UsageError(f"--config {given.config.value}: there is no such file")
     for flag in _REFUSED:
-        if core and core[0].args[flag].value:
+        if given[flag].value:
             raise UsageError(
                 f"--{flag} has no meaning for these tasks",
                 details="It steers commands that Invoke itself runs; these tasks run none.",

@@ -36,7 +36,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "version": (None, "the version to stamp"),
     "hub": (None, "where images go, such as localhost:5000"),
     "tag": (None, "tags of the images, separated by commas"),
-    "jobs": (0, "how much runs at once (number of cores)"),
+    "jobs": (None, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
     "engine": (None, "who builds images: auto, oci (no daemon) or docker"),
@@ -77,16 +77,25 @@ def read_options(given: dict[str, Any]) -> Options:
     """Turn Invoke's keyword arguments into options; a flag at its default was not given.
 
     Raises:
-        UsageError: a flag and its opposite are given.
+        UsageError: a flag and its opposite are given, or a number is none.
     """
-    chosen = {name: value for name, value in given.items() if value not in {None, 0}}
+    chosen = {name: value for name, value in given.items() if value not in {None, False}}
     for name in ("push", "load"):
         if chosen.pop(f"no_{name}", False):
             if name in chosen:
                 raise UsageError(f"--{name} and --no-{name} contradict each other")
             chosen[name] = False
+    if "jobs" in chosen:
+        chosen["jobs"] = _number("jobs", chosen["jobs"])
     known = {item.name for item in fields(Options)}
     return Options(**{name: value for name, value in chosen.items() if name in known})
+
+
+def _number(flag: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UsageError(f"--{flag} {text}: a number is needed") from error
 
 
 def mesh_task(

@@ -215,7 +215,7 @@ def check_pins(action: Download, platform: Platform) -> None:
     if not action.sources:
         raise ConfigError(
             f"{action.name} is not locked for {platform}",
-            details="Nothing is used without a pin.",
+            details="No source is pinned, and nothing is used without a pin.",
             resolution="Run `invoke lock` where one of its sources can be reached.",
         )
     for source, pin in action.sources:

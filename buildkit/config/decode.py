@@ -76,14 +76,16 @@ def _leaf(value: Any, kind: Any, path: str, problems: Problems) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        problems.add(path, _readable(str(error), value))
+        problems.add(path, _readable(str(error), value, kind))
         return value
 
 
-def _readable(message: str, value: Any) -> str:
+def _readable(message: str, value: Any, kind: Any) -> str:
     pattern = re.search(r"matching regex '(.*)'", message)
     if pattern:
         return f"'{value}' is not valid here (it must match {pattern.group(1)})"
+    if message.startswith("Invalid enum value"):
+        message += f"; it can be {', '.join(map(repr, typing.get_args(kind)))}"
     return message.replace("`", "'").split(" - at ")[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from buildkit.build.fetch import check_pins
 from buildkit.config.lock import lock_path
 from buildkit.config.schema import json_schema
 from buildkit.errors import ConfigError, UsageError
@@ -27,26 +28,29 @@ def check_project(options: Options) -> None:
     goals = frozenset(Goal)
     graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
     check_templates(graph.units)
-    unpinned = sorted(
-        {
-            f"{unit.id}: no source is pinned"
-            for unit in graph.units
-            if isinstance(unit.action, Download)
-            and not unit.action.sources
-            and unit.action.override is None
-        }
-        | {f"{name}: {why}" for name, why in graph.blocked if "not locked" in why}
-    )
-    if unpinned:
+    problems = [f"{unit.id}: {why}" for unit in graph.units if (why := _pin_problem(unit))]
+    problems += [f"{name}: {why}" for name, why in graph.blocked if "not locked" in why]
+    if problems:
         raise ConfigError(
-            f"{lock_path(shop.project.targets).name} is incomplete",
-            details="\n".join(unpinned),
+            f"{lock_path(shop.project.targets).name} does not pin what is asked for",
+            details="\n".join(sorted(problems)),
             resolution="Run `invoke lock` where those sources can be reached.",
         )
     count = len(graph.units)
     if options.json:
         print_json({"targets": str(shop.project.targets), "units": count})
     shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
+
+
+def _pin_problem(unit: Unit) -> str:
+    action, platform = unit.action, unit.platform
+    if not isinstance(action, Download) or platform is None or action.override is not None:
+        return ""
+    try:
+        check_pins(action, platform)
+    except ConfigError as error:
+        return error.details
+    return ""
 
 
 def check_templates(units: tuple[Unit, ...]) -> None:

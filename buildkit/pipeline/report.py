@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from buildkit.errors import BuildkitError
 from buildkit.execute.outcomes import Outcome
 from buildkit.log import Reporter
 from buildkit.plan.graph import Graph
@@ -43,6 +44,26 @@ def plan_rows(plan: Plan, graph: Graph) -> list[tuple[str, ...]]:
         (str(step.verdict), step.unit.id, step.reason) for step in plan.steps
     ]
     return rows + [(_VERDICTS[status], name, reason) for status, name, reason in _others(graph)]
+
+
+def distinct_errors(outcomes: Sequence[Outcome]) -> list[BuildkitError]:
+    """Return each error once; details that an earlier one has, such as Go's words, are left out.
+
+    The first one is to be printed last, where it is seen.
+    """
+    found: dict[int, BuildkitError] = {}
+    shown: dict[str, str] = {}
+    for error in (outcome.error for outcome in outcomes if outcome.error is not None):
+        if id(error) in found:
+            continue
+        same = shown.setdefault(error.details, error.brief) if error.details else error.brief
+        found[id(error)] = error if same == error.brief else _as_before(error, same)
+    return list(found.values())
+
+
+def _as_before(error: BuildkitError, same: str) -> BuildkitError:
+    details = f"For the same reason as: {same}"
+    return type(error)(error.brief, details=details, resolution=error.resolution)
 
 
 def show_settings(settings: Settings, reporter: Reporter) -> None:

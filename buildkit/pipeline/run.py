@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
-from buildkit.errors import BuildError, BuildkitError, EnvironmentMissingError, UsageError
+from buildkit.errors import BuildError, EnvironmentMissingError, UsageError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
+    distinct_errors,
     plan_json,
     plan_rows,
     print_json,
@@ -91,7 +92,7 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
         raise UsageError(
             "there is nothing to make",
             details="\n".join(f"{n}: {why}" for n, why in (*graph.missing, *graph.blocked)),
-            resolution="Choose another --platform or --only.",
+            resolution="Choose another --platform or --only; images belong to `invoke docker`.",
         )
     planner = Planner(
         book=shop.book,
@@ -173,15 +174,11 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
 
 def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
     """End with the error of what failed; several are printed, the first gives the exit code."""
-    errors: dict[int, BuildkitError] = {}
-    for outcome in outcomes:
-        if outcome.error is not None:
-            errors.setdefault(id(outcome.error), outcome.error)
+    errors = distinct_errors(outcomes)
+    for error in errors[1:]:
+        shop.reporter.error(error)
     if errors:
-        first, *others = errors.values()
-        for error in others:
-            shop.reporter.error(error)
-        raise first
+        raise errors[0]
     blocked = [(o.unit.id, o.reason) for o in outcomes if o.status is Status.BLOCKED]
     blocked += graph.blocked
     if blocked:

@@ -14,6 +14,7 @@ from buildkit.plan.image_units import add_bases, add_image, add_load, add_push
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
+from buildkit.reference import is_loopback, split_hub
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -69,7 +70,7 @@ def build_graph(
         units=tuple(draft.units[identity] for identity in chosen),
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *_unpushed(settings, goals)),
     )
 
 
@@ -100,6 +101,15 @@ def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> boo
     if not _GOALS[kind] & goals:
         return False
     return not only or any(matches(identity, pattern) for pattern in only)
+
+
+def _unpushed(settings: Settings, goals: frozenset[Goal]) -> tuple[str, ...]:
+    """Say that images stay here, where somebody who names a hub may expect otherwise."""
+    if settings.push or Goal.DOCKER not in goals or is_loopback(split_hub(settings.hub.text)[0]):
+        return ()
+    return (
+        f"nothing is pushed to {settings.hub.text}: that takes --push, or registry.push = true",
+    )
 
 
 def _check_only(draft: Draft) -> None:

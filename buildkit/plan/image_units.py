@@ -162,14 +162,15 @@ def _base_problem(draft: Draft, identity: str) -> str | None:
     if unit is None:
         return "it does not exist for this platform"
     action = unit.action
-    if not isinstance(action, AssembleBase) or identity in draft.facts.cached_bases:
+    if not isinstance(action, AssembleBase):
         return None
+    is_cached = identity in draft.facts.cached_bases
     match action.base.kind:
-        case "debian" if not action.packages:
+        case "debian" if {pin.name for pin in action.packages} != set(action.base.packages):
             return "its packages are not locked, run `invoke lock`"
-        case "debian" if not action.archive:
+        case "debian" if not action.archive and not is_cached:
             return "no Debian archive is known here, name one with --debian-archive"
-        case "registry" if not action.digest:
+        case "registry" if not action.digest and not is_cached:
             return "its digest is not locked, run `invoke lock`"
         case _:
             return None

@@ -152,6 +152,14 @@ def test_an_invoke_flag_without_a_meaning_here_is_refused(
     assert pipeline.calls == []
 
 
+def test_a_configuration_for_invoke_that_does_not_exist_is_refused(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("--config nope.yaml build") == 2
+    assert capsys.readouterr().err == "error: --config nope.yaml: there is no such file\n"
+    assert pipeline.calls == []
+
+
 def test_settings_of_other_tasks_are_no_flags(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

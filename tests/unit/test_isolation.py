@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,12 @@ def test_zone_and_umask_are_the_same_everywhere(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch(mode=0o666)
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_no_directory_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    patterns = [text for text in pytestconfig.getini("norecursedirs") if text != "__pycache__"]
+    folders = {path.parent for path in (pytestconfig.rootpath / "tests").rglob("test_*.py")}
+    assert len(folders) > 1
+    names = {name for folder in folders for name in folder.relative_to(pytestconfig.rootpath).parts}
+    hidden = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+    assert hidden == []

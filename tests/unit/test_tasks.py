@@ -56,6 +56,7 @@ def test_every_option_has_a_flag_and_every_flag_an_option() -> None:
         ("--version 1.2.3", {"version": "1.2.3"}),
         ("--jobs 4", {"jobs": 4}),
         ("-j 4", {"jobs": 4}),
+        ("-j 0", {"jobs": 0}),
         ("--envoy e --debian-archive u", {"envoy": "e", "debian_archive": "u"}),
         ("--engine oci", {"engine": "oci"}),
         ("--push", {"push": True}),
@@ -75,6 +76,12 @@ def test_flags_become_options(words: str, expected: dict[str, Any]) -> None:
 def test_a_flag_and_its_opposite_are_refused() -> None:
     with pytest.raises(UsageError, match="--push and --no-push contradict each other"):
         options("docker --no-push --push")
+
+
+@pytest.mark.parametrize("text", ["x", "", "1.5"])
+def test_a_number_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--jobs {text}: a number is needed"):
+        options(f"docker --jobs={text}")
 
 
 def test_every_flag_says_what_it_is_for() -> None:

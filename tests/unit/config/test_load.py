@@ -111,7 +111,7 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "schema_version = 1",
             "schema_version = 2",
-            "targets.toml:1: schema_version: Invalid enum value 2",
+            "targets.toml:1: schema_version: Invalid enum value 2; it can be 1",
         ),
         (
             '"linux/arm64", "darwin/arm64"',

@@ -236,11 +236,35 @@ def test_a_base_that_cannot_be_had_gives_way_to_the_next_with_a_reason(
     assert found.notes == (f"proxy@{AMD} uses base remote: debian: {reason}",)
 
 
+@pytest.mark.parametrize(
+    ("flags", "goal", "notes"),
+    [
+        ({"hub": "example.com/x"}, Goal.DOCKER, 1),
+        ({"hub": "example.com/x", "push": True}, Goal.DOCKER, 0),
+        ({"hub": "example.com/x"}, Goal.BUILD, 0),
+        ({"hub": "localhost:5000", "push": False}, Goal.DOCKER, 0),
+    ],
+)
+def test_what_is_not_pushed_though_a_hub_is_named_is_said(
+    flags: dict[str, Any], goal: Goal, notes: int
+) -> None:
+    found = [note for note in graph(goal, only="pilot", **flags).notes if "--push" in note]
+    assert len(found) == notes
+
+
 def test_a_cached_base_needs_neither_archive_nor_reason() -> None:
     facts = replace(FACTS, archive="", cached_bases=frozenset({"base/debian@linux/amd64"}))
     found = graph(Goal.DOCKER, platform=AMD, only="proxy", facts=facts)
     assert "base/debian@linux/amd64" in ids(found)
     assert found.notes == ()
+
+
+def test_a_base_whose_list_of_packages_changed_is_not_locked_though_it_is_cached() -> None:
+    facts = replace(FACTS, cached_bases=frozenset({"base/debian@linux/amd64"}))
+    text = TEXT.replace('packages = ["libc6"]', 'packages = ["libc6", "zlib1g"]')
+    found = graph(Goal.DOCKER, platform=AMD, only="proxy", facts=facts, text=text)
+    assert unit(found, f"image/proxy@{AMD}").needs[0] == "base/remote@linux/amd64"
+    assert "its packages are not locked" in found.notes[0]
 
 
 def test_an_image_without_any_base_is_blocked_with_every_reason() -> None:
