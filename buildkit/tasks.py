@@ -33,7 +33,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "source": (None, "the Go tree, instead of project.source"),
     "out": (None, "where binaries go, instead of out/ beside the configuration"),
     "version": (None, "the version to stamp"),
-    "hub": (None, "where images go, such as localhost:5000"),
+    "hub": (None, "where images go, such as localhost:5000; several by commas"),
     "tag": (None, "tags of the images, separated by commas"),
     "jobs": (0, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),

@@ -56,6 +56,8 @@ def build_graph(
     for name in draft.config.images:
         add_load(draft, name)
         add_push(draft, name)
+    if Goal.DOCKER in goals:
+        _note_unpushed(draft)
     _check_only(draft)
     chosen: dict[str, None] = {}
     for unit in draft.units.values():
@@ -100,6 +102,13 @@ def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> boo
     if not _GOALS[kind] & goals:
         return False
     return not only or any(matches(identity, pattern) for pattern in only)
+
+
+def _note_unpushed(draft: Draft) -> None:
+    settings = draft.settings
+    for destination in settings.destinations if settings.pushed else ():
+        if not destination.push:
+            draft.notes.append(f"nothing is pushed to {destination.hub.text}: that needs --push")
 
 
 def _check_only(draft: Draft) -> None:
