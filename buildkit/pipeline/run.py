@@ -154,10 +154,10 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
 
 def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
     """End with the error of what failed; several are printed, the first gives the exit code."""
-    errors: dict[int, BuildkitError] = {}
+    errors: dict[str, BuildkitError] = {}
     for outcome in outcomes:
         if outcome.error is not None:
-            errors.setdefault(id(outcome.error), outcome.error)
+            errors.setdefault(str(outcome.error), outcome.error)
     if errors:
         first, *others = errors.values()
         for error in others:
