@@ -163,4 +163,5 @@ def _artifact(artifact: Artifact | None) -> dict[str, Any]:
         "size": artifact.size,
         "path": str(artifact.path or ""),
         "references": list(artifact.reference),
+        "problem": artifact.problem,
     }

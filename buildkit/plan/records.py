@@ -31,6 +31,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     path: str = ""
     reference: tuple[str, ...] = ()
+    problem: str = ""
     seconds: float = 0.0
 
 
@@ -92,6 +93,7 @@ class RecordBook:
             size=artifact.size,
             path=str(artifact.path or ""),
             reference=artifact.reference,
+            problem=artifact.problem,
             seconds=round(seconds, 3),
         )
         with self._lock:
@@ -117,4 +119,5 @@ def recorded_artifact(unit: str, record: Record) -> Artifact:
         size=record.size,
         path=Path(record.path) if record.path else None,
         reference=record.reference,
+        problem=record.problem,
     )
