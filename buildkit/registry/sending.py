@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from buildkit.digest import Digest
-from buildkit.errors import AuthError, RegistryError
+from buildkit.errors import AuthError, CancelledError, RegistryError
 from buildkit.oci.model import Descriptor
 from buildkit.plan.units import Progress
 from buildkit.reference import Reference
@@ -77,6 +77,11 @@ class Sender:
         """Tell whether a repository lacks a manifest; one that is there has all it names."""
         return self.registry.head_manifest(target.with_digest(digest)) is None
 
+    def named(self, tag: Reference) -> Digest | None:
+        """Return what a tag names now, None where it does not exist."""
+        found = self.registry.head_manifest(tag)
+        return found.digest if found else None
+
     def send(self, parcels: Iterable[Parcel], progress: Progress) -> None:
         """Make sure that blobs are where they go, the largest first.
 
@@ -88,7 +93,14 @@ class Sender:
         sent = _Sent(sum(parcel.descriptor.size for parcel in ordered), progress)
         with ThreadPoolExecutor(max_workers=UPLOADS) as pool:
             futures = [pool.submit(self._send, parcel, sent) for parcel in ordered]
-            _finish(futures)
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                sent.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _send(self, parcel: Parcel, sent: _Sent) -> None:
         with self.places.turn(parcel.target, parcel.descriptor.digest) as source:
@@ -106,18 +118,7 @@ class Sender:
         Raises:
             RegistryError: some do; all are named.
         """
-        taken = []
-        for tag, digest in wanted:
-            found = self.registry.head_manifest(tag)
-            if found is not None and found.digest != digest:
-                taken.append(f"{tag} is {found.digest}, it would become {digest}.")
-        if taken:
-            several = f"{len(taken)} tags exist" if len(taken) > 1 else "a tag exists"
-            raise RegistryError(
-                f"{several} as something else",
-                details="\n".join(taken),
-                resolution="Choose another --tag, or leave --no-clobber out to move it.",
-            )
+        refuse_moves((tag, digest, self.named(tag)) for tag, digest in wanted)
 
     @contextmanager
     def answering(self, registries: Iterable[str]) -> Iterator[None]:
@@ -143,6 +144,26 @@ class Sender:
             raise
 
 
+def refuse_moves(wanted: Iterable[tuple[Reference, Digest, Digest | None]]) -> None:
+    """Check tags, each with what it is to name and what it names now.
+
+    Raises:
+        RegistryError: some name something else; all are listed.
+    """
+    taken = [
+        f"{tag} is {before}, it would become {digest}."
+        for tag, digest, before in wanted
+        if before not in {None, digest}
+    ]
+    if taken:
+        several = f"{len(taken)} tags exist" if len(taken) > 1 else "a tag exists"
+        raise RegistryError(
+            f"{several} as something else",
+            details="\n".join(taken),
+            resolution="Choose another tag, or leave --no-clobber out to move it.",
+        )
+
+
 def _gone(registry: str) -> RegistryError:
     return RegistryError(
         f"{registry} does not answer",
@@ -150,18 +171,6 @@ def _gone(registry: str) -> RegistryError:
         resolution="Run the same command again when it is back: "
         "what has arrived there is not sent again.",
     )
-
-
-def _finish(futures: list[Future[None]]) -> None:
-    """Wait for all, or until one fails; then those that have not begun never do."""
-    try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
 
 
 class _Sent:
@@ -172,9 +181,16 @@ class _Sent:
         self._progress = progress
         self._sent = 0
         self._shown = -1
+        self._stopped = False
         self._lock = threading.Lock()
 
+    def stop(self) -> None:
+        """Let every upload that is under way end at its next block."""
+        self._stopped = True
+
     def __call__(self, count: int) -> None:
+        if self._stopped:
+            raise CancelledError("an upload was given up")
         with self._lock:
             self._sent += count
             mega = int(self._sent / _MEGA)
