@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -34,7 +34,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "source": (None, "the Go tree, instead of project.source"),
     "out": (None, "where binaries go, instead of out/ beside the configuration"),
     "version": (None, "the version to stamp"),
-    "hub": (None, "where images go, such as localhost:5000"),
+    "hub": (None, "where images go, such as localhost:5000; several by commas"),
     "tag": (None, "tags of the images, separated by commas"),
     "jobs": (None, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
@@ -44,6 +44,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "no_push": (False, "tag only, push nowhere"),
     "no_load": (False, "leave the Docker daemon without the images"),
     "no_clobber": (False, "never move a tag that exists to other content"),
+    "new_tag": (None, "tags at the destination, instead of those of the source"),
+    "as_is": (False, "leave layers uncompressed beyond loopback too"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -55,7 +57,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "out", "json", "quiet")
-_ALL = tuple(_FLAGS)
+_PROMOTE = ("new_tag", "as_is")
+_ALL = tuple(name for name in _FLAGS if name not in _PROMOTE)
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -99,20 +102,31 @@ def _number(flag: str, text: str) -> int:
 
 
 def mesh_task(
-    *flags: str, name: str | None = None
-) -> Callable[[Callable[[Session], None]], BuildTask]:
-    """Make a task of a function of the session, with some of the common flags."""
+    *flags: str, name: str | None = None, words: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], BuildTask]:
+    """Make a task of a function of the session, with some of the common flags.
 
-    def wrap(body: Callable[[Session], None]) -> BuildTask:
+    Args:
+        flags: names of the flags.
+        name: what it is called, where the function cannot be called so.
+        words: what stands after the task without a flag, by name: its help. The
+            function gets them by name, and they hold for this task alone.
+    """
+    own_words = dict(words or {})
+
+    def wrap(body: Callable[..., None]) -> BuildTask:
         def run(context: Context, **given: Any) -> None:
             with ErrorExit():
                 session, own = session_for(context, read_options(given), _run)
-                body(session)
+                body(session, **{word: given[word] for word in own_words})
                 if own:
                     session.flush()
                     session.tell()
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
+        parameters += [
+            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY) for word in own_words
+        ]
         parameters += [
             inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=_FLAGS[flag][0])
             for flag in flags
@@ -123,7 +137,7 @@ def mesh_task(
         return BuildTask(
             run,
             name=name or body.__name__.rstrip("_"),
-            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags},
+            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
             auto_shortflags=False,
         )
 
@@ -186,6 +200,25 @@ def smoke(session: Session) -> None:
     session.act(run_smoke, would="run the images from the registry")
 
 
+@mesh_task(
+    *_PLACE,
+    *_PROMOTE,
+    "only",
+    "tag",
+    "no_clobber",
+    "dry_run",
+    words={
+        "src": "an image (localhost:5000/pilot:latest), or a hub or image layout with all of them",
+        "dst": "hubs, or a reference for one image; several by commas",
+    },
+)
+def promote(session: Session, src: str, dst: str) -> None:
+    """Copy images by digest from SRC to DST, another registry; nothing is built anew."""
+    from buildkit.pipeline.promoting import run_promote  # noqa: PLC0415
+
+    session.act(lambda options: run_promote(options, src, dst))
+
+
 @mesh_task(*_PLACE)
 def clean(session: Session) -> None:
     """Remove out/; what is cached for the user stays."""
@@ -228,7 +261,7 @@ def registry_status(session: Session) -> None:
 
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
-    tasks = (build, docker, envoy, plan, check, lock, smoke, clean, schema)
+    tasks = (build, docker, envoy, plan, check, lock, smoke, promote, clean, schema)
     registry = Collection("registry", registry_start, registry_stop, registry_status)
     return Collection(*tasks, registry)
 

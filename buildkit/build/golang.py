@@ -12,9 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildkit.build.gosources import LIST_FIELDS, settled_sources, source_key
+from buildkit.build.gosources import (
+    LIST_FIELDS,
+    linked_packages,
+    settled_sources,
+    source_key,
+)
+from buildkit.build.stamps import stamp_flag, stamp_problem
 from buildkit.config.interpolate import interpolate
-from buildkit.errors import BuildError, ConfigError
+from buildkit.errors import BuildError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
@@ -119,14 +125,34 @@ class GoBuilder:
                 action = targets[0].action
                 tree = SourceTree(root=str(action.source), hasher=self.hasher)
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
+                packages = linked_packages(listing.result(), tree)
             for target in targets:
                 check_machine(built[target], _platform(target.step))
+            problems = [self._problem(target, built[target], packages) for target in targets]
             for target in targets:
                 _place(built[target], target.action.output)
-            return tuple(self._artifact(target, sources) for target in targets)
+            return tuple(
+                self._artifact(target, sources, problem)
+                for target, problem in zip(targets, problems, strict=True)
+            )
+
+    def _problem(self, target: _Target, built: Path, packages: Mapping[str, frozenset[str]]) -> str:
+        action = target.action
+        stamps = {
+            name: value for name, value in self._stamps(action) if name in action.version_stamps
+        }
+        return stamp_problem(built, stamps, packages.get(source_key(action.package), frozenset()))
+
+    def _stamps(self, action: Compile) -> list[tuple[str, str]]:
+        volatile = self.volatile() if action.volatile_stamps else {}
+        settled = ((name, interpolate(text, volatile)) for name, text in action.volatile_stamps)
+        return [*action.stamps, *settled]
 
     def _artifact(
-        self, target: _Target, sources: Mapping[str, tuple[SourceDirectory, ...]]
+        self,
+        target: _Target,
+        sources: Mapping[str, tuple[SourceDirectory, ...]],
+        problem: str,
     ) -> Artifact:
         output = target.action.output
         return Artifact(
@@ -135,6 +161,7 @@ class GoBuilder:
             size=output.stat().st_size,
             path=output,
             sources=sources.get(source_key(target.action.package)),
+            problem=problem,
         )
 
     def _compile(
@@ -153,10 +180,8 @@ class GoBuilder:
         return built
 
     def _argv(self, command: GoCommand, action: Compile, output: str) -> list[str]:
-        volatile = self.volatile() if action.volatile_stamps else {}
-        stamps = [*action.stamps]
-        stamps += [(name, interpolate(text, volatile)) for name, text in action.volatile_stamps]
-        ldflags = [*action.ldflags, *(_stamp_flag(name, value) for name, value in stamps)]
+        stamps = (stamp_flag(name, value) for name, value in self._stamps(action))
+        ldflags = [*action.ldflags, *stamps]
         argv = [str(command.program), "build", "-buildvcs=false", f"-p={self.jobs}", "-o", output]
         argv += ["-trimpath"] if action.trimpath else []
         argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
@@ -226,21 +251,6 @@ def _place(built: Path, output: Path) -> None:
 def _log(targets: tuple[_Target, ...]) -> Path:
     action = targets[0].action
     return action.output.parent / "logs" / f"compile-{action.group or 'default'}.log"
-
-
-def _stamp_flag(name: str, value: str) -> str:
-    # The go command splits -ldflags at spaces, honouring quotes but no escapes.
-    stamp = f"{name}={value}"
-    if not any(character.isspace() for character in stamp):
-        return f"-X={stamp}"
-    quotes = [quote for quote in "'\"" if quote not in stamp]
-    if not quotes:
-        raise ConfigError(
-            f"the stamp {name} cannot be passed to Go's linker",
-            details=f"It has spaces and both kinds of quotes: {value}",
-            resolution="Leave one kind of quotes out.",
-        )
-    return f"-X {quotes[0]}{stamp}{quotes[0]}"
 
 
 def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:

@@ -87,6 +87,20 @@ def settled_sources(
     return found
 
 
+def linked_packages(listing: bytes, tree: SourceTree) -> Mapping[str, frozenset[str]]:
+    """Return which packages each main package consists of, keyed as by :func:`settled_sources`.
+
+    The linker calls the main package ``main`` whatever its import path is.
+    """
+    found = {}
+    for package in _decode(listing):
+        if package.name == "main":
+            members = frozenset({"main", package.import_path, *package.deps})
+            found[package.import_path] = members
+            found[tree.relative(package.dir)] = members
+    return found
+
+
 def source_key(package: str) -> str:
     """Return the key of a package as targets.toml writes it: a clean path, or an import path."""
     return posixpath.normpath(package)

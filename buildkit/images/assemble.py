@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from buildkit.errors import BuildkitError
+from buildkit.images.contents import contents_problem
 from buildkit.images.copying import Changes, CopyRequest, find_sources
 from buildkit.images.dockerfile import Dockerfile, Instruction
 from buildkit.images.layers import Layers
@@ -23,12 +24,12 @@ from buildkit.images.recipe import Recipe
 from buildkit.images.runtime import Running, apply_instruction
 from buildkit.images.sheet import Sheet, SheetLayer
 from buildkit.images.stages import Copy, Stage, arg_values, expand_word
-from buildkit.images.start import start_problem
 from buildkit.images.tree import Tree
 from buildkit.images.unpacking import unpacked
 from buildkit.oci.config import ImageConfig, RootFs, Step
 from buildkit.oci.image import timestamp
 from buildkit.oci.layer import parents
+from buildkit.plan.units import Artifact
 from buildkit.platform import Platform
 
 _KNOWN_FLAGS = {
@@ -84,6 +85,7 @@ class Assembly:
         find: gives the images that stages start from and copy from.
         layers: turns files into layers.
         epoch: the time of creation to write down, seconds since 1970.
+        programs: the binaries that were made for it.
     """
 
     recipe: Recipe
@@ -92,6 +94,7 @@ class Assembly:
     find: FindImage
     layers: Layers
     epoch: int
+    programs: tuple[Artifact, ...] = ()
 
     def sheet(self) -> Sheet:
         """Assemble the last stage.
@@ -267,7 +270,9 @@ class Assembly:
         return Sheet(
             config=config.encode().decode(),
             layers=tuple(state.layers),
-            problem=start_problem(state.tree, state.running.config, state.platform),
+            problem=contents_problem(
+                state.tree, state.running.config, state.platform, self.programs
+            ),
         )
 
 

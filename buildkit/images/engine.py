@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.errors import BuildError
 from buildkit.images.assemble import Assembly, refusal
+from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
 from buildkit.images.local import base_sheet, local_base, local_name
@@ -16,7 +17,6 @@ from buildkit.images.recipe import Recipe, prepare
 from buildkit.images.remote import RegistryImages
 from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.images.stages import platform_args
-from buildkit.images.start import start_problem
 from buildkit.images.tree import Tree
 from buildkit.plan.units import Artifact, BuildImage, EngineName, Progress, Step
 from buildkit.platform import Platform
@@ -117,7 +117,8 @@ class ImageEngine:
         def find(name: str, wanted: Platform) -> Sheet:
             return below if name == base.name else self.remote.sheet(name, wanted)
 
-        return self._assembly(recipe, platform, args, find).sheet()
+        assembly = self._assembly(recipe, platform, args, find)
+        return replace(assembly, programs=tuple(given.values())).sheet()
 
     def _assembly(
         self,
@@ -141,7 +142,8 @@ class ImageEngine:
         (built,) = self.docker().build((step,), given, progress)
         sheet = export_sheet(self.client(), self.layers, built.digest)
         tree = Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
-        problem = start_problem(tree, sheet.image_config.run, platform)
+        run = sheet.image_config.run
+        problem = contents_problem(tree, run, platform, tuple(given.values()))
         return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
 
 

@@ -19,13 +19,14 @@ def sheet_of(artifact: Artifact) -> Sheet:
 
     Raises:
         BuildError: its sheet is gone or damaged.
-        VerificationError: a container of the image could not start.
+        VerificationError: it could not work, see :mod:`buildkit.images.contents`.
     """
     sheet = read_sheet(artifact.path or Path())
     if sheet.problem:
         raise VerificationError(
             f"{artifact.unit} cannot work: {sheet.problem}",
-            resolution="Correct ENTRYPOINT or CMD, or copy the program to that place.",
+            resolution="Correct the template: ENTRYPOINT, CMD, and what is copied to where. "
+            "A stamp is named in [stamps].",
         )
     return sheet
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from itertools import islice
 
 from buildkit.errors import VerificationError
 from buildkit.images.tree import Tree
 from buildkit.machine import HEADER_SIZE, parse_machine
 from buildkit.oci.config import RunConfig
 from buildkit.oci.layer import Entry, EntryType
-from buildkit.oci.tarstream import content_blocks, content_size
+from buildkit.oci.tarstream import content_head
 from buildkit.platform import Platform
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -21,12 +20,19 @@ def start_problem(tree: Tree, config: RunConfig, platform: Platform) -> str:
     words = (*(config.entrypoint or ()), *(config.cmd or ()))
     if not words:
         return ""
-    entry = next((item for path in _places(config, words[0]) if (item := tree.find(path))), None)
+    entry = find_program(tree, config)
     if entry is None or entry.type is not EntryType.FILE:
         return f"it starts {words[0]}, which is not in the image"
     if not entry.mode & 0o111:
         return f"it starts {words[0]}, which is not executable"
     return _machine_problem(entry, words[0], platform)
+
+
+def find_program(tree: Tree, config: RunConfig) -> Entry | None:
+    """Return what a container of an image starts; None where there is nothing at that path."""
+    words = (*(config.entrypoint or ()), *(config.cmd or ()))
+    places = _places(config, words[0]) if words else ()
+    return next((item for path in places if (item := tree.find(path))), None)
 
 
 def _places(config: RunConfig, program: str) -> tuple[str, ...]:
@@ -37,9 +43,7 @@ def _places(config: RunConfig, program: str) -> tuple[str, ...]:
 
 
 def _machine_problem(entry: Entry, program: str, platform: Platform) -> str:
-    size = content_size(entry.content)
-    blocks = content_blocks(entry.content, size)
-    head = b"".join(bytes(block[:HEADER_SIZE]) for block in islice(blocks, 1))
+    head = content_head(entry.content, HEADER_SIZE)
     if head.startswith(b"#!"):
         return ""
     try:

@@ -56,6 +56,27 @@ def content_size(content: Content) -> int:
     return content.stat().st_size
 
 
+def content_head(content: Content, size: int) -> bytes:
+    """Return up to ``size`` bytes from the start of a content, and read no more than those.
+
+    Raises:
+        OSError: its file cannot be read.
+    """
+    match content:
+        case bytes():
+            return content[:size]
+        case Made():
+            with content.open() as made:
+                return made.read(size)
+        case Slice():
+            path, offset, size = content.path, content.offset, min(size, content.size)
+        case Path():
+            path, offset = content, 0
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(offset)
+        return stream.read(size) or b""
+
+
 def content_blocks(content: Content, size: int) -> Iterator[Block]:
     """Yield a content in blocks; a block is overwritten when the next one is asked for.
 

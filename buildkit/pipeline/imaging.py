@@ -112,8 +112,9 @@ class ImageSupply:
     def publisher(self) -> Builder:
         """Return the builder that pushes."""
         from buildkit.images.publish import IndexPublisher  # noqa: PLC0415 - see engine
+        from buildkit.registry.sending import Sender  # noqa: PLC0415
 
-        return IndexPublisher(layers=self._layers, registry=self._registry())
+        return IndexPublisher(layers=self._layers, sender=Sender(registry=self._registry()))
 
     def loader(self) -> Builder:
         """Return the builder that loads into the daemon."""

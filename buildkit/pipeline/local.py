@@ -5,15 +5,15 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from buildkit.errors import ConfigError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.destinations import names_hub
 from buildkit.plan.options import Options
 from buildkit.platform import Platform
-from buildkit.reference import is_loopback, split_hub
 from buildkit.registry.container import Containers, nearness
 from buildkit.registry.provision import build_registry, registry_path
 from buildkit.registry.serve import LocalRegistry, Serving
@@ -26,24 +26,23 @@ TOOL = "registry"
 
 
 def ensure_registry(shop: Workshop, makers: Makers) -> None:
-    """Start a registry where images go to a loopback hub and none answers.
+    """Start a registry at each loopback hub that images go to and where none answers.
 
     If something else holds the default port, the run's hub moves to another.
 
     Raises:
         RegistryError, EnvironmentMissingError: none could be started.
     """
-    settings = shop.settings
-    hub = settings.hub.text
-    if not settings.push or not is_loopback(split_hub(hub)[0]):
-        return
-    _follow(shop, hub, local_registry(shop, makers).start(hub, named=_is_named(shop)))
+    hubs = [item.hub.text for item in shop.settings.pushed if item.is_loopback]
+    for hub in hubs:
+        _follow(shop, hub, local_registry(shop, makers).start(hub, named=_is_named(shop)))
 
 
 def find_registry(shop: Workshop, makers: Makers) -> None:
     """Take the port that a local registry had to move to, and start nothing."""
-    hub = shop.settings.hub.text
-    if is_loopback(split_hub(hub)[0]) and not _is_named(shop):
+    if _is_named(shop):
+        return
+    for hub in _hubs(shop, loopback=True):
         _follow(shop, hub, local_registry(shop, makers).status(hub, named=False))
 
 
@@ -53,11 +52,12 @@ def _follow(shop: Workshop, hub: str, serving: Serving) -> None:
 
 
 def start_registry(options: Options) -> None:
-    """Start the local registry, if none answers at the hub."""
+    """Start the local registry at each hub where none answers."""
     shop = Workshop.open(options)
     registry = local_registry(shop, Makers(shop))
-    serving = registry.start(shop.settings.hub.text, named=_is_named(shop))
-    _show(shop, serving, ())
+    hubs = _hubs(shop, loopback=True) or _hubs(shop)
+    started = [registry.start(hub, named=_is_named(shop)) for hub in hubs]
+    _show(shop, [(serving, ()) for serving in started])
 
 
 def stop_registry(options: Options) -> None:
@@ -74,12 +74,16 @@ def stop_registry(options: Options) -> None:
 
 
 def show_registry(options: Options) -> None:
-    """Say what answers at the hub and what it holds."""
+    """Say what answers at each hub and what it holds."""
     shop = Workshop.open(options)
     makers = Makers(shop)
-    serving = local_registry(shop, makers).status(shop.settings.hub.text, named=_is_named(shop))
-    held = makers.registry.catalog(serving.registry) if serving.is_running else ()
-    _show(shop, serving, held)
+    registry = local_registry(shop, makers)
+    found = []
+    for hub in _hubs(shop):
+        serving = registry.status(hub, named=_is_named(shop))
+        held = makers.registry.catalog(serving.registry) if serving.is_running else ()
+        found.append((serving, held))
+    _show(shop, found)
 
 
 def local_registry(shop: Workshop, makers: Makers) -> LocalRegistry:
@@ -147,24 +151,36 @@ def _pin(shop: Workshop) -> ToolPin:
     return pin
 
 
+def _hubs(shop: Workshop, *, loopback: bool = False) -> list[str]:
+    found = shop.settings.destinations
+    return [item.hub.text for item in found if item.is_loopback or not loopback]
+
+
 def _is_named(shop: Workshop) -> bool:
     """Whether the user chose the hub for this call, so that no other port will do."""
-    return shop.options.hub is not None or bool(shop.environ.get("HUB"))
+    return names_hub(shop.options, shop.environ)
 
 
-def _show(shop: Workshop, serving: Serving, held: tuple[str, ...]) -> None:
+def _show(shop: Workshop, found: list[tuple[Serving, tuple[str, ...]]]) -> None:
     if shop.options.json:
-        print_json(
-            {
-                "hub": serving.hub,
-                "registry": serving.registry,
-                "running": serving.is_running,
-                "ours": serving.state is not None,
-                "folder": str(serving.folder),
-                "repositories": list(held),
-            }
-        )
+        print_json({"registries": [_describe(serving, held) for serving, held in found]})
         return
+    for serving, held in found:
+        _tell(shop, serving, held)
+
+
+def _describe(serving: Serving, held: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "hub": serving.hub,
+        "registry": serving.registry,
+        "running": serving.is_running,
+        "ours": serving.state is not None,
+        "folder": str(serving.folder),
+        "repositories": list(held),
+    }
+
+
+def _tell(shop: Workshop, serving: Serving, held: tuple[str, ...]) -> None:
     if not serving.is_running:
         words = serving.found.words or "nothing answers"
         shop.reporter.note(f"no registry at {serving.registry}: {words}")

@@ -10,6 +10,7 @@ from typing import Any
 from buildkit.errors import BuildkitError
 from buildkit.execute.outcomes import Outcome
 from buildkit.log import Reporter
+from buildkit.plan.destinations import Destination
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
 from buildkit.plan.settings import Settings
@@ -68,14 +69,21 @@ def _as_before(error: BuildkitError, same: str) -> BuildkitError:
 
 def show_settings(settings: Settings, reporter: Reporter) -> None:
     """Print where version, hub, tags and platforms came from."""
-    tags = ", ".join(f"{tag.text} ({tag.origin})" for tag in settings.tags)
     platforms = ", ".join(map(str, settings.platforms))
     reporter.note(f"version    {settings.version.text} ({settings.version.origin})")
-    reporter.note(f"hub        {settings.hub.text} ({settings.hub.origin})")
-    reporter.note(f"tags       {tags}")
-    reporter.note(f"push       {'yes' if settings.push else 'no'}")
+    for destination in settings.destinations:
+        tags = ", ".join(f"{tag.text} ({tag.origin})" for tag in destination.tags)
+        reporter.note(f"hub        {destination.hub.text} ({destination.hub.origin})")
+        reporter.note(f"tags       {tags}")
+        reporter.note(f"push       {_push_words(destination)}")
     reporter.note(f"engine     {settings.engine}")
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
+
+
+def _push_words(destination: Destination) -> str:
+    if destination.push:
+        return "yes"
+    return "no" if destination.is_loopback else "no, a hub that is not loopback needs --push"
 
 
 def plan_json(plan: Plan, graph: Graph, settings: Settings) -> dict[str, Any]:
@@ -137,9 +145,14 @@ def _others(graph: Graph) -> list[tuple[str, str, str]]:
 def _settings(settings: Settings) -> dict[str, Any]:
     return {
         "version": {"value": settings.version.text, "origin": settings.version.origin},
-        "hub": {"value": settings.hub.text, "origin": settings.hub.origin},
-        "tags": [{"value": tag.text, "origin": tag.origin} for tag in settings.tags],
-        "push": settings.push,
+        "destinations": [
+            {
+                "hub": {"value": item.hub.text, "origin": item.hub.origin},
+                "tags": [{"value": tag.text, "origin": tag.origin} for tag in item.tags],
+                "push": item.push,
+            }
+            for item in settings.destinations
+        ],
         "platforms": [str(platform) for platform in settings.platforms],
         "out": str(settings.out),
     }
@@ -171,4 +184,5 @@ def _artifact(artifact: Artifact | None) -> dict[str, Any]:
         "size": artifact.size,
         "path": str(artifact.path or ""),
         "references": list(artifact.reference),
+        "problem": artifact.problem,
     }

@@ -169,6 +169,9 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
         print_json(result_json(outcomes, graph, shop.settings))
     shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
     shop.reporter.close()
+    for outcome in outcomes:
+        if outcome.artifact is not None and outcome.artifact.problem:
+            shop.reporter.warn(f"{outcome.unit.id} {outcome.artifact.problem}")
     _raise_first(shop, graph, outcomes)
 
 

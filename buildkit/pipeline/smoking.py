@@ -11,7 +11,7 @@ from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options
-from buildkit.reference import Reference, hub_reference
+from buildkit.reference import Reference
 from buildkit.smoke import Ask, SmokeRun
 
 _ANSWER_LIMIT = 8 * 1024 * 1024
@@ -56,10 +56,10 @@ def run_smoke(options: Options) -> None:
 def _references(shop: Workshop, makers: Makers) -> dict[str, str]:
     """Return each image of the table by digest, as the registry has it now."""
     settings = shop.settings
+    place = (*settings.pushed, *settings.destinations)[0]
     found = {}
     for image in {container.image for container in shop.project.config.smoke.containers.values()}:
-        tagged = hub_reference(settings.hub.text, image, settings.tags[0].text)
-        found[image] = str(_pinned(makers, tagged))
+        found[image] = str(_pinned(makers, place.references(image)[0]))
     return found
 
 

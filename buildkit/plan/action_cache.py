@@ -36,6 +36,7 @@ Check = Callable[[str, Callable[[str], SourceDirectory | None]], bool]
 class _Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     size: int
+    problem: str = ""
     sources: tuple[str, ...] = ()
 
 
@@ -75,6 +76,7 @@ class ActionCache:
                         digest=result.digest,
                         size=result.size,
                         path=unit.output,
+                        problem=result.problem,
                         sources=sources,
                     )
         return None
@@ -93,7 +95,9 @@ class ActionCache:
             return
         keys = tuple(self._keep_directory(source) for source in artifact.sources)
         self.store.keep(artifact.path, Digest.parse(artifact.digest))
-        result = _Result(digest=artifact.digest, size=artifact.size, sources=keys)
+        result = _Result(
+            digest=artifact.digest, size=artifact.size, problem=artifact.problem, sources=keys
+        )
         place = self._place(unit, inputs)
         with self.store.lock(f"action-{place.stem[:12]}"):
             others = (item for item in self._read(unit, inputs).results if item != result)

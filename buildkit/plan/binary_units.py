@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from buildkit.config.check import binary_platforms
+from buildkit.config.interpolate import names_in
 from buildkit.config.lock import FilePin
 from buildkit.config.model import GoSettings, Source
 from buildkit.plan.draft import Draft, split_stable
@@ -71,6 +72,11 @@ def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
         trimpath=not debug,
         stamps=stamps,
         volatile_stamps=volatile,
+        version_stamps=tuple(
+            name
+            for name, text in sorted(draft.config.stamps.items())
+            if "version" in names_in(text)
+        ),
     )
     return Unit(kind=Kind.BINARY, name=name, platform=platform, action=action)
 

@@ -14,7 +14,6 @@ from buildkit.plan.image_units import add_bases, add_image, add_load, add_push
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
-from buildkit.reference import is_loopback, split_hub
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -57,6 +56,8 @@ def build_graph(
     for name in draft.config.images:
         add_load(draft, name)
         add_push(draft, name)
+    if Goal.DOCKER in goals:
+        _note_unpushed(draft)
     _check_only(draft)
     chosen: dict[str, None] = {}
     for unit in draft.units.values():
@@ -70,7 +71,7 @@ def build_graph(
         units=tuple(draft.units[identity] for identity in chosen),
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*draft.notes, *_unpushed(settings, goals)),
+        notes=tuple(draft.notes),
     )
 
 
@@ -103,13 +104,14 @@ def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> boo
     return not only or any(matches(identity, pattern) for pattern in only)
 
 
-def _unpushed(settings: Settings, goals: frozenset[Goal]) -> tuple[str, ...]:
+def _note_unpushed(draft: Draft) -> None:
     """Say that images stay here, where somebody who names a hub may expect otherwise."""
-    if settings.push or Goal.DOCKER not in goals or is_loopback(split_hub(settings.hub.text)[0]):
-        return ()
-    return (
-        f"nothing is pushed to {settings.hub.text}: that takes --push, or registry.push = true",
-    )
+    for destination in draft.settings.destinations:
+        if not destination.push and not destination.is_loopback:
+            draft.notes.append(
+                f"nothing is pushed to {destination.hub.text}: "
+                "that takes --push, or registry.push = true"
+            )
 
 
 def _check_only(draft: Draft) -> None:

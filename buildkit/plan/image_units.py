@@ -5,10 +5,10 @@ from __future__ import annotations
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
+from buildkit.plan.destinations import Destination
 from buildkit.plan.draft import Draft, Texts, split_stable
 from buildkit.plan.units import AssembleBase, BuildImage, Kind, LoadImage, PushIndex, Unit, unit_id
 from buildkit.platform import Platform
-from buildkit.reference import hub_reference, is_loopback, split_hub
 
 _OCI = "org.opencontainers.image"
 
@@ -54,14 +54,14 @@ def add_push(draft: Draft, name: str) -> None:
     """Add the unit that names an image's platforms by its tags, where images are pushed."""
     images = _platform_images(draft, name)
     settings = draft.settings
-    if not images or not settings.push:
+    if not images or not settings.pushed:
         return
-    registry, _ = split_hub(settings.hub.text)
+    local = all(destination.is_loopback for destination in settings.pushed)
     action = PushIndex(
         name=name,
         images=images,
-        references=_references(draft, name),
-        compress=not is_loopback(registry),
+        references=_references(settings.pushed, name),
+        compress=settings.stamp or not local,
         no_clobber=settings.no_clobber,
     )
     draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
@@ -77,7 +77,8 @@ def add_load(draft: Draft, name: str) -> None:
     if own not in images and len(images) > 1:
         return
     image = own if own in images else images[0]
-    action = LoadImage(name=name, image=image, references=_references(draft, name))
+    references = _references(draft.settings.destinations, name)
+    action = LoadImage(name=name, image=image, references=references)
     draft.add(Unit(kind=Kind.LOAD, name=name, platform=None, action=action, needs=(image,)))
 
 
@@ -87,9 +88,8 @@ def _platform_images(draft: Draft, name: str) -> tuple[str, ...]:
     return tuple(identity for identity in identities if identity in draft.units)
 
 
-def _references(draft: Draft, name: str) -> tuple[str, ...]:
-    settings = draft.settings
-    return tuple(str(hub_reference(settings.hub.text, name, tag.text)) for tag in settings.tags)
+def _references(destinations: tuple[Destination, ...], name: str) -> tuple[str, ...]:
+    return tuple(str(item) for destination in destinations for item in destination.references(name))
 
 
 def _is_unit(need: str) -> bool:

@@ -97,6 +97,8 @@ def _image(
         path = need.removeprefix("file:")
         file = hasher.tree(Path(path)) if path != need else given[need].digest
         found[f"file {name}"] = file or "missing"
+        if need in given and given[need].problem:
+            found[f"the problem of {name}"] = given[need].problem
     return found
 
 

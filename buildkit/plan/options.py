@@ -44,6 +44,8 @@ class Options:
     force: bool | None = None
     offline: bool | None = None
     fail_fast: bool | None = None
+    new_tag: str | None = None
+    as_is: bool | None = None
     dry_run: bool | None = None
     json: bool | None = None
     quiet: bool | None = None

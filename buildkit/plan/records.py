@@ -33,6 +33,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     path: str = ""
     reference: tuple[str, ...] = ()
+    problem: str = ""
     seconds: float = 0.0
     owner: str = ""
     """The targets file that the unit is of: several may share an ``out/``."""
@@ -122,6 +123,7 @@ class RecordBook:
             size=artifact.size,
             path=str(artifact.path or ""),
             reference=artifact.reference,
+            problem=artifact.problem,
             seconds=round(seconds, 3),
             owner=self._owner,
         )
@@ -168,4 +170,5 @@ def recorded_artifact(unit: Unit, record: Record) -> Artifact:
         size=record.size,
         path=unit.output or recorded,
         reference=record.reference,
+        problem=record.problem,
     )

@@ -6,23 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
 from buildkit.config.problems import near_miss
 from buildkit.errors import ConfigError, UsageError
+from buildkit.plan.destinations import Destination, Value, destinations
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import EngineName
 from buildkit.platform import Platform
-from buildkit.reference import check_tag, is_loopback, split_hub
 from buildkit.vcs import UNKNOWN, Commit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """A setting and where it came from, for `invoke plan`."""
-
-    text: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +24,7 @@ class Settings:
     platform_origin: str
     only: tuple[str, ...]
     version: Value
-    hub: Value
-    tags: tuple[Value, ...]
-    push: bool
+    destinations: tuple[Destination, ...]
     engine: EngineName
     load: bool
     no_clobber: bool
@@ -46,6 +35,11 @@ class Settings:
     fail_fast: bool
     jobs: int
     out: Path
+
+    @property
+    def pushed(self) -> tuple[Destination, ...]:
+        """The hubs that images are pushed to."""
+        return tuple(item for item in self.destinations if item.push)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +61,17 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         UsageError: a flag has a value that cannot be.
         ConfigError: a value of the environment or the file cannot be.
     """
-    config, environ = project.config, around.environ
+    environ = around.environ
     version = _version(project, options, around)
-    hub = _hub(project, options, around)
     names, origin = _platform_names(project, options)
-    registry, _ = split_hub(hub.text)
-    push = options.push if options.push is not None else config.registry.push
     return Settings(
         platforms=_platforms(names, project, around.host),
         platform_origin=origin,
         only=split_list(options.only),
         version=version,
-        hub=hub,
-        tags=_tags(project, options, environ, version, loopback=is_loopback(registry)),
-        push=is_loopback(registry) if push is None else push,
+        destinations=destinations(
+            project, options, environ, version=version, local_hub=around.local_hub
+        ),
         engine=_engine(options.engine),
         load=options.load is not False,
         no_clobber=bool(options.no_clobber),
@@ -153,52 +144,6 @@ def _version_chain(project: Project, options: Options, around: Surroundings) -> 
         if facts.revision != UNKNOWN and facts.describe:
             return Value(text=facts.describe, origin="git describe")
     return Value(text=rule.fallback, origin="version.fallback in targets.toml")
-
-
-def _hub(project: Project, options: Options, around: Surroundings) -> Value:
-    if options.hub is not None:
-        chosen = Value(text=options.hub, origin="--hub")
-    elif around.environ.get("HUB"):
-        chosen = Value(text=around.environ["HUB"], origin="HUB in the environment")
-    elif around.local_hub and is_loopback(split_hub(project.config.registry.hub)[0]):
-        chosen = Value(text=around.local_hub, origin="the local registry's port")
-    else:
-        chosen = Value(text=project.config.registry.hub, origin="registry.hub in targets.toml")
-    split_hub(chosen.text)
-    return Value(text=chosen.text.rstrip("/"), origin=chosen.origin)
-
-
-def _tags(
-    project: Project,
-    options: Options,
-    environ: Mapping[str, str],
-    version: Value,
-    *,
-    loopback: bool,
-) -> tuple[Value, ...]:
-    configured = project.config.registry.tags
-    if options.tag is not None:
-        found = tuple(Value(text=tag, origin="--tag") for tag in split_list(options.tag) or ("",))
-    elif environ.get("TAG"):
-        found = (Value(text=environ["TAG"], origin="TAG in the environment"),)
-    elif configured:
-        values = {"version": _tag_of(version.text), "project": project.config.project.name}
-        found = tuple(
-            Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
-            for tag in configured
-        )
-    elif loopback:
-        found = (Value(text="latest", origin="the default of a loopback hub"),)
-    else:
-        found = (Value(text=_tag_of(version.text), origin=f"the version, {version.origin}"),)
-    for value in found:
-        check_tag(value.text)
-    return found
-
-
-def _tag_of(version: str) -> str:
-    # Build metadata of semver is joined by '+', which a tag cannot hold.
-    return version.replace("+", "-")
 
 
 def _platform_names(project: Project, options: Options) -> tuple[tuple[str, ...], str]:

@@ -57,6 +57,8 @@ class Compile:
     """Go variable and value; a change of one rebuilds."""
     volatile_stamps: tuple[tuple[str, str], ...]
     """Go variable and text whose ``${git...}`` is filled in when the unit runs."""
+    version_stamps: tuple[str, ...] = ()
+    """The Go variables that are to hold the version, alone or in a longer text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,8 @@ class Artifact:
     sources: tuple[SourceDirectory, ...] | None = ()
     """What only the builder knows it read; None where it changed meanwhile, so that the
     next plan must not trust this artifact."""
+    problem: str = ""
+    """Why an image whose program this is must not be pushed, as the rest of a sentence."""
 
 
 Progress = Callable[[str], None]

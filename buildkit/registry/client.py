@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from buildkit.digest import Digest
-from buildkit.errors import RegistryError
-from buildkit.http import Answer, HttpPool
+from buildkit.errors import FetchError, RegistryError
+from buildkit.http import Answer, BrokenTransferError, HttpPool
 from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor, Index
 from buildkit.reference import Reference
 from buildkit.registry.auth import Access, Authenticator
@@ -27,6 +27,7 @@ from buildkit.registry.wire import Wire, next_page, resolve
 MANIFEST_LIMIT = 8 << 20
 """Bytes; the specification asks registries to accept at least 4 MiB."""
 
+_PATIENCE_SECONDS = 10.0
 _PAGE_LIMIT = 32 << 20
 _PAGE_SIZE = 1000
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
@@ -65,6 +66,19 @@ class RegistryClient:
         auth = Authenticator(pool=pool, credentials=credentials, insecure=insecure)
         self._wire = Wire(pool=pool, auth=auth, insecure=insecure)
         self.blobs = Blobs(self._wire)
+
+    def answers(self, registry: str) -> bool:
+        """Tell whether anything answers at a registry's address; asked once, without patience."""
+        url = self._wire.url(registry, "/v2/")
+        try:
+            self._wire.pool.read(
+                "GET", url, retries=0, seconds=_PATIENCE_SECONDS, limit=MANIFEST_LIMIT
+            )
+        except BrokenTransferError:
+            return False
+        except FetchError:
+            return True
+        return True
 
     def head_manifest(self, reference: Reference) -> Descriptor | None:
         """Describe what a reference names, or return None where there is nothing.

@@ -15,7 +15,8 @@ own ``/token`` (GET with Basic, and POST with an identity token). ``expire_token
 makes every token given out so far worthless.
 
 Misbehaviour is a :class:`Fault`, which applies to the requests whose
-``METHOD path`` its pattern matches, ``times`` times, first come first served::
+``METHOD path`` its pattern matches, ``times`` times, first come first served, once
+``after`` of them were answered as they should be::
 
     registry.misbehave(Fault("PUT .*/manifests/", status=429, headers=SOON, times=3))  # a storm
     registry.misbehave(Fault("GET .*/blobs/", cut=1000))        # body ends after 1000 bytes
@@ -66,6 +67,7 @@ class Fault:
 
     pattern: str
     times: int = 1
+    after: int = 0
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
@@ -132,6 +134,7 @@ class FakeRegistry:
         self.connections: set[socket.socket] = set()
         self.lock = threading.RLock()
         self._faults: list[tuple[Fault, list[int]]] = []
+        """What is left of each: requests to answer rightly, then times to misbehave."""
         handler = type("Handler", (DistributionHandler,), {"fake": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
@@ -166,7 +169,7 @@ class FakeRegistry:
     def misbehave(self, fault: Fault) -> None:
         """Add a fault; the first that matches and is not used up applies."""
         with self.lock:
-            self._faults.append((fault, [fault.times]))
+            self._faults.append((fault, [fault.after, fault.times]))
 
     def expire_tokens(self) -> None:
         """Forget every token."""
@@ -207,9 +210,13 @@ class FakeRegistry:
         with self.lock:
             self.seen.append(seen)
             for fault, left in self._faults:
-                if left[0] > 0 and re.match(fault.pattern, str(seen)):
+                if left[1] == 0 or not re.match(fault.pattern, str(seen)):
+                    continue
+                if left[0]:
                     left[0] -= 1
-                    return fault
+                    continue
+                left[1] -= 1
+                return fault
         return None
 
 

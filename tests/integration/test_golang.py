@@ -11,6 +11,7 @@ import pytest
 
 from buildkit.errors import BuildError
 from buildkit.machine import read_machine
+from buildkit.plan.graph import Graph
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, Verdict
 from buildkit.platform import Platform
@@ -40,6 +41,29 @@ def test_two_groups_differ_by_tag_and_carry_their_stamps(shop: GoModule) -> None
     (made,) = shop.build(agent)
     assert output_of(made) == "none|none|a page|dep|agent"
     assert made.path == shop.out / HOST.slug / "agent"
+
+
+def test_a_version_that_the_program_does_not_hold_is_recorded_with_it(shop: GoModule) -> None:
+    names = ("main.version", "main.nowhere", "example.com/tiny/inner.version", "example.com/x.v")
+    stamps = tuple((name, "7.8.9") for name in names)
+    held = shop.unit("app", "./cmd/app", stamps=stamps, version_stamps=names)
+    (good,) = shop.build(held)
+    assert good.problem == ""
+    lacking = shop.unit(
+        "other", "./cmd/app", stamps=(("main.nowhere", "7.8.9"),), version_stamps=names
+    )
+    (bad,) = shop.build(lacking)
+    assert bad.problem.startswith("lacks '7.8.9' in main.nowhere: there is no such variable")
+    planner = shop.planner()
+    assert planner.plan(Graph(units=(lacking,))).artifacts[lacking.id].problem == bad.problem
+
+
+def test_a_version_inside_a_longer_or_volatile_stamp_is_looked_for_whole(shop: GoModule) -> None:
+    volatile = (("main.note", "v7.8.9-${git.revision}"),)
+    unit = shop.unit("app", "./cmd/app", volatile_stamps=volatile, version_stamps=("main.note",))
+    (made,) = shop.build(unit, volatile={"git.revision": "abc"})
+    assert made.problem == ""
+    assert "|v7.8.9-abc|" in output_of(made)
 
 
 def test_one_batch_makes_all_its_binaries_whatever_they_are_called(shop: GoModule) -> None:

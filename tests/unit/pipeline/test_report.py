@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +81,9 @@ def test_the_plan_has_a_verdict_and_a_reason_for_everything() -> None:
 
 def test_the_plan_as_json_says_the_same() -> None:
     document = json.loads(json.dumps(plan_json(PLAN, GRAPH, settings(hub="h.example/x"))))
-    assert document["hub"] == {"value": "h.example/x", "origin": "--hub"}
+    (destination,) = document["destinations"]
+    assert destination["hub"] == {"value": "h.example/x", "origin": "--hub"}
+    assert not destination["push"]
     assert document["notes"] == ["a note"]
     assert [(unit["verdict"], unit["id"], unit["reason"]) for unit in document["units"]] == (
         plan_rows(PLAN, GRAPH)
@@ -106,6 +107,7 @@ def test_the_result_as_json_says_the_same_and_more() -> None:
         "digest": MADE.digest,
         "size": 1_234_567,
         "path": "/o",
+        "problem": "",
         "references": [],
     }
     assert [unit["status"] for unit in others] == ["failed", "aborted", "skipped", "blocked"]
@@ -142,7 +144,7 @@ def test_json_is_one_document_on_standard_output(capsys: pytest.CaptureFixture[s
 
 def test_every_setting_is_shown_with_where_it_came_from() -> None:
     stream = io.StringIO()
-    chosen = replace(settings(tag="1,2", platform="linux/arm64"), push=False)
+    chosen = settings(tag="1,2", platform="linux/arm64", push=False)
     show_settings(chosen, Plain(stream))
     assert stream.getvalue().splitlines() == [
         "version    1.2.3-4-gabc (git describe)",

@@ -313,6 +313,25 @@ def test_a_push_names_all_platforms_by_every_tag() -> None:
     assert not local.compress
 
 
+def test_one_remote_hub_or_a_stamp_is_enough_to_compress() -> None:
+    for flags in ({"hub": "localhost:1,example.com", "push": True}, {"stamp": True}):
+        action = unit(graph(Goal.DOCKER, **flags), "push/pilot").action
+        assert isinstance(action, PushIndex)
+        assert action.compress
+
+
+def test_a_remote_hub_of_a_list_waits_for_push_and_is_said_to() -> None:
+    found = graph(Goal.DOCKER, hub="localhost:1,example.com")
+    action = unit(found, "push/pilot").action
+    assert isinstance(action, PushIndex)
+    assert action.references == ("localhost:1/pilot:latest",)
+    assert not action.compress
+    assert (
+        "nothing is pushed to example.com: that takes --push, or registry.push = true"
+        in found.notes
+    )
+
+
 def test_a_hub_that_is_not_pushed_to_still_names_what_is_loaded() -> None:
     facts = replace(FACTS, daemon=Platform.parse("linux/arm64"))
     found = graph(Goal.DOCKER, tag="1,2", hub="example.com/team", facts=facts)

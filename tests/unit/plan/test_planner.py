@@ -432,6 +432,15 @@ def test_what_needs_something_blocked_is_blocked_with_that_reason(world: World) 
     assert steps_of(plan)[APP] == (Verdict.RUN, "never made here")
 
 
+def test_a_program_whose_problem_changed_makes_its_image_anew(world: World) -> None:
+    base, app, pilot, pushed = make_all(world)
+    planner = world.planner()
+    plan = planner.plan(Graph(units=(base, app, pilot, pushed)))
+    stale = replace(plan.artifacts[APP], problem="lacks the version")
+    assert planner.reusable(pilot, plan.artifacts) is not None
+    assert planner.reusable(pilot, {**plan.artifacts, APP: stale}) is None
+
+
 def test_a_need_that_came_out_the_same_lets_its_users_be_reused(world: World) -> None:
     base, app, pilot, pushed = make_all(world)
     world.write("main.go", "a comment changed")

@@ -25,6 +25,7 @@ MADE = Artifact(
     size=7,
     path=Path("/out/app"),
     reference=("a", "b"),
+    problem="lacks the version",
     sources=SOURCES,
 )
 
@@ -50,7 +51,7 @@ def test_a_record_comes_back_as_it_was_written(written: Path) -> None:
     assert book.units() == (MADE.unit,)
     found = recorded_artifact(push("x", ()), record)
     assert (found.digest, found.size, found.path) == (MADE.digest, MADE.size, MADE.path)
-    assert found.reference == MADE.reference
+    assert (found.reference, found.problem) == (MADE.reference, MADE.problem)
 
 
 def test_a_book_that_was_never_written_is_empty(path: Path) -> None:

@@ -80,30 +80,58 @@ def test_an_empty_version_file_is_an_error_that_names_it(tmp_path: Path) -> None
         settle(FILE, root=with_file(tmp_path, "\n"))
 
 
+def hubs(settings: Settings) -> list[tuple[str, str]]:
+    return [(item.hub.text, item.hub.origin) for item in settings.destinations]
+
+
 def test_the_hub_is_flag_then_environment_then_local_registry_then_file() -> None:
-    assert settle(hub="example.com/a/", environ={"HUB": "b.com"}).hub.text == "example.com/a"
-    environment = settle(environ={"HUB": "b.com"}).hub
-    assert (environment.text, environment.origin) == ("b.com", "HUB in the environment")
-    file = settle(environ={"HUB": ""}).hub
-    assert (file.text, file.origin) == ("localhost:5000", "registry.hub in targets.toml")
-    moved = resolve(project(), Options(), around(local_hub="localhost:5001")).hub
-    assert (moved.text, moved.origin) == ("localhost:5001", "the local registry's port")
+    assert hubs(settle(hub="example.com/a/", environ={"HUB": "b.com"})) == [
+        ("example.com/a", "--hub")
+    ]
+    assert hubs(settle(environ={"HUB": "b.com"})) == [("b.com", "HUB in the environment")]
+    file = [("localhost:5000", "registry.hub in targets.toml")]
+    assert hubs(settle(environ={"HUB": "", "HUBS": " "})) == file
+    moved = resolve(project(), Options(), around(local_hub="localhost:5001"))
+    assert hubs(moved) == [("localhost:5001", "the local registry's port")]
+
+
+def test_several_hubs_and_tags_come_from_flags_or_from_the_variables_of_istio() -> None:
+    environ = {"HUBS": "b.com/x  c.com", "HUB": "a.com", "TAGS": "1 2", "TAG": "0"}
+    found = settle(environ=environ)
+    assert [hub for hub, _ in hubs(found)] == ["b.com/x", "c.com"]
+    assert hubs(found)[0][1] == "HUBS in the environment"
+    assert tags(found) == [("1", "TAGS in the environment"), ("2", "TAGS in the environment")]
+    given = settle(environ=environ, hub="d.com, e.com/,d.com/", tag="3,3")
+    assert hubs(given) == [("d.com", "--hub"), ("e.com", "--hub")]
+    assert tags(given, 1) == [("3", "--tag")]
+
+
+def test_each_hub_of_a_mixed_list_keeps_its_own_rules() -> None:
+    local, remote = settle(hub="localhost:5000,example.com/a", version="1.0").destinations
+    assert [tag.text for tag in local.tags] == ["latest"]
+    assert [tag.text for tag in remote.tags] == ["1.0"]
+    assert (local.push, remote.push) == (True, False)
+    assert [item.push for item in settle(hub="localhost:5000,b.com", push=True).destinations] == [
+        True,
+        True,
+    ]
+    assert not settle(hub="localhost:5000,b.com", push=False).pushed
 
 
 def test_a_hub_that_is_not_loopback_is_never_replaced_by_the_local_registry() -> None:
     text = TEXT + '[registry]\nhub = "example.com/team"\n'
-    found = resolve(project(text), Options(), around(local_hub="localhost:5001")).hub
-    assert found.text == "example.com/team"
+    found = resolve(project(text), Options(), around(local_hub="localhost:5001"))
+    assert [hub for hub, _ in hubs(found)] == ["example.com/team"]
 
 
-@pytest.mark.parametrize("hub", ["", "UPPER/x", "a b"])
+@pytest.mark.parametrize("hub", ["", ",", "UPPER/x", "a b", "b.com,UPPER/x"])
 def test_a_hub_that_cannot_be_is_an_error(hub: str) -> None:
     with pytest.raises(ConfigError):
         settle(hub=hub)
 
 
-def tags(settings: Settings) -> list[tuple[str, str]]:
-    return [(tag.text, tag.origin) for tag in settings.tags]
+def tags(settings: Settings, hub: int = 0) -> list[tuple[str, str]]:
+    return [(tag.text, tag.origin) for tag in settings.destinations[hub].tags]
 
 
 def test_tags_are_flag_then_environment_then_file_then_default() -> None:
@@ -122,7 +150,7 @@ def test_beyond_loopback_the_tag_is_the_version() -> None:
 
 def test_build_metadata_is_written_so_that_a_configured_tag_can_hold_it() -> None:
     text = TEXT + '[registry]\ntags = ["v${version}"]\n'
-    assert settle(text, version="1.0+dev").tags[0].text == "v1.0-dev"
+    assert tags(settle(text, version="1.0+dev"))[0][0] == "v1.0-dev"
 
 
 @pytest.mark.parametrize("tag", ["", ",", "a/b", "-x"])
@@ -137,13 +165,13 @@ def test_a_tag_of_the_environment_is_checked_too() -> None:
 
 
 def test_pushing_is_for_loopback_alone_unless_flag_or_file_say_otherwise() -> None:
-    assert settle().push
-    assert not settle(hub="example.com").push
-    assert settle(hub="example.com", push=True).push
-    assert not settle(push=False).push
+    assert settle().pushed
+    assert not settle(hub="example.com").pushed
+    assert settle(hub="example.com", push=True).pushed
+    assert not settle(push=False).pushed
     text = TEXT + "[registry]\npush = true\n"
-    assert settle(text, hub="example.com").push
-    assert not settle(text, hub="example.com", push=False).push
+    assert settle(text, hub="example.com").pushed
+    assert not settle(text, hub="example.com", push=False).pushed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Where images go: hubs, the tags they get at each, and whether they are pushed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildkit.config.interpolate import interpolate
+from buildkit.config.load import Project
+from buildkit.plan.options import Options, split_list
+from buildkit.reference import Reference, check_tag, hub_reference, is_loopback, split_hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A setting and where it came from, for `invoke plan`."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One hub, and what happens to images there."""
+
+    hub: Value
+    tags: tuple[Value, ...]
+    push: bool
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is a registry of this machine."""
+        return is_loopback(split_hub(self.hub.text)[0])
+
+    def references(self, image: str) -> tuple[Reference, ...]:
+        """Return the names of an image there, one for each tag."""
+        return tuple(hub_reference(self.hub.text, image, tag.text) for tag in self.tags)
+
+
+def destinations(
+    project: Project,
+    options: Options,
+    environ: Mapping[str, str],
+    *,
+    version: Value,
+    local_hub: str,
+) -> tuple[Destination, ...]:
+    """Decide the hubs of a run and, for each by itself, its tags and whether it is pushed to.
+
+    Raises:
+        ConfigError: a hub or tag cannot be.
+    """
+    given = _given_tags(project, options, environ, version)
+    push = options.push if options.push is not None else project.config.registry.push
+    found = []
+    for hub in _hubs(project, options, environ, local_hub):
+        loopback = is_loopback(split_hub(hub.text)[0])
+        tags = given or (_default_tag(version, loopback=loopback),)
+        found.append(
+            Destination(hub=hub, tags=_checked(tags), push=loopback if push is None else push)
+        )
+    return tuple(found)
+
+
+def names_hub(options: Options, environ: Mapping[str, str]) -> bool:
+    """Tell whether the user chose the hub for this call, so that no other will do."""
+    return options.hub is not None or bool(environ.get("HUBS") or environ.get("HUB"))
+
+
+def _hubs(
+    project: Project, options: Options, environ: Mapping[str, str], local_hub: str
+) -> tuple[Value, ...]:
+    chosen = _listed("hub", options.hub, environ)
+    configured = project.config.registry.hub
+    if not chosen and local_hub and is_loopback(split_hub(configured)[0]):
+        chosen = (Value(text=local_hub, origin="the local registry's port"),)
+    if not chosen:
+        chosen = (Value(text=configured, origin="registry.hub in targets.toml"),)
+    hubs: dict[str, Value] = {}
+    for value in chosen:
+        split_hub(value.text)
+        text = value.text.rstrip("/")
+        hubs.setdefault(text, Value(text=text, origin=value.origin))
+    return tuple(hubs.values())
+
+
+def _given_tags(
+    project: Project, options: Options, environ: Mapping[str, str], version: Value
+) -> tuple[Value, ...]:
+    chosen = _listed("tag", options.tag, environ)
+    if chosen:
+        return chosen
+    values = {"version": _tag_of(version.text), "project": project.config.project.name}
+    return tuple(
+        Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
+        for tag in project.config.registry.tags
+    )
+
+
+def _listed(name: str, flag: str | None, environ: Mapping[str, str]) -> tuple[Value, ...]:
+    """Read a flag, or else Istio's variables: HUBS or TAGS split at spaces, then HUB or TAG."""
+    if flag is not None:
+        return tuple(Value(text=text, origin=f"--{name}") for text in split_list(flag) or ("",))
+    several, one = f"{name.upper()}S", name.upper()
+    if environ.get(several, "").split():
+        words = environ[several].split()
+        return tuple(Value(text=text, origin=f"{several} in the environment") for text in words)
+    if environ.get(one):
+        return (Value(text=environ[one], origin=f"{one} in the environment"),)
+    return ()
+
+
+def _default_tag(version: Value, *, loopback: bool) -> Value:
+    if loopback:
+        return Value(text="latest", origin="the default of a loopback hub")
+    return Value(text=_tag_of(version.text), origin=f"the version, {version.origin}")
+
+
+def _checked(tags: tuple[Value, ...]) -> tuple[Value, ...]:
+    once = {check_tag(value.text): value for value in reversed(tags)}
+    return tuple(reversed(once.values()))
+
+
+def _tag_of(version: str) -> str:
+    # Build metadata of semver is joined by '+', which a tag cannot hold.
+    return version.replace("+", "-")

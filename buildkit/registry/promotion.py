@@ -1,0 +1,183 @@
+"""Images copied by digest from where they are to registries: no daemon, nothing built anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+
+from buildkit.digest import Digest
+from buildkit.errors import RegistryError, UsageError, VerificationError
+from buildkit.plan.units import Progress
+from buildkit.reference import Reference, is_loopback
+from buildkit.registry.originals import Document, Original
+from buildkit.registry.sending import Parcel, Sender, refuse_moves
+
+
+class Change(StrEnum):
+    """What becomes of a tag."""
+
+    NEW = "new"
+    MOVED = "moved"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """One image and a tag that is to name it."""
+
+    original: Original
+    tag: Reference
+
+    @property
+    def digest(self) -> Digest:
+        """The image's, which the tag is to have."""
+        return self.original.root.descriptor.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted:
+    """A promotion and what it meant: ``before`` is what the tag named until then."""
+
+    promotion: Promotion
+    change: Change
+    before: Digest | None
+    after: Digest | None
+    """What the registry says that the tag names now; None where nothing was written."""
+
+
+def check_promotions(promotions: Iterable[Promotion], *, as_is: bool) -> None:
+    """Refuse what cannot be meant, before anything is asked of a destination.
+
+    Raises:
+        UsageError: one tag would name two images, or layers that nobody
+            compressed would leave this machine.
+    """
+    meant: dict[Reference, Promotion] = {}
+    for promotion in promotions:
+        other = meant.setdefault(promotion.tag, promotion)
+        if other.digest != promotion.digest:
+            raise UsageError(
+                f"{promotion.tag} would name two images",
+                details=f"They are {other.original.name} and {promotion.original.name}.",
+                resolution="Name one source tag, or one image.",
+            )
+    plain = [
+        str(item.tag)
+        for item in meant.values()
+        if item.original.has_plain_layers and not is_loopback(item.tag.registry)
+    ]
+    if plain and not as_is:
+        raise UsageError(
+            f"layers of {len(plain)} images are not compressed",
+            details="Builds for a loopback hub leave that out; pulls of them are slow elsewhere:\n"
+            + "\n".join(plain),
+            resolution="Build once more with --stamp, which compresses, or say --as-is.",
+        )
+
+
+def preview(
+    promotions: Iterable[Promotion], sender: Sender, *, no_clobber: bool
+) -> tuple[Promoted, ...]:
+    """Tell what each promotion would change; nothing is written.
+
+    Raises:
+        RegistryError: a destination cannot be asked, or a tag may not be moved.
+    """
+    found = []
+    for promotion in promotions:
+        with sender.answering([promotion.tag.registry]):
+            before = sender.named(promotion.tag)
+        change = Change.MOVED if before else Change.NEW
+        if before == promotion.digest:
+            change = Change.SAME
+        found.append(Promoted(promotion=promotion, change=change, before=before, after=None))
+    if no_clobber:
+        refuse_moves((item.promotion.tag, item.promotion.digest, item.before) for item in found)
+    return tuple(found)
+
+
+def promote(
+    promotions: tuple[Promotion, ...], sender: Sender, progress: Progress, *, no_clobber: bool
+) -> tuple[Promoted, ...]:
+    """Copy images; no tag of any moves before every blob and manifest of all is there.
+
+    What a destination has already is not sent again, so a run after one that
+    broke goes on.
+
+    Raises:
+        RegistryError: a registry failed or refused, or a tag may not be moved.
+        VerificationError: a tag is not what was copied.
+    """
+    places = [item.tag.registry for item in promotions]
+    origins = [
+        Reference.parse(item.original.origin).registry
+        for item in promotions
+        if item.original.origin
+    ]
+    with sender.answering([*places, *origins]):
+        preview(promotions, sender, no_clobber=no_clobber)
+        _copy(promotions, sender, progress)
+        # Somebody else may have pushed meanwhile; registries have no compare-and-set.
+        planned = preview(promotions, sender, no_clobber=no_clobber)
+        for item in planned:
+            if item.change is not Change.SAME:
+                _write(sender, item.promotion.tag, item.promotion.original.root)
+        return tuple(_verified(item, sender) for item in planned)
+
+
+def _copy(promotions: Iterable[Promotion], sender: Sender, progress: Progress) -> None:
+    wanted = {
+        (replace(item.tag, tag=""), document.descriptor.digest): (document, item.original)
+        for item in promotions
+        for document in item.original.documents
+    }
+    missing = {key: value for key, value in wanted.items() if sender.lacks(*key)}
+    parcels = {
+        (target, blob.digest): Parcel(
+            target=target,
+            descriptor=blob,
+            open=partial(original.open, blob),
+            origin=original.origin,
+        )
+        for (target, _), (document, original) in missing.items()
+        for blob in document.blobs
+    }
+    sender.send(parcels.values(), progress)
+    _write_missing(missing, sender)
+
+
+def _write_missing(
+    missing: Mapping[tuple[Reference, Digest], tuple[Document, Original]], sender: Sender
+) -> None:
+    for (target, _), (document, _) in missing.items():
+        _write(sender, target, document)
+
+
+def _write(sender: Sender, target: Reference, document: Document) -> None:
+    sender.registry.put_manifest(target, document.data, document.descriptor.media_type)
+
+
+def _verified(item: Promoted, sender: Sender) -> Promoted:
+    promotion = item.promotion
+    found = sender.registry.get_manifest(promotion.tag)
+    if found.data != promotion.original.root.data:
+        raise VerificationError(
+            f"{promotion.tag} is not what was copied",
+            details=f"It is {found.descriptor.digest}, {promotion.original.name} is "
+            f"{promotion.digest}.",
+            resolution="Somebody else may push the same tag; run it again.",
+        )
+    return replace(item, after=found.descriptor.digest)
+
+
+def missing_originals(names: Iterable[str]) -> RegistryError:
+    """Return one error for all images that are not where they should be."""
+    found = tuple(names)
+    several = f"{len(found)} images are" if len(found) > 1 else "the image is"
+    return RegistryError(
+        f"{several} not there to be promoted",
+        details="\n".join(found),
+        resolution="Build and push first, or name others with --only or another --tag.",
+    )
