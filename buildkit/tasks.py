@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -50,12 +50,15 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "offline": (False, "use what is cached, never the network"),
     "fail_fast": (False, "start nothing more after the first failure"),
     "dry_run": (False, "show the plan, change nothing"),
+    "username": (None, "whom to log in as"),
+    "password_stdin": (False, "read the password from standard input"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "out", "json", "quiet")
-_ALL = tuple(_FLAGS)
+_LOGIN = ("username", "password_stdin")
+_ALL = tuple(name for name in _FLAGS if name not in _LOGIN)
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -99,20 +102,31 @@ def _number(flag: str, text: str) -> int:
 
 
 def mesh_task(
-    *flags: str, name: str | None = None
-) -> Callable[[Callable[[Session], None]], BuildTask]:
-    """Make a task of a function of the session, with some of the common flags."""
+    *flags: str, name: str | None = None, words: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], BuildTask]:
+    """Make a task of a function of the session, with some of the common flags.
 
-    def wrap(body: Callable[[Session], None]) -> BuildTask:
+    Args:
+        flags: names of the flags.
+        name: what it is called, where the function cannot be called so.
+        words: what stands after the task without a flag, by name: its help. The
+            function gets them by name, and they hold for this task alone.
+    """
+    own_words = dict(words or {})
+
+    def wrap(body: Callable[..., None]) -> BuildTask:
         def run(context: Context, **given: Any) -> None:
             with ErrorExit():
                 session, own = session_for(context, read_options(given), _run)
-                body(session)
+                body(session, **{word: given[word] for word in own_words})
                 if own:
                     session.flush()
                     session.tell()
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
+        parameters += [
+            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY) for word in own_words
+        ]
         parameters += [
             inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=_FLAGS[flag][0])
             for flag in flags
@@ -123,7 +137,7 @@ def mesh_task(
         return BuildTask(
             run,
             name=name or body.__name__.rstrip("_"),
-            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags},
+            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
             auto_shortflags=False,
         )
 
@@ -226,10 +240,30 @@ def registry_status(session: Session) -> None:
     session.act(show_registry)
 
 
+_HOST = {"host": "the registry, such as ghcr.io or localhost:5000"}
+
+
+@mesh_task(*_LOGIN, *_PLACE, name="login", words=_HOST)
+def registry_login(session: Session, host: str) -> None:
+    """Try a login at a registry and keep it where Docker would."""
+    from buildkit.pipeline.login import log_in  # noqa: PLC0415
+
+    session.act(lambda options: log_in(options, host), would="keep a login")
+
+
+@mesh_task(*_PLACE, name="logout", words=_HOST)
+def registry_logout(session: Session, host: str) -> None:
+    """Forget the login of a registry."""
+    from buildkit.pipeline.login import log_out  # noqa: PLC0415
+
+    session.act(lambda options: log_out(options, host), would="forget a login")
+
+
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     tasks = (build, docker, envoy, plan, check, lock, smoke, clean, schema)
-    registry = Collection("registry", registry_start, registry_stop, registry_status)
+    local = (registry_start, registry_stop, registry_status)
+    registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)
 
 
