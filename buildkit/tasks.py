@@ -52,13 +52,16 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "offline": (False, "use what is cached, never the network"),
     "fail_fast": (False, "start nothing more after the first failure"),
     "dry_run": (False, "show the plan, change nothing"),
+    "username": (None, "whom to log in as"),
+    "password_stdin": (False, "read the password from standard input"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "out", "json", "quiet")
 _PROMOTE = ("new_tag", "as_is")
-_ALL = tuple(name for name in _FLAGS if name not in _PROMOTE)
+_LOGIN = ("username", "password_stdin")
+_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN})
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -259,10 +262,30 @@ def registry_status(session: Session) -> None:
     session.act(show_registry)
 
 
+_HOST = {"host": "the registry, such as ghcr.io or localhost:5000"}
+
+
+@mesh_task(*_LOGIN, *_PLACE, name="login", words=_HOST)
+def registry_login(session: Session, host: str) -> None:
+    """Try a login at a registry and keep it where Docker would."""
+    from buildkit.pipeline.login import log_in  # noqa: PLC0415
+
+    session.act(lambda options: log_in(options, host), would="keep a login")
+
+
+@mesh_task(*_PLACE, name="logout", words=_HOST)
+def registry_logout(session: Session, host: str) -> None:
+    """Forget the login of a registry."""
+    from buildkit.pipeline.login import log_out  # noqa: PLC0415
+
+    session.act(lambda options: log_out(options, host), would="forget a login")
+
+
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     tasks = (build, docker, envoy, plan, check, lock, smoke, promote, clean, schema)
-    registry = Collection("registry", registry_start, registry_stop, registry_status)
+    local = (registry_start, registry_stop, registry_status)
+    registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)
 
 

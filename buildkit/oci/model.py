@@ -37,6 +37,7 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     annotations: tuple[tuple[str, str], ...] = ()
+    artifact_type: str = ""
 
     @classmethod
     def of(cls, media_type: str, data: bytes, platform: Platform | None = None) -> Descriptor:
@@ -59,6 +60,8 @@ class Descriptor:
             value["platform"] = platform_json(self.platform)
         if self.annotations:
             value["annotations"] = dict(self.annotations)
+        if self.artifact_type:
+            value["artifactType"] = self.artifact_type
         return value
 
     @classmethod
@@ -75,6 +78,7 @@ class Descriptor:
             size=int(value["size"]),
             platform=_platform(platform) if platform else None,
             annotations=tuple(sorted((value.get("annotations") or {}).items())),
+            artifact_type=value.get("artifactType") or "",
         )
 
 

@@ -49,6 +49,8 @@ class Options:
     dry_run: bool | None = None
     json: bool | None = None
     quiet: bool | None = None
+    username: str | None = None
+    password_stdin: bool | None = None
 
     def merge(self, other: Options) -> Options:
         """Join the flags of two tasks of one call.

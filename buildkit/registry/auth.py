@@ -39,7 +39,8 @@ class Access:
     """What a request wants to do, hence which scopes its token needs.
 
     An empty repository stands for the catalog; ``source`` is another repository
-    to mount blobs from; ``actions`` are ``pull``, ``push`` and ``delete``.
+    to mount blobs from; ``actions`` are ``pull``, ``push`` and ``delete``, or
+    none where only the login counts.
     """
 
     repository: str = ""
@@ -54,6 +55,8 @@ class Access:
     @property
     def scopes(self) -> tuple[str, ...]:
         """The scopes in the notation of the token specification."""
+        if not self.actions:
+            return ()
         if not self.repository:
             return ("registry:catalog:*",)
         own = f"repository:{self.repository}:{','.join(self.actions)}"
@@ -242,6 +245,6 @@ def _no_access(registry: str, access: Access, *, refused: bool) -> AuthError:
     return AuthError(
         f"not allowed to {verb} {target}",
         details=why,
-        resolution=f"Log in with `docker login {registry}` (or podman, skopeo) as an account "
-        "that may, and check the name.",
+        resolution=f"Log in with `docker login {registry}` or `invoke registry.login {registry}` "
+        "as an account that may, and check the name.",
     )

@@ -22,7 +22,8 @@ from buildkit.registry.auth import Access, Authenticator
 from buildkit.registry.blobs import Blobs
 from buildkit.registry.credentials import CredentialSource
 from buildkit.registry.errors import as_registry_errors, refusal
-from buildkit.registry.wire import Wire, next_page, resolve
+from buildkit.registry.referrers import Referrers
+from buildkit.registry.wire import Wire
 
 MANIFEST_LIMIT = 8 << 20
 """Bytes; the specification asks registries to accept at least 4 MiB."""
@@ -66,6 +67,7 @@ class RegistryClient:
         auth = Authenticator(pool=pool, credentials=credentials, insecure=insecure)
         self._wire = Wire(pool=pool, auth=auth, insecure=insecure)
         self.blobs = Blobs(self._wire)
+        self.referrers = Referrers(client=self, wire=self._wire)
 
     def answers(self, registry: str) -> bool:
         """Tell whether anything answers at a registry's address; asked once, without patience."""
@@ -129,8 +131,20 @@ class RegistryClient:
     def put_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
         """Write a manifest or index under a tag or its digest; all it names must be there.
 
+        One with a ``subject`` goes through :meth:`Referrers.attach` instead.
+
         Raises:
             RegistryError: the registry refuses, or says it keeps something else.
+        """
+        return self.send_manifest(reference, data, media_type)[0]
+
+    def send_manifest(
+        self, reference: Reference, data: bytes, media_type: str
+    ) -> tuple[Descriptor, Digest | None]:
+        """Write as :meth:`put_manifest`; return the subject too that the registry took note of.
+
+        Raises:
+            RegistryError: as there.
         """
         action = f"push {reference}"
         descriptor = Descriptor.of(media_type, data)
@@ -144,7 +158,8 @@ class RegistryClient:
                 f"{reference.registry} keeps something else than was pushed as {reference}",
                 details=f"Sent {descriptor.digest}, it reports {reported}.",
             )
-        return descriptor
+        subject = answer.headers.get("OCI-Subject")
+        return descriptor, _digest(action, subject) if subject else None
 
     def put_index(self, reference: Reference, index: Index) -> Descriptor:
         """Write an index; see :meth:`put_manifest`."""
@@ -214,18 +229,13 @@ class RegistryClient:
     def _pages(
         self, action: str, registry: str, path: str, access: Access
     ) -> Iterator[dict[str, Any]]:
-        url: str | None = self._wire.url(registry, path)
-        seen: set[str] = set()
-        while url and url not in seen:
-            seen.add(url)
-            with as_registry_errors(action):
-                answer = self._wire.read("GET", url, registry, access, limit=_PAGE_LIMIT)
-            if answer.status == 404 and access.repository:  # noqa: PLR2004 - not found
-                return
-            _expect(action, registry, answer, 200)
-            yield _page(action, registry, answer.body)
-            link = next_page(answer.headers.get("Link", ""))
-            url = resolve(url, link) if link else None
+        url = self._wire.url(registry, path)
+        with as_registry_errors(action):
+            for answer in self._wire.pages(url, registry, access, limit=_PAGE_LIMIT):
+                if answer.status == 404 and access.repository:  # noqa: PLR2004 - not found
+                    return
+                _expect(action, registry, answer, 200)
+                yield _page(action, registry, answer.body)
 
 
 def _expect(action: str, registry: str, answer: Answer, *statuses: int) -> None:

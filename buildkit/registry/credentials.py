@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,9 @@ from buildkit.reference import DEFAULT_REGISTRY
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 """The name under which Docker keeps the credentials of docker.io."""
 
-_HUB_NAMES = frozenset({DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io"})
+HUB_NAMES = frozenset({DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io"})
+"""What else docker.io is called."""
+
 _TOKEN_USER = "<token>"  # noqa: S105 - how helpers mark an identity token
 
 
@@ -61,10 +63,17 @@ class _Auth(msgspec.Struct, frozen=True):
     identitytoken: str = ""
 
 
-class _File(msgspec.Struct, frozen=True):
+class CredentialFile(msgspec.Struct, frozen=True):
+    """What such a file says of credentials."""
+
     auths: dict[str, _Auth] = {}
     credHelpers: dict[str, str] = {}  # noqa: N815 - Docker's spelling
     credsStore: str = ""  # noqa: N815 - Docker's spelling
+
+    def helper_of(self, keys: Iterable[str]) -> str:
+        """Return the helper to ask under some keys, the most specific first, or nothing."""
+        found = (self.credHelpers[key] for key in keys if key in self.credHelpers)
+        return next(found, self.credsStore)
 
 
 class _HelperAnswer(msgspec.Struct, frozen=True):
@@ -106,12 +115,9 @@ class DockerCredentials:
 
     def _search(self, registry: str, repository: str, *, push: bool) -> Credential | None:
         for path in credential_files(self._environ):
-            settings = _load(path)
-            names = tuple(_names(registry, repository))
-            helper = next(
-                (settings.credHelpers[name] for name in names if name in settings.credHelpers),
-                settings.credsStore,
-            )
+            settings = load_credentials(path)
+            names = tuple(credential_keys(registry, repository))
+            helper = settings.helper_of(names)
             found = self._ask(helper, registry, push=push) if helper else None
             found = found or _from_auths(settings.auths, names, path)
             if found is not None:
@@ -120,7 +126,7 @@ class DockerCredentials:
 
     def _ask(self, helper: str, registry: str, *, push: bool) -> Credential | None:
         program = f"docker-credential-{helper}"
-        server = DOCKER_HUB_KEY if registry in _HUB_NAMES else registry
+        server = DOCKER_HUB_KEY if registry in HUB_NAMES else registry
         try:
             done = self._runner.run(
                 (program, "get"), env=self._environ, cwd=Path("/"), stdin=server.encode()
@@ -155,6 +161,21 @@ class DockerCredentials:
         self._warn(f"{brief}; going on without credentials. {resolution}")
 
 
+def docker_config(environ: Mapping[str, str]) -> Path:
+    """Return where Docker's file is, or would be.
+
+    Raises:
+        EnvironmentMissingError: neither DOCKER_CONFIG nor HOME is set.
+    """
+    folder, home = environ.get("DOCKER_CONFIG"), environ.get("HOME")
+    if not (folder or home):
+        raise EnvironmentMissingError(
+            "there is no place for credentials",
+            resolution="Set HOME, or let DOCKER_CONFIG name a directory.",
+        )
+    return Path(folder or f"{home}/.docker") / "config.json"
+
+
 def credential_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the existing files that can hold credentials, first to last."""
     home = environ.get("HOME", "")
@@ -170,9 +191,14 @@ def credential_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(Path(place) for place in places if place and Path(place).is_file())
 
 
-def _load(path: Path) -> _File:
+def load_credentials(path: Path) -> CredentialFile:
+    """Read a file of Docker or Podman.
+
+    Raises:
+        ConfigError: it cannot be read, or is of another format.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes() or b"{}", type=_File)
+        return msgspec.json.decode(path.read_bytes() or b"{}", type=CredentialFile)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         # The decoder's words name a place, never a value.
         raise ConfigError(
@@ -182,14 +208,14 @@ def _load(path: Path) -> _File:
         ) from error
 
 
-def _names(registry: str, repository: str) -> Iterator[str]:
+def credential_keys(registry: str, repository: str = "") -> Iterator[str]:
     """Yield the keys that can hold a repository's credentials, most specific first."""
     parts = repository.split("/") if repository else []
     for count in range(len(parts), 0, -1):
         yield f"{registry}/{'/'.join(parts[:count])}"
     yield registry
-    if registry in _HUB_NAMES:
-        yield from (DOCKER_HUB_KEY, *sorted(_HUB_NAMES - {registry}))
+    if registry in HUB_NAMES:
+        yield from (DOCKER_HUB_KEY, *sorted(HUB_NAMES - {registry}))
 
 
 def _from_auths(
@@ -214,3 +240,8 @@ def _from_auths(
 def _normal(key: str) -> str:
     bare = key.removeprefix("https://").removeprefix("http://").rstrip("/")
     return bare.removesuffix("/v1").removesuffix("/v2")
+
+
+def same_registry(key: str, registry: str) -> bool:
+    """Tell whether a key of ``auths`` means a registry, in any of its spellings."""
+    return _normal(key) in {_normal(name) for name in credential_keys(registry)}

@@ -12,7 +12,8 @@ from buildkit.errors import AuthError, FetchError, RegistryError
 _LONGEST = 400
 _TRANSIENT = frozenset({408, 425, 429})
 _ADVICE = {
-    401: "Log in with `docker login {registry}` (or podman, skopeo) and try again.",
+    401: "Log in with `docker login {registry}` or `invoke registry.login {registry}` "
+    "and try again.",
     403: "The account is known but may not do this: ask for the right on this "
     "repository, or log in with another account.",
     404: "Check the name. Some registries (ECR, Harbor, Artifact Registry) want "

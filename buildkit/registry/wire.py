@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -77,6 +77,20 @@ class Wire:
             )
 
         return self._logged_in(send, url, registry, access)
+
+    def pages(self, url: str, registry: str, access: Access, *, limit: int) -> Iterator[Answer]:
+        """Yield the answers of a list, page by page, up to one that is not 200.
+
+        Raises:
+            RegistryError: a page names a next one that is no address.
+        """
+        seen: set[str] = set()
+        while url and url not in seen:
+            seen.add(url)
+            answer = self.read("GET", url, registry, access, limit=limit)
+            yield answer
+            link = next_page(answer.headers.get("Link", ""))
+            url = resolve(url, link) if link and answer.status == 200 else ""  # noqa: PLR2004 - OK
 
     def _logged_in(
         self, send: Callable[[Mapping[str, str]], _A], url: str, registry: str, access: Access

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from buildkit.digest import Digest
-from buildkit.oci.model import INDEXES, MANIFESTS
+from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX
 
 if TYPE_CHECKING:
     from tests.fakes.registry import FakeRegistry, Login
@@ -29,6 +29,7 @@ _ROUTES = (
     ("open_upload", rf"/v2/{_NAME}/blobs/uploads/"),
     ("upload", rf"/v2/{_NAME}/blobs/uploads/(?P<session>[^/]+)"),
     ("blob", rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)"),
+    ("referrers", rf"/v2/{_NAME}/referrers/(?P<digest>[^/]+)"),
 )
 
 
@@ -236,8 +237,11 @@ class DistributionHandler(BaseHTTPRequestHandler):
             held.manifests[digest] = (media_type, self.body)
             if ":" not in reference:
                 held.tags[reference] = digest
-            location = {"Location": f"/v2/{name}/manifests/{digest}"}
-            self._answer(201, {**location, **self._digest_header(digest)})
+            headers = {"Location": f"/v2/{name}/manifests/{digest}", **self._digest_header(digest)}
+            subject = json.loads(self.body).get("subject")
+            if subject and self.fake.has_referrers:
+                headers["OCI-Subject"] = subject["digest"]
+            self._answer(201, headers)
 
     def _missing(self, name: str, manifest: dict[str, Any]) -> str:
         held = self.fake.look(name)
@@ -308,6 +312,27 @@ class DistributionHandler(BaseHTTPRequestHandler):
         self.fake.repository(name).blobs[digest] = bytes(received)
         location = {"Location": f"/v2/{name}/blobs/{digest}"}
         self._answer(201, {**location, **self._digest_header(digest)})
+
+    def _referrers(self, name: str, digest: str) -> None:
+        if not self.fake.has_referrers:
+            self._refuse(404, "UNSUPPORTED")
+            return
+        found = {}
+        for own, (media_type, data) in sorted(self.fake.look(name).manifests.items()):
+            value = json.loads(data)
+            if value.get("subject", {}).get("digest") == digest:
+                found[own] = {"mediaType": media_type, "digest": own, "size": len(data)}
+                kind = value.get("artifactType") or value["config"]["mediaType"]
+                found[own] |= {"artifactType": kind, "annotations": value.get("annotations", {})}
+        size, last = self.fake.page_size, self.query.get("last", [""])[0]
+        rest = [own for own in found if own > last]
+        headers = {"Content-Type": OCI_INDEX}
+        if len(rest) > size:
+            kept = {key: values[0] for key, values in self.query.items()}
+            query = urlencode({**kept, "last": rest[size - 1]})
+            headers["Link"] = f'<{urlsplit(self.path).path}?{query}>; rel="next"'
+        page = [found[own] for own in rest[:size]]
+        self._json(200, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": page}, headers)
 
     def _digest_header(self, digest: str) -> dict[str, str]:
         if self.fault and self.fault.digest:

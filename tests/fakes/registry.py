@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -109,6 +110,8 @@ class FakeRegistry:
         deletes_tags: False answers 405, as many registries do.
         page_size: the most entries one page of a list has.
         reports_digests: False leaves out the optional Docker-Content-Digest.
+        has_referrers: it has the referrers API; it leaves the filter to the client.
+        tls: certificate and key, in an SSL context, to serve https with.
         content: share the memory of another one.
         port: on 127.0.0.1; 0 takes a free one.
     """
@@ -120,6 +123,8 @@ class FakeRegistry:
         deletes_tags: bool = True,
         page_size: int = 100,
         reports_digests: bool = True,
+        has_referrers: bool = True,
+        tls: ssl.SSLContext | None = None,
         content: dict[str, Repository] | None = None,
         port: int = 0,
     ) -> None:
@@ -127,6 +132,7 @@ class FakeRegistry:
         self.deletes_tags = deletes_tags
         self.page_size = page_size
         self.reports_digests = reports_digests
+        self.has_referrers = has_referrers
         self.content: dict[str, Repository] = {} if content is None else content
         self.seen: list[Seen] = []
         self.sessions: dict[str, bytearray] = {}
@@ -138,6 +144,11 @@ class FakeRegistry:
         handler = type("Handler", (DistributionHandler,), {"fake": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
+        if tls:
+            # The thread of a connection shakes hands, not the one that accepts.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import AuthError, RegistryError
 from buildkit.http import HttpPool
+from buildkit.oci.attachment import Attachment, Content
 from buildkit.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, Index
 from buildkit.platform import Platform
 from buildkit.reference import Reference
@@ -36,6 +37,7 @@ from tests.integration.registry_servers import (
     serve,
 )
 
+SBOM = "application/spdx+json"
 LAYER = os.urandom(3_000_000)
 ANN = Credential(username=USER, secret=PASSWORD)
 
@@ -136,6 +138,22 @@ def test_deleting_a_tag_works_or_is_told_to_be_impossible(program: Path, tmp_pat
         assert (client.head_manifest(app) is None) is deleted
         assert client.head_manifest(app.with_tag("v2")) == replace(pushed, platform=None)
         assert client.delete_tag(app.with_tag("never")) is False
+
+
+def test_attachments_are_found_on_a_real_registry(program: Path, tmp_path: Path) -> None:
+    with serve(program, tmp_path) as port:
+        client = client_of()
+        app = Reference.parse(f"localhost:{port}/team/app:v1")
+        subject = replace(push_image(client, app, "amd64"), platform=None)
+        assert client.referrers.find(app, subject.digest) == ()
+        sbom = Attachment.of(subject, SBOM, (Content.of(SBOM, b"{}"),), {"made.by": "test"})
+        signature = Attachment.of(subject, "application/vnd.example.signature")
+        attached = {client.referrers.attach(app, item) for item in (sbom, signature, sbom)}
+        assert set(client.referrers.find(app, subject.digest)) == attached
+        (found,) = client.referrers.find(app, subject.digest, artifact_type=SBOM)
+        assert client.get_manifest(app.with_digest(found.digest)).data == sbom.manifest
+        # Neither server has the API (seen with 2.8 and 3.1), so the tag stands in for it.
+        assert client.tags(app) == (f"sha256-{subject.digest.hex}", "v1")
 
 
 def test_a_wrong_digest_is_refused_in_the_servers_words(program: Path, tmp_path: Path) -> None:

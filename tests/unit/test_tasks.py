@@ -27,7 +27,8 @@ def options(words: str) -> Options:
 def test_every_task_of_the_readme_is_there() -> None:
     assert sorted(TASKS) == [
         *("build", "check", "clean", "docker", "envoy", "lock", "plan", "promote"),
-        *("registry.start", "registry.status", "registry.stop", "schema", "smoke"),
+        *("registry.login", "registry.logout", "registry.start", "registry.status"),
+        *("registry.stop", "schema", "smoke"),
     ]
 
 
@@ -99,3 +100,11 @@ def test_no_flag_is_one_that_invoke_owns_with_another_meaning() -> None:
     for context in CONTEXTS:
         names = {name for argument in context.args.values() for name in argument.names}
         assert not names & {"config", "debug", "dry", "echo", "warn-only", "hide", "pty"}
+
+
+def test_a_login_names_its_registry_by_place_and_takes_no_password() -> None:
+    found = options("registry.login localhost:5000 --username ann --password-stdin")
+    assert found == Options(username="ann", password_stdin=True)
+    given = {argument.name: argument for argument in TASKS["registry.login"].args.values()}
+    assert given["host"].positional
+    assert "password" not in given
