@@ -1,0 +1,216 @@
+"""Image layouts: a directory of blobs, and an index that names the images in it.
+
+The format is that of the OCI image specification 1.1, image-layout.md. What a
+layout calls an image is the annotation ``org.opencontainers.image.ref.name``;
+containerd, and so Docker, reads ``io.containerd.image.name`` first. Both are the
+full reference here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from buildkit.digest import Digest, canonical_json
+from buildkit.errors import BuildError
+from buildkit.oci.config import ImageConfig
+from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Image, Layer
+from buildkit.oci.tarstream import BLOCK, Block, BlockReader
+
+INDEX_FILE = "index.json"
+MARKER_FILE = "oci-layout"
+MARKER = canonical_json({"imageLayoutVersion": "1.0.0"})
+"""What the marker file holds; 1.0.0 is the version of every layout up to now."""
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+_JSON_LIMIT = 32 << 20
+_MALFORMED = (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A layout as its index was when it was opened; what is read of it is verified.
+
+    Attributes:
+        folder: the directory.
+        entries: the index's descriptors, in its order.
+    """
+
+    folder: Path
+    entries: tuple[Descriptor, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> Layout:
+        """Read the index of a layout.
+
+        Raises:
+            BuildError: there is no layout, or its index cannot be read.
+        """
+        try:
+            if "imageLayoutVersion" not in _decode((folder / MARKER_FILE).read_bytes()):
+                raise _no_layout(folder, f"{MARKER_FILE} names no version")
+            data = (folder / INDEX_FILE).read_bytes()
+            return cls(folder=folder, entries=_descriptors(_decode(data), "manifests"))
+        except (OSError, *_MALFORMED) as error:
+            raise _no_layout(folder, str(error)) from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its images are called, in the index's order."""
+        return tuple(name for entry in self.entries if (name := image_name(entry)))
+
+    def find(self, name: str) -> Descriptor | None:
+        """Return the index or manifest of an image, None where the layout has no such name."""
+        return next((entry for entry in self.entries if image_name(entry) == name), None)
+
+    def blob(self, digest: Digest) -> Path:
+        """Return where a blob lies, whether or not it is there."""
+        return self.folder / blob_name(digest)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Return an index, a manifest or a config.
+
+        Raises:
+            BuildError: it is missing, damaged, or too large to be one.
+        """
+        if descriptor.size > _JSON_LIMIT:
+            raise self._damaged(descriptor, f"It has {descriptor.size} bytes.")
+        return b"".join(map(bytes, self.blocks(descriptor)))
+
+    def open_blob(self, descriptor: Descriptor) -> BufferedIOBase:
+        """Return a blob as a stream, whose end is an error where the blob is damaged.
+
+        Raises:
+            BuildError: it is missing, or while it is read: it is damaged.
+        """
+        if not self.blob(descriptor.digest).is_file():
+            raise self._damaged(descriptor, "It is missing.")
+        return BlockReader(self.blocks(descriptor))
+
+    def blocks(self, descriptor: Descriptor) -> Iterator[Block]:
+        """Yield a blob, and fail at its end if it is not what its digest says.
+
+        Raises:
+            BuildError: it is missing or damaged.
+        """
+        state, size = hashlib.sha256(), 0
+        try:
+            with self.blob(descriptor.digest).open("rb") as stream:
+                while size <= descriptor.size and (block := stream.read(BLOCK)):
+                    state.update(block)
+                    size += len(block)
+                    yield block
+        except OSError as error:
+            raise self._damaged(descriptor, error.strerror or str(error)) from error
+        if (size, Digest(state.hexdigest())) != (descriptor.size, descriptor.digest):
+            raise self._damaged(
+                descriptor, f"Its first {size} bytes are sha256:{state.hexdigest()}."
+            )
+
+    def manifests(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+        """Return the manifests that an index names, an index in an index too; else itself.
+
+        Raises:
+            BuildError: an index is missing or damaged.
+        """
+        if descriptor.media_type not in INDEXES:
+            return (descriptor,)
+        try:
+            children = _descriptors(_decode(self.read(descriptor)), "manifests")
+        except _MALFORMED as error:
+            raise self._damaged(descriptor, f"It is no index: {error}") from error
+        return tuple(item for child in children for item in self.manifests(child))
+
+    def image(self, descriptor: Descriptor) -> Image:
+        """Return the image of a manifest; its layers are read when something opens them.
+
+        Raises:
+            BuildError: the manifest or its config is missing or damaged, or is no image's.
+        """
+        if descriptor.media_type not in MANIFESTS:
+            raise self._damaged(descriptor, f"It is a {descriptor.media_type}, no image.")
+        manifest = self.read(descriptor)
+        try:
+            value = _decode(manifest)
+            config = self.read(Descriptor.from_json(value["config"]))
+            layers = _descriptors(value, "layers")
+        except _MALFORMED as error:
+            raise self._damaged(descriptor, f"It is no manifest: {error}") from error
+        diff_ids = ImageConfig.decode(config).diff_ids
+        if len(diff_ids) != len(layers):
+            raise self._damaged(descriptor, "Its config names other layers.")
+        return Image(
+            manifest=manifest,
+            media_type=descriptor.media_type,
+            config=config,
+            layers=tuple(map(self._layer, layers, diff_ids)),
+        )
+
+    def _layer(self, descriptor: Descriptor, diff_id: Digest) -> Layer:
+        return Layer(
+            descriptor=descriptor, diff_id=diff_id, open=lambda: self.open_blob(descriptor)
+        )
+
+    def _damaged(self, descriptor: Descriptor, details: str) -> BuildError:
+        return BuildError(
+            f"{blob_name(descriptor.digest)} in {self.folder} is not what it should be",
+            details=details,
+            resolution="Write the layout anew, with `invoke docker --layout`.",
+        )
+
+
+def blob_name(digest: Digest) -> str:
+    """Return a blob's path inside a layout."""
+    return f"blobs/sha256/{digest.hex}"
+
+
+def image_name(entry: Descriptor) -> str:
+    """Return what a layout calls an image; empty where it has no name."""
+    found = dict(entry.annotations)
+    return found.get(REF_NAME) or found.get(CONTAINERD_NAME) or ""
+
+
+def named(descriptor: Descriptor, reference: str) -> Descriptor:
+    """Return a descriptor as an entry of a layout's index."""
+    return Descriptor(
+        media_type=descriptor.media_type,
+        digest=descriptor.digest,
+        size=descriptor.size,
+        annotations=((CONTAINERD_NAME, reference), (REF_NAME, reference)),
+    )
+
+
+def layout_index(entries: tuple[Descriptor, ...]) -> bytes:
+    """Return the bytes of a layout's index, sorted by name so that order does not matter."""
+    ordered = sorted(entries, key=lambda entry: (image_name(entry), entry.digest))
+    return canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [entry.to_json() for entry in ordered],
+        }
+    )
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(data, type=dict[str, Any])
+
+
+def _descriptors(value: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
+    return tuple(Descriptor.from_json(item) for item in value[key])
+
+
+def _no_layout(folder: Path, details: str) -> BuildError:
+    return BuildError(
+        f"there is no image layout at {folder}",
+        details=details,
+        resolution="Write one with `invoke docker --layout`, or name another directory.",
+    )
