@@ -161,6 +161,9 @@ def _limits(jobs: int) -> dict[Kind, int]:
         Kind.IMAGE: max(2, jobs),
         Kind.PUSH: max(2, jobs),
         Kind.LOAD: 2,
+        Kind.LAYOUT: 2,
+        Kind.OCI_ARCHIVE: 2,
+        Kind.DOCKER_ARCHIVE: 2,
     }
 
 

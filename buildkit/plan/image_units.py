@@ -6,7 +6,19 @@ from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
 from buildkit.plan.draft import Draft, Texts, split_stable
-from buildkit.plan.units import AssembleBase, BuildImage, Kind, LoadImage, PushIndex, Unit, unit_id
+from buildkit.plan.settings import Settings
+from buildkit.plan.units import (
+    ArchiveFormat,
+    AssembleBase,
+    BuildImage,
+    Kind,
+    LoadImage,
+    PushIndex,
+    SaveImage,
+    Unit,
+    WriteLayout,
+    unit_id,
+)
 from buildkit.platform import Platform
 from buildkit.reference import hub_reference, is_loopback, split_hub
 
@@ -56,12 +68,11 @@ def add_push(draft: Draft, name: str) -> None:
     settings = draft.settings
     if not images or not settings.push:
         return
-    registry, _ = split_hub(settings.hub.text)
     action = PushIndex(
         name=name,
         images=images,
         references=_references(draft, name),
-        compress=not is_loopback(registry),
+        compress=compresses(settings),
         no_clobber=settings.no_clobber,
     )
     draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
@@ -69,16 +80,76 @@ def add_push(draft: Draft, name: str) -> None:
 
 def add_load(draft: Draft, name: str) -> None:
     """Add the unit that puts an image into the daemon: its own platform, or the only one."""
-    images = _platform_images(draft, name)
-    daemon = draft.facts.daemon
-    if daemon is None or not draft.settings.load or not images:
+    image = _daemon_image(draft, name)
+    if image is None or not draft.settings.load:
         return
-    own = unit_id(Kind.IMAGE, name, daemon)
-    if own not in images and len(images) > 1:
-        return
-    image = own if own in images else images[0]
     action = LoadImage(name=name, image=image, references=_references(draft, name))
     draft.add(Unit(kind=Kind.LOAD, name=name, platform=None, action=action, needs=(image,)))
+
+
+def add_layout(draft: Draft, name: str) -> None:
+    """Add the unit that writes an image's platforms into the layout, where one is asked for."""
+    images = _platform_images(draft, name)
+    settings = draft.settings
+    if not images or not settings.layout:
+        return
+    action = WriteLayout(
+        name=name,
+        images=images,
+        references=_references(draft, name),
+        folder=settings.out / "oci",
+        compress=compresses(settings),
+    )
+    draft.add(Unit(kind=Kind.LAYOUT, name=name, platform=None, action=action, needs=images))
+
+
+def add_archives(draft: Draft, name: str) -> None:
+    """Add the units that save an image as files, one for each format that is asked for."""
+    every = _platform_images(draft, name)
+    for form in draft.settings.save if every else ():
+        own = _daemon_image(draft, name)
+        if form is ArchiveFormat.OCI:
+            _add_archive(draft, name, form, every)
+        elif own is not None:
+            _add_archive(draft, name, form, (own,))
+        else:
+            draft.blocked[unit_id(Kind(form), name, None)] = (
+                "a docker-archive holds one platform; choose it with --platform"
+            )
+
+
+def compresses(settings: Settings) -> bool:
+    """Tell whether layers made here are gzipped, for all that a run writes them to.
+
+    One build has one digest everywhere. Only where nothing leaves this machine is
+    the time saved: all destinations are loopback registries.
+    """
+    if settings.stamp or settings.layout or settings.save:
+        return True
+    registry, _ = split_hub(settings.hub.text)
+    return not is_loopback(registry)
+
+
+def _add_archive(draft: Draft, name: str, form: ArchiveFormat, images: tuple[str, ...]) -> None:
+    file = f"{name}.{form.removesuffix('-archive')}.tar"
+    action = SaveImage(
+        name=name,
+        images=images,
+        references=_references(draft, name),
+        format=form,
+        output=draft.settings.out / "images" / file,
+        compress=compresses(draft.settings),
+    )
+    draft.add(Unit(kind=Kind(form), name=name, platform=None, action=action, needs=images))
+
+
+def _daemon_image(draft: Draft, name: str) -> str | None:
+    """Return the image of the daemon's platform, or the only one there is."""
+    images = _platform_images(draft, name)
+    own = unit_id(Kind.IMAGE, name, draft.facts.daemon) if draft.facts.daemon else ""
+    if own in images:
+        return own
+    return images[0] if draft.facts.daemon and len(images) == 1 else None
 
 
 def _platform_images(draft: Draft, name: str) -> tuple[str, ...]:
