@@ -121,7 +121,8 @@ class LayoutWriter:
                 with self.claims.turn(blob.descriptor.digest):
                     self._write_blob(action.folder, blob)
             with self.claims.lock:
-                self._write_index(action, index.descriptor)
+                entries = tuple(named(index.descriptor, name) for name in action.references)
+                _replace(action.folder, action.name, entries, self.claims.held)
         return Artifact(
             unit=step.unit.id,
             digest=str(index.descriptor.digest),
@@ -142,15 +143,6 @@ class LayoutWriter:
             for block in verified_blocks(blob.open(), blob.descriptor, fail):
                 stream.write(block)
 
-    def _write_index(self, action: WriteLayout, root: Descriptor) -> None:
-        marker = action.folder / MARKER_FILE
-        if self.digest(marker) != str(Digest.of_bytes(MARKER)):
-            atomic_write(marker, MARKER)
-        others = [entry for entry in _entries(action.folder) if not _is_of(entry, action.name)]
-        entries = (*others, *(named(root, reference) for reference in action.references))
-        atomic_write(action.folder / INDEX_FILE, layout_index(entries))
-        _sweep(Layout(folder=action.folder, entries=entries), self.claims.held)
-
 
 def layout_problem(
     action: WriteLayout, artifact: Artifact, digest: Callable[[Path], str | None]
@@ -170,6 +162,27 @@ def layout_problem(
     except BuildError as error:
         return error.brief
     return None
+
+
+def drop_image(folder: Path, name: str) -> None:
+    """Take an image out of a layout, if it is there.
+
+    Raises:
+        OSError: the layout cannot be written.
+    """
+    if any(_is_of(entry, name) for entry in _entries(folder)):
+        _replace(folder, name, (), {})
+
+
+def _replace(
+    folder: Path, name: str, entries: tuple[Descriptor, ...], held: Mapping[Digest, int]
+) -> None:
+    """Let an image's entries be these, and remove what nothing reaches any more."""
+    others = (entry for entry in _entries(folder) if not _is_of(entry, name))
+    layout = Layout(folder=folder, entries=(*others, *entries))
+    atomic_write(folder / MARKER_FILE, MARKER)
+    atomic_write(folder / INDEX_FILE, layout_index(layout.entries))
+    _sweep(layout, held)
 
 
 def _entries(folder: Path) -> tuple[Descriptor, ...]:

@@ -168,9 +168,11 @@ class ImageSupply:
 
     def load_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the daemon does not have an image under its names, asking it once for all."""
+        from buildkit.reference import Reference  # noqa: PLC0415
+
         action = unit.action
         for name in action.references if isinstance(action, LoadImage) else ():
-            found = self._daemon_images.get(name)
+            found = self._daemon_images.get(Reference.parse(name).familiar)
             if found is None:
                 return f"the daemon does not have {name}"
             if found != artifact.digest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
@@ -97,7 +99,7 @@ def add_layout(draft: Draft, name: str) -> None:
         name=name,
         images=images,
         references=_references(draft, name),
-        folder=settings.out / "oci",
+        folder=layout_folder(settings),
         compress=compresses(settings),
     )
     draft.add(Unit(kind=Kind.LAYOUT, name=name, platform=None, action=action, needs=images))
@@ -116,6 +118,11 @@ def add_archives(draft: Draft, name: str) -> None:
             draft.blocked[unit_id(Kind(form), name, None)] = (
                 "a docker-archive holds one platform; choose it with --platform"
             )
+
+
+def layout_folder(settings: Settings) -> Path:
+    """Return where the image layout is."""
+    return settings.out / "oci"
 
 
 def compresses(settings: Settings) -> bool:
