@@ -8,6 +8,11 @@ traceback is shown only for what is not a :class:`BuildkitError` or with
 
 from __future__ import annotations
 
+import errno
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The errors of a file system that can hold no more."""
+
 
 class BuildkitError(Exception):
     """What happened (``brief``), why (``details``) and what to do (``resolution``)."""
@@ -41,6 +46,17 @@ class EnvironmentMissingError(BuildkitError):
     """A tool or service of this machine is missing or unusable: Go, Docker, disk space."""
 
     exit_code = 4
+
+    @classmethod
+    def of_file(cls, brief: str, error: OSError) -> EnvironmentMissingError:
+        """Turn an error of the file system into one that says what to do."""
+        return cls(
+            brief,
+            details=f"{error.filename or 'A file'}: {error.strerror or error}",
+            resolution="Free some space there and run it again; what is done is kept."
+            if error.errno in FULL
+            else "Check that place and its permissions, and run it again.",
+        )
 
 
 class BuildError(BuildkitError):

@@ -65,6 +65,14 @@ class Reference:
         """Registry and repository without tag or digest."""
         return f"{self.registry}/{self.repository}"
 
+    @property
+    def familiar(self) -> str:
+        """The reference as a Docker daemon lists it, Docker Hub's names without their host."""
+        text = str(self)
+        if self.registry == DEFAULT_REGISTRY:
+            text = text.removeprefix(f"{DEFAULT_REGISTRY}/").removeprefix("library/")
+        return text
+
     def with_tag(self, tag: str) -> Reference:
         """Return the same repository at a tag."""
         return replace(self, tag=check_tag(tag), digest=None)

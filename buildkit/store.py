@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from buildkit.digest import Digest
+from buildkit.errors import FULL
 
 _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -33,11 +34,12 @@ def atomic_path(target: Path, *, mode: int = 0o644, sync: bool = True) -> Iterat
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(mode)
-        if sync:
-            _sync(temporary)
-        temporary.replace(target)
+        with names_full_disk(target.parent):
+            yield temporary
+            temporary.chmod(mode)
+            if sync:
+                _sync(temporary)
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -126,7 +128,7 @@ class Store:
         """Yield an empty directory on the store's file system, removed afterwards."""
         base = self.root / "tmp"
         base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=base) as name:
+        with tempfile.TemporaryDirectory(dir=base) as name, names_full_disk(base):
             yield Path(name)
 
     def lock(self, name: str) -> FileLock:
@@ -134,6 +136,17 @@ class Store:
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         return FileLock(locks / f"{name}.lock")
+
+
+@contextmanager
+def names_full_disk(folder: Path) -> Iterator[None]:
+    """Add the place to an error that says there is no space: the system's own names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(folder)
+        raise
 
 
 def _sync(path: Path) -> None:

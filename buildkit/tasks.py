@@ -46,6 +46,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "no_clobber": (False, "never move a tag that exists to other content"),
     "new_tag": (None, "tags at the destination, instead of those of the source"),
     "as_is": (False, "leave layers uncompressed beyond loopback too"),
+    "layout": (False, "write the images into out/oci too, an OCI image layout"),
+    "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),

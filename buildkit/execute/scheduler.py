@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from buildkit.errors import BuildkitError, CancelledError
+from buildkit.errors import BuildkitError, CancelledError, EnvironmentMissingError
 from buildkit.execute.batches import Batch, make_batches
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.log import Reporter
@@ -220,8 +220,11 @@ def _work(
         crew.reporter.started(batch.key)
         return _make(batch, given, crew, progress)
     except BuildkitError as error:
-        seconds = time.monotonic() - started
-        return [_failed(step, error, seconds) for step in batch.steps]
+        return _failures(batch, error, started)
+    except OSError as error:
+        # A full disk can show in any builder, and in writing its record.
+        found = EnvironmentMissingError.of_file(f"{batch.key} cannot be made here", error)
+        return _failures(batch, found, started)
 
 
 def _make(
@@ -282,14 +285,18 @@ def _settled(step: Step, artifacts: Mapping[str, Artifact]) -> Outcome:
     return Outcome(unit=step.unit, status=status, reason=step.reason, artifact=artifact)
 
 
-def _failed(step: Step, error: BuildkitError, seconds: float) -> Outcome:
-    return Outcome(
-        unit=step.unit,
-        status=Status.FAILED,
-        reason=error.brief,
-        seconds=seconds,
-        error=error,
-    )
+def _failures(batch: Batch, error: BuildkitError, started: float) -> list[Outcome]:
+    seconds = time.monotonic() - started
+    return [
+        Outcome(
+            unit=step.unit,
+            status=Status.FAILED,
+            reason=error.brief,
+            seconds=seconds,
+            error=error,
+        )
+        for step in batch.steps
+    ]
 
 
 def _aborted(step: Step, reason: str) -> Outcome:

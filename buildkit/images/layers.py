@@ -119,6 +119,18 @@ class Layers:
         described = Descriptor(media_type=OCI_LAYER, digest=layer.digest, size=size)
         return Layer(descriptor=described, diff_id=layer.digest, open=opened)
 
+    def damaged(self, descriptor: Descriptor, details: str) -> BuildError:
+        """Return the error for a layer that turned out to be something else.
+
+        Bytes that were kept are forgotten, so that the next run makes them anew.
+        """
+        self.store.get(descriptor.digest)
+        return BuildError(
+            f"the layer {descriptor.digest.short} is not what it was",
+            details=details,
+            resolution="Run it again: what changed or is damaged is made anew.",
+        )
+
     def _key(self, entry: Entry) -> tuple[str, str, int, int, int, str, str]:
         content = self._content_key(entry.content)
         return (

@@ -16,7 +16,7 @@ from buildkit.images.daemon import (
     tag_image,
 )
 from buildkit.images.layers import Layers
-from buildkit.images.loading import load_sheet
+from buildkit.images.loading import image_ids, load_sheet
 from buildkit.images.local import LocalBase, base_sheet, local_base, pulled_name
 from buildkit.plan.units import Artifact, Progress
 from buildkit.platform import Platform
@@ -39,7 +39,7 @@ def load_base(
     # Several images start from one base at once; one of them loads it.
     with layers.store.lock(f"load-{Digest.of_bytes(base.name.encode()).short}"):
         found = find_image(client, base.name)
-        if found is None or found.id != str(sheet.id):
+        if found is None or found.id not in image_ids(layers, sheet):
             load_sheet(client, layers, sheet, (base.name,), silent)
     return base
 

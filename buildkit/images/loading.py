@@ -1,8 +1,10 @@
 """Putting images into the Docker daemon, so that ``docker images`` lists them.
 
-An image goes as a docker-archive that is made while the daemon reads it. A daemon
-with a graph driver does not read layers that it has, so those are left out; one
-with the containerd store wants all of them.
+An image goes as an archive that is made while the daemon reads it. A daemon with a
+graph driver gets a docker-archive and does not read layers that it has, so those
+are left out; its id of an image is the config's digest. One with the containerd
+store gets an oci-archive with all layers; its id is the manifest's digest, which it
+could not keep if it had to make up a manifest.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from buildkit.images.daemon import (
     same_platform,
     tag_image,
 )
-from buildkit.images.indexing import sheet_of
+from buildkit.images.indexing import platform_image, sheet_of
 from buildkit.images.layers import Layers
 from buildkit.images.sheet import Sheet
 from buildkit.oci.layer import Entry, arrange, layer_blocks
-from buildkit.oci.tarball import docker_archive
+from buildkit.oci.layout import image_blobs, named
+from buildkit.oci.model import Image
+from buildkit.oci.tarball import docker_archive, oci_archive
 from buildkit.oci.tarstream import Made, content_size
 from buildkit.plan.units import Artifact, LoadImage, Progress, Step
 
@@ -78,17 +82,16 @@ def load_sheet(
         BuildError: it refuses the image, or made something else of it.
     """
     brief = f"the daemon cannot load {names[0]}"
-    if find_image(client, str(sheet.id)) is None:
-        kept = 0 if _uses_containerd(client) else _common_layers(client, names[0], sheet)
-        try:
-            _send(client, archive_entries(layers, sheet, names, kept=kept), progress, brief)
-        except BuildError:
-            if not kept:
-                raise
-            _send(client, archive_entries(layers, sheet, names), progress, brief)
-    else:
+    containerd = _uses_containerd(client)
+    identity = image_ids(layers, sheet)[containerd]
+    if find_image(client, identity) is not None:
         for name in names:
-            tag_image(client, str(sheet.id), name)
+            tag_image(client, identity, name)
+    elif containerd:
+        image = platform_image(sheet, layers, compress=False)
+        _send(client, image_entries(image, names), progress, brief)
+    else:
+        _send_new_layers(client, layers, sheet, names, progress)
     found = find_image(client, names[0])
     config = sheet.image_config
     if (
@@ -100,6 +103,12 @@ def load_sheet(
     return found
 
 
+def image_ids(layers: Layers, sheet: Sheet) -> tuple[str, str]:
+    """Return what an image's id is in a daemon with a graph driver, and with containerd's store."""
+    manifest = platform_image(sheet, layers, compress=False).descriptor
+    return str(sheet.id), str(manifest.digest)
+
+
 def archive_entries(
     layers: Layers, sheet: Sheet, names: tuple[str, ...], *, kept: int = 0
 ) -> tuple[Entry, ...]:
@@ -107,8 +116,36 @@ def archive_entries(
     contents = []
     for number, layer in enumerate(sheet.layers):
         opened, size = layers.plain(layer) if number >= kept else (None, 0)
-        contents.append((layer.digest, Made(open=opened, size=size) if opened else None))
+        content = Made(open=opened, size=size) if opened else None
+        contents.append((f"{layer.digest.hex}.tar", content))
     return arrange(docker_archive(sheet.config.encode(), tuple(contents), names))
+
+
+def image_entries(image: Image, names: tuple[str, ...]) -> tuple[Entry, ...]:
+    """Return the files of an oci-archive of one platform's image."""
+    blobs = {blob.descriptor.digest: blob for blob in image_blobs(image)}
+    contents = (
+        (digest, Made(open=blob.open, size=blob.descriptor.size)) for digest, blob in blobs.items()
+    )
+    entries = tuple(named(image.descriptor, name) for name in names)
+    return arrange(oci_archive(entries, contents))
+
+
+def _send_new_layers(
+    client: DockerClient,
+    layers: Layers,
+    sheet: Sheet,
+    names: tuple[str, ...],
+    progress: Progress,
+) -> None:
+    brief = f"the daemon cannot load {names[0]}"
+    kept = _common_layers(client, names[0], sheet)
+    try:
+        _send(client, archive_entries(layers, sheet, names, kept=kept), progress, brief)
+    except BuildError:
+        if not kept:
+            raise
+        _send(client, archive_entries(layers, sheet, names), progress, brief)
 
 
 def _send(client: DockerClient, entries: tuple[Entry, ...], progress: Progress, brief: str) -> None:

@@ -8,9 +8,10 @@ full reference here.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,41 @@ import msgspec
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
 from buildkit.oci.config import ImageConfig
-from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Image, Layer
-from buildkit.oci.tarstream import BLOCK, Block, BlockReader
+from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Image, Index, Layer
+from buildkit.oci.tarstream import Block, BlockReader
+from buildkit.oci.verified import verified_blocks
 
 INDEX_FILE = "index.json"
 MARKER_FILE = "oci-layout"
 MARKER = canonical_json({"imageLayoutVersion": "1.0.0"})
 """What the marker file holds; 1.0.0 is the version of every layout up to now."""
 
+BLOBS = "blobs/sha256"
+"""Where blobs lie."""
+
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
 
 _JSON_LIMIT = 32 << 20
 _MALFORMED = (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """What goes into a layout under its digest."""
+
+    descriptor: Descriptor
+    open: Callable[[], BufferedIOBase]
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, data: bytes) -> Blob:
+        """Make a blob of bytes."""
+        return cls(descriptor=descriptor, open=lambda: io.BytesIO(data))
+
+    @classmethod
+    def of_layer(cls, layer: Layer) -> Blob:
+        """Take a layer as it is moved."""
+        return cls(descriptor=layer.descriptor, open=layer.open)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +124,11 @@ class Layout:
         Raises:
             BuildError: it is missing or damaged.
         """
-        state, size = hashlib.sha256(), 0
         try:
-            with self.blob(descriptor.digest).open("rb") as stream:
-                while size <= descriptor.size and (block := stream.read(BLOCK)):
-                    state.update(block)
-                    size += len(block)
-                    yield block
+            stream = self.blob(descriptor.digest).open("rb")
+            yield from verified_blocks(stream, descriptor, partial(self._damaged, descriptor))
         except OSError as error:
             raise self._damaged(descriptor, error.strerror or str(error)) from error
-        if (size, Digest(state.hexdigest())) != (descriptor.size, descriptor.digest):
-            raise self._damaged(
-                descriptor, f"Its first {size} bytes are sha256:{state.hexdigest()}."
-            )
 
     def manifests(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
         """Return the manifests that an index names, an index in an index too; else itself.
@@ -128,6 +143,22 @@ class Layout:
         except _MALFORMED as error:
             raise self._damaged(descriptor, f"It is no index: {error}") from error
         return tuple(item for child in children for item in self.manifests(child))
+
+    def reachable(self, descriptor: Descriptor) -> frozenset[Digest]:
+        """Return the digests of a blob and of everything that it names, at any depth.
+
+        Raises:
+            BuildError: an index or a manifest is missing or damaged.
+        """
+        found = {descriptor.digest}
+        if descriptor.media_type in INDEXES | MANIFESTS:
+            try:
+                children = _children(_decode(self.read(descriptor)))
+            except _MALFORMED as error:
+                raise self._damaged(descriptor, f"It is no manifest: {error}") from error
+            for child in children:
+                found |= self.reachable(child)
+        return frozenset(found)
 
     def image(self, descriptor: Descriptor) -> Image:
         """Return the image of a manifest; its layers are read when something opens them.
@@ -169,7 +200,23 @@ class Layout:
 
 def blob_name(digest: Digest) -> str:
     """Return a blob's path inside a layout."""
-    return f"blobs/sha256/{digest.hex}"
+    return f"{BLOBS}/{digest.hex}"
+
+
+def layout_blobs(index: Index, images: Iterable[Image]) -> dict[Digest, Blob]:
+    """Return every blob of an index and its images, what names others after those."""
+    found = [blob for image in images for blob in image_blobs(image)]
+    found.append(Blob.of(index.descriptor, index.data))
+    return {blob.descriptor.digest: blob for blob in found}
+
+
+def image_blobs(image: Image) -> tuple[Blob, ...]:
+    """Return every blob of one platform's image, the manifest last."""
+    return (
+        *map(Blob.of_layer, image.layers),
+        Blob.of(image.config_descriptor, image.config),
+        Blob.of(image.descriptor, image.manifest),
+    )
 
 
 def image_name(entry: Descriptor) -> str:
@@ -206,6 +253,13 @@ def _decode(data: bytes) -> dict[str, Any]:
 
 def _descriptors(value: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
     return tuple(Descriptor.from_json(item) for item in value[key])
+
+
+def _children(value: dict[str, Any]) -> tuple[Descriptor, ...]:
+    """Return what an index or a manifest names; that of an artifact may have no config."""
+    items = [*(value.get("manifests") or ()), *(value.get("layers") or ())]
+    config = value.get("config")
+    return tuple(Descriptor.from_json(item) for item in (*items, *((config,) if config else ())))
 
 
 def _no_layout(folder: Path, details: str) -> BuildError:

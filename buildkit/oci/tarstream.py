@@ -88,8 +88,7 @@ def content_blocks(content: Content, size: int) -> Iterator[Block]:
         yield content
         return
     if isinstance(content, Made):
-        with content.open() as made:
-            yield from iter(lambda: made.read(BLOCK), b"")
+        yield from _made_blocks(content)
         return
     path, offset = (content.path, content.offset) if isinstance(content, Slice) else (content, 0)
     with path.open("rb", buffering=0) as stream:
@@ -105,6 +104,19 @@ def content_blocks(content: Content, size: int) -> Iterator[Block]:
                 details=f"It had {size} bytes before.",
                 resolution="Run the build again.",
             )
+
+
+def _made_blocks(content: Made) -> Iterator[Block]:
+    count = 0
+    with content.open() as made:
+        while block := made.read(BLOCK):
+            count += len(block)
+            yield block
+    if count != content.size:
+        raise BuildError(
+            f"{count} bytes came where {content.size} were announced",
+            resolution="Run the build again.",
+        )
 
 
 def tar_blocks(members: Iterable[tuple[tarfile.TarInfo, Content]]) -> Iterator[Block]:

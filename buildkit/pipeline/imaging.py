@@ -17,6 +17,7 @@ from buildkit.plan.units import (
     LoadImage,
     PushIndex,
     Unit,
+    WriteLayout,
 )
 from buildkit.platform import Platform
 
@@ -122,6 +123,18 @@ class ImageSupply:
 
         return ImageLoader(client=self._docker, layers=self._layers)
 
+    def layout_writer(self) -> Builder:
+        """Return the builder that writes the layout."""
+        from buildkit.images.layout import LayoutWriter  # noqa: PLC0415 - see engine
+
+        return LayoutWriter(layers=self._layers, digest=self._shop.hasher.digest)
+
+    def archive_writer(self) -> Builder:
+        """Return the builder that saves images as files."""
+        from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
+
+        return ArchiveWriter(layers=self._layers)
+
     def base_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why a base is not there as recorded."""
         if artifact.path is None:
@@ -156,14 +169,25 @@ class ImageSupply:
 
     def load_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the daemon does not have an image under its names, asking it once for all."""
+        from buildkit.reference import Reference  # noqa: PLC0415
+
         action = unit.action
         for name in action.references if isinstance(action, LoadImage) else ():
-            found = self._daemon_images.get(name)
+            found = self._daemon_images.get(Reference.parse(name).familiar)
             if found is None:
                 return f"the daemon does not have {name}"
             if found != artifact.digest:
                 return f"{name} is something else in the daemon"
         return None
+
+    def layout_present(self, unit: Unit, artifact: Artifact) -> str | None:
+        """Say why the layout does not hold an image as recorded."""
+        from buildkit.images.layout import layout_problem  # noqa: PLC0415 - see engine
+
+        action = unit.action
+        if not isinstance(action, WriteLayout):
+            return None
+        return layout_problem(action, artifact, self._shop.hasher.digest)
 
     @cached_property
     def _daemon_images(self) -> dict[str, str]:

@@ -69,6 +69,9 @@ class Makers:
             Kind.IMAGE: self.images.image_present,
             Kind.PUSH: self.images.push_present,
             Kind.LOAD: self.images.load_present,
+            Kind.LAYOUT: self.images.layout_present,
+            Kind.OCI_ARCHIVE: file,
+            Kind.DOCKER_ARCHIVE: file,
         }
 
     def blocked(self, goals: frozenset[Goal]) -> dict[Kind, str]:
@@ -88,6 +91,9 @@ class Makers:
             Kind.IMAGE: self.images.engine,
             Kind.PUSH: self.images.publisher,
             Kind.LOAD: self.images.loader,
+            Kind.LAYOUT: self.images.layout_writer,
+            Kind.OCI_ARCHIVE: self.images.archive_writer,
+            Kind.DOCKER_ARCHIVE: self.images.archive_writer,
         }
         return {kind: makers[kind]() for kind in kinds}
 

@@ -14,7 +14,15 @@ from buildkit.plan.destinations import Destination
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import Artifact, Download, LoadImage, PushIndex, Unit
+from buildkit.plan.units import (
+    Artifact,
+    Download,
+    LoadImage,
+    PushIndex,
+    SaveImage,
+    Unit,
+    WriteLayout,
+)
 
 RESULT_COLUMNS = ("unit", "platform", "result", "time", "size", "digest")
 PLAN_COLUMNS = ("verdict", "unit", "reason")
@@ -167,7 +175,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
         "needs": list(unit.needs),
     }
     match unit.action:
-        case PushIndex() | LoadImage() as action:
+        case PushIndex() | LoadImage() | WriteLayout() | SaveImage() as action:
             found["destinations"] = list(action.references)
         case Download() as action:
             found["version"] = action.version

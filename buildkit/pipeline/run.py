@@ -26,6 +26,7 @@ from buildkit.pipeline.report import (
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.graph import Graph, build_graph, settle_volatile
+from buildkit.plan.image_units import layout_folder
 from buildkit.plan.obsolete import obsolete_output, obsolete_units
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan, Planner
@@ -133,7 +134,16 @@ def _remove_obsolete(shop: Workshop) -> None:
         if path is not None:
             path.unlink(missing_ok=True)
             shop.reporter.note(f"removed {path.name}: {unit} is no longer in {file}")
+        _drop_from_layout(shop, unit)
     book.forget(units)
+
+
+def _drop_from_layout(shop: Workshop, unit: str) -> None:
+    kind, _, name = unit.partition("/")
+    if kind == Kind.LAYOUT:
+        from buildkit.images.layout import drop_image  # noqa: PLC0415 - seldom anything obsolete
+
+        drop_image(layout_folder(shop.settings), name)
 
 
 def _registry(shop: Workshop, makers: Makers) -> None:
@@ -161,6 +171,9 @@ def _limits(jobs: int) -> dict[Kind, int]:
         Kind.IMAGE: max(2, jobs),
         Kind.PUSH: max(2, jobs),
         Kind.LOAD: 2,
+        Kind.LAYOUT: 2,
+        Kind.OCI_ARCHIVE: 2,
+        Kind.DOCKER_ARCHIVE: 2,
     }
 
 

@@ -10,7 +10,14 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
 from buildkit.plan.draft import Draft, Facts
-from buildkit.plan.image_units import add_bases, add_image, add_load, add_push
+from buildkit.plan.image_units import (
+    add_archives,
+    add_bases,
+    add_image,
+    add_layout,
+    add_load,
+    add_push,
+)
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
@@ -22,6 +29,9 @@ _GOALS = {
     Kind.IMAGE: frozenset({Goal.DOCKER}),
     Kind.PUSH: frozenset({Goal.DOCKER}),
     Kind.LOAD: frozenset({Goal.DOCKER}),
+    Kind.LAYOUT: frozenset({Goal.DOCKER}),
+    Kind.OCI_ARCHIVE: frozenset({Goal.DOCKER}),
+    Kind.DOCKER_ARCHIVE: frozenset({Goal.DOCKER}),
 }
 """Which goals want a kind of unit; what no goal wants is made only where it is needed."""
 
@@ -56,6 +66,8 @@ def build_graph(
     for name in draft.config.images:
         add_load(draft, name)
         add_push(draft, name)
+        add_layout(draft, name)
+        add_archives(draft, name)
     if Goal.DOCKER in goals:
         _note_unpushed(draft)
     _check_only(draft)

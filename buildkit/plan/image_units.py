@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
 from buildkit.plan.destinations import Destination
 from buildkit.plan.draft import Draft, Texts, split_stable
-from buildkit.plan.units import AssembleBase, BuildImage, Kind, LoadImage, PushIndex, Unit, unit_id
+from buildkit.plan.settings import Settings
+from buildkit.plan.units import (
+    ArchiveFormat,
+    AssembleBase,
+    BuildImage,
+    Kind,
+    LoadImage,
+    PushIndex,
+    SaveImage,
+    Unit,
+    WriteLayout,
+    unit_id,
+)
 from buildkit.platform import Platform
 
 _OCI = "org.opencontainers.image"
@@ -56,12 +70,11 @@ def add_push(draft: Draft, name: str) -> None:
     settings = draft.settings
     if not images or not settings.pushed:
         return
-    local = all(destination.is_loopback for destination in settings.pushed)
     action = PushIndex(
         name=name,
         images=images,
         references=_references(settings.pushed, name),
-        compress=settings.stamp or not local,
+        compress=compresses(settings),
         no_clobber=settings.no_clobber,
     )
     draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
@@ -69,17 +82,81 @@ def add_push(draft: Draft, name: str) -> None:
 
 def add_load(draft: Draft, name: str) -> None:
     """Add the unit that puts an image into the daemon: its own platform, or the only one."""
-    images = _platform_images(draft, name)
-    daemon = draft.facts.daemon
-    if daemon is None or not draft.settings.load or not images:
+    image = _daemon_image(draft, name)
+    if image is None or not draft.settings.load:
         return
-    own = unit_id(Kind.IMAGE, name, daemon)
-    if own not in images and len(images) > 1:
-        return
-    image = own if own in images else images[0]
     references = _references(draft.settings.destinations, name)
     action = LoadImage(name=name, image=image, references=references)
     draft.add(Unit(kind=Kind.LOAD, name=name, platform=None, action=action, needs=(image,)))
+
+
+def add_layout(draft: Draft, name: str) -> None:
+    """Add the unit that writes an image's platforms into the layout, where one is asked for."""
+    images = _platform_images(draft, name)
+    settings = draft.settings
+    if not images or not settings.layout:
+        return
+    action = WriteLayout(
+        name=name,
+        images=images,
+        references=_references(draft.settings.destinations, name),
+        folder=layout_folder(settings),
+        compress=compresses(settings),
+    )
+    draft.add(Unit(kind=Kind.LAYOUT, name=name, platform=None, action=action, needs=images))
+
+
+def add_archives(draft: Draft, name: str) -> None:
+    """Add the units that save an image as files, one for each format that is asked for."""
+    every = _platform_images(draft, name)
+    for form in draft.settings.save if every else ():
+        own = _daemon_image(draft, name)
+        if form is ArchiveFormat.OCI:
+            _add_archive(draft, name, form, every)
+        elif own is not None:
+            _add_archive(draft, name, form, (own,))
+        else:
+            draft.blocked[unit_id(Kind(form), name, None)] = (
+                "a docker-archive holds one platform; choose it with --platform"
+            )
+
+
+def layout_folder(settings: Settings) -> Path:
+    """Return where the image layout is."""
+    return settings.out / "oci"
+
+
+def compresses(settings: Settings) -> bool:
+    """Tell whether layers made here are gzipped, for all that a run writes them to.
+
+    One build has one digest everywhere. Only where nothing leaves this machine is
+    the time saved: all destinations are loopback registries.
+    """
+    if settings.stamp or settings.layout or settings.save:
+        return True
+    return not all(destination.is_loopback for destination in settings.pushed)
+
+
+def _add_archive(draft: Draft, name: str, form: ArchiveFormat, images: tuple[str, ...]) -> None:
+    file = f"{name}.{form.removesuffix('-archive')}.tar"
+    action = SaveImage(
+        name=name,
+        images=images,
+        references=_references(draft.settings.destinations, name),
+        format=form,
+        output=draft.settings.out / "images" / file,
+        compress=compresses(draft.settings),
+    )
+    draft.add(Unit(kind=Kind(form), name=name, platform=None, action=action, needs=images))
+
+
+def _daemon_image(draft: Draft, name: str) -> str | None:
+    """Return the image of the daemon's platform, or the only one there is."""
+    images = _platform_images(draft, name)
+    own = unit_id(Kind.IMAGE, name, draft.facts.daemon) if draft.facts.daemon else ""
+    if own in images:
+        return own
+    return images[0] if draft.facts.daemon and len(images) == 1 else None
 
 
 def _platform_images(draft: Draft, name: str) -> tuple[str, ...]:

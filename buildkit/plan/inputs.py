@@ -22,7 +22,9 @@ from buildkit.plan.units import (
     Download,
     LoadImage,
     PushIndex,
+    SaveImage,
     Unit,
+    WriteLayout,
 )
 
 ASSEMBLER = "1"
@@ -40,8 +42,8 @@ def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[st
             return _base(action)
         case BuildImage() as action:
             return _image(unit, action, given, hasher)
-        case PushIndex() as action:
-            return _push(action, given)
+        case PushIndex() | WriteLayout() | SaveImage() as action:
+            return _index(action, given)
         case LoadImage() as action:
             return _load(action, given)
 
@@ -102,7 +104,9 @@ def _image(
     return found
 
 
-def _push(action: PushIndex, given: Mapping[str, Artifact]) -> dict[str, str]:
+def _index(
+    action: PushIndex | WriteLayout | SaveImage, given: Mapping[str, Artifact]
+) -> dict[str, str]:
     found = {f"image {identity}": given[identity].digest for identity in action.images}
     found["the destinations"] = " ".join(action.references)
     found["the compression"] = "gzip" if action.compress else "none"

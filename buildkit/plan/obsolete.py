@@ -41,7 +41,7 @@ def _exists(unit: str, config: Config) -> bool:
         case Kind.IMAGE:
             image = config.images.get(name)
             return image is not None and platform in image_platforms(config, image)
-        case Kind.PUSH | Kind.LOAD:
+        case Kind.PUSH | Kind.LOAD | Kind.LAYOUT | Kind.OCI_ARCHIVE | Kind.DOCKER_ARCHIVE:
             return name in config.images
         case _:
             return True

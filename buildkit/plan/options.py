@@ -39,6 +39,8 @@ class Options:
     push: bool | None = None
     load: bool | None = None
     no_clobber: bool | None = None
+    layout: bool | None = None
+    save: str | None = None
     stamp: bool | None = None
     symbols: bool | None = None
     force: bool | None = None

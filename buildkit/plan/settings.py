@@ -11,7 +11,7 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import ConfigError, UsageError
 from buildkit.plan.destinations import Destination, Value, destinations
 from buildkit.plan.options import Options, split_list
-from buildkit.plan.units import EngineName
+from buildkit.plan.units import ArchiveFormat, EngineName
 from buildkit.platform import Platform
 from buildkit.vcs import UNKNOWN, Commit
 
@@ -28,6 +28,8 @@ class Settings:
     engine: EngineName
     load: bool
     no_clobber: bool
+    layout: bool
+    save: tuple[ArchiveFormat, ...]
     symbols: bool
     stamp: bool
     force: bool
@@ -75,6 +77,8 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         engine=_engine(options.engine),
         load=options.load is not False,
         no_clobber=bool(options.no_clobber),
+        layout=bool(options.layout),
+        save=_formats(options.save),
         symbols=_flag(options.symbols, environ.get("DEBUG")),
         stamp=_flag(options.stamp, environ.get("CI")),
         force=bool(options.force),
@@ -105,6 +109,21 @@ def _engine(given: str | None) -> EngineName:
             details=near_miss(given or "", list(EngineName)),
             resolution=f"Give one of {', '.join(EngineName)}.",
         ) from error
+
+
+def _formats(given: str | None) -> tuple[ArchiveFormat, ...]:
+    found: dict[ArchiveFormat, None] = {}
+    for text in split_list(given):
+        if text not in set(ArchiveFormat):
+            raise UsageError(
+                f"--save {text}: there is no such format",
+                details=near_miss(text, list(ArchiveFormat)),
+                resolution=f"Give {' or '.join(ArchiveFormat)}, or both with a comma.",
+            )
+        found[ArchiveFormat(text)] = None
+    if given is not None and not found:
+        raise UsageError("--save names no format", resolution=f"Give {' or '.join(ArchiveFormat)}.")
+    return tuple(found)
 
 
 def _jobs(given: int | None, cores: int) -> int:

@@ -22,6 +22,9 @@ class Kind(StrEnum):
     IMAGE = "image"
     PUSH = "push"
     LOAD = "load"
+    LAYOUT = "layout"
+    OCI_ARCHIVE = "oci-archive"
+    DOCKER_ARCHIVE = "docker-archive"
 
 
 class EngineName(StrEnum):
@@ -33,6 +36,15 @@ class EngineName(StrEnum):
     """The OCI engine, or an error."""
     DOCKER = "docker"
     """The daemon's builder."""
+
+
+class ArchiveFormat(StrEnum):
+    """How an image is saved as one file; the names are those of skopeo's transports."""
+
+    OCI = "oci-archive"
+    """An image layout in a tar, with every platform."""
+    DOCKER = "docker-archive"
+    """What ``docker load`` reads, of one platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +145,34 @@ class LoadImage:
     references: tuple[str, ...]
 
 
-Action = Compile | Download | AssembleBase | BuildImage | PushIndex | LoadImage
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLayout:
+    """Write an image's platforms into an OCI image layout, under all its names."""
+
+    name: str
+    images: tuple[str, ...]
+    """Unit ids of the platform images."""
+    references: tuple[str, ...]
+    folder: Path
+    compress: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveImage:
+    """Write an image as one file."""
+
+    name: str
+    images: tuple[str, ...]
+    """Unit ids of the platform images; one for a docker-archive."""
+    references: tuple[str, ...]
+    format: ArchiveFormat
+    output: Path
+    compress: bool
+
+
+Action = (
+    Compile | Download | AssembleBase | BuildImage | PushIndex | LoadImage | WriteLayout | SaveImage
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 from buildkit.digest import Digest
 from buildkit.images.indexing import index_of
 from buildkit.images.layers import Layers
+from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.oci.image import Settings, image_config
 from buildkit.oci.layer import file, layer_blocks
 from buildkit.oci.model import OCI_LAYER, Descriptor, Image, Index, Layer
+from buildkit.plan.units import Artifact, Kind, unit_id
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.store import Store
@@ -28,6 +32,35 @@ def layers_of(store: Store) -> Layers:
         raise AssertionError(f"{blob.digest} of {repository} was asked for")
 
     return Layers(store=store, digest=digest, fetch=fetch)
+
+
+def image_artifact(
+    layers: Layers, folder: Path, platform: Platform, *contents: bytes, name: str = "pilot"
+) -> Artifact:
+    """Return what an image unit made whose layers are files of these contents."""
+    unit = unit_id(Kind.IMAGE, name, platform)
+    made = []
+    for number, content in enumerate(contents):
+        path = folder / f"{name}-{platform.slug}-{number}"
+        path.write_bytes(content)
+        made.append(layers.describe([file(f"{number}", path, 0o755)]))
+    settings = Settings(labels=(("name", name),))
+    config = image_config(platform, tuple(layer.digest for layer in made), settings=settings)
+    sheet = Sheet(config=config.decode(), layers=tuple(made))
+    path = folder / f"{name}-{platform.slug}.json"
+    write_sheet(path, sheet)
+    return Artifact(unit=unit, digest=str(sheet.id), size=sheet.size, path=path)
+
+
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size in bytes: what a full disk is, for a test without a disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def random_image(platform: Platform, *, seed: int = 0, layers: int = 2, size: int = 5000) -> Image:

@@ -77,6 +77,8 @@ def _missing(marker: str) -> str:
         shutil.which("registry", path=path) or shutil.which("docker-registry", path=path)
     ):
         return "there is no registry or docker-registry on PATH"
+    if marker == "interop" and not all(shutil.which(t, path=path) for t in ("skopeo", "umoci")):
+        return "there is no skopeo or no umoci on PATH"
     return ""
 
 

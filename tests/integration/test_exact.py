@@ -133,7 +133,6 @@ def try_turns(root: Path, turns: list[list[tuple[str, int]]]) -> None:
 
 @settings(
     max_examples=3,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -148,7 +147,6 @@ def test_a_few_sequences_of_edits(
 @pytest.mark.timeout(1800)
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(turns=TURNS)

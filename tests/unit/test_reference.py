@@ -89,6 +89,21 @@ def test_what_the_grammar_does_not_allow_is_refused(text: str) -> None:
         Reference.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "familiar"),
+    [
+        ("docker.io/istio/pilot:1", "istio/pilot:1"),
+        ("busybox:1", "busybox:1"),
+        ("docker.io/library/busybox:1", "busybox:1"),
+        ("localhost:5000/library/pilot:1", "localhost:5000/library/pilot:1"),
+    ],
+)
+def test_a_daemon_lists_the_names_of_docker_hub_without_their_host(
+    text: str, familiar: str
+) -> None:
+    assert Reference.parse(text).familiar == familiar
+
+
 def test_a_tag_and_a_digest_replace_each_other() -> None:
     reference = Reference.parse("localhost:5000/pilot:latest")
     by_digest = reference.with_digest(DIGEST)

@@ -68,6 +68,7 @@ def test_every_option_has_a_flag_and_every_flag_of_a_common_task_an_option() -> 
         ("--push", {"push": True}),
         ("--no-push --no-load", {"push": False, "load": False}),
         ("--no-clobber", {"no_clobber": True}),
+        ("--layout --save oci-archive", {"layout": True, "save": "oci-archive"}),
         ("--stamp --symbols --force", {"stamp": True, "symbols": True, "force": True}),
         ("--offline --fail-fast", {"offline": True, "fail_fast": True}),
         ("-n -q", {"dry_run": True, "quiet": True}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 import time
@@ -12,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from buildkit.digest import Digest
-from buildkit.errors import BuildError, BuildkitError, CancelledError, RegistryError
+from buildkit.errors import (
+    BuildError,
+    BuildkitError,
+    CancelledError,
+    EnvironmentMissingError,
+    RegistryError,
+)
 from buildkit.execute.batches import make_batches
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
@@ -236,6 +243,19 @@ def test_all_units_of_a_failed_batch_share_one_error(site: Site) -> None:
     one, two = site.run(compiled("a"), compiled("b"))
     assert one.error is two.error is not None
     assert site.recorded() == []
+
+
+def test_a_full_disk_is_the_failure_of_what_it_stopped(site: Site) -> None:
+    site.fail(A, OSError(errno.ENOSPC, "No space left on device", "/small"))
+    outcomes = site.run(compiled("a"), site.image("one", A))
+    assert statuses(outcomes) == {
+        A: (Status.FAILED, "compile/default@linux/amd64 cannot be made here"),
+        ONE: (Status.ABORTED, f"{A} failed"),
+    }
+    error = outcomes[0].error
+    assert isinstance(error, EnvironmentMissingError)
+    assert error.details == "/small: No space left on device"
+    assert error.resolution.startswith("Free some space")
 
 
 def test_fail_fast_starts_nothing_more(site: Site) -> None:

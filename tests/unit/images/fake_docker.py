@@ -17,6 +17,9 @@ from docker.errors import APIError, ImageNotFound
 from buildkit.digest import Digest
 from buildkit.platform import Platform
 
+_GRAPH_DRIVER = [["Backing Filesystem", "extfs"]]
+_CONTAINERD = [["driver-type", "io.containerd.snapshotter.v1"]]
+
 Entries = list[dict[str, Any]]
 
 
@@ -38,7 +41,8 @@ class FakeDocker:
 
     ``builds_as`` are the platforms of the next builds' results; without one the
     result has the platform that was asked for. ``streams`` replaces the stream
-    of the next build, pull or push.
+    of the next build, pull or push. With ``containerd`` its store is containerd's:
+    it is sent oci-archives, and an image's id is its manifest's digest.
     """
 
     native: str = "linux/amd64"
@@ -51,6 +55,7 @@ class FakeDocker:
     sent: list[list[str]] = field(default_factory=list)
     pulls: list[dict[str, Any]] = field(default_factory=list)
     pull_platform: str = ""
+    containerd: bool = False
 
     @property
     def client(self) -> DockerClient:
@@ -59,7 +64,7 @@ class FakeDocker:
         api = SimpleNamespace(
             build=self.build,
             images=lambda: list(self.images.values()),
-            info=lambda: {"DriverStatus": [["Backing Filesystem", "extfs"]]},
+            info=lambda: {"DriverStatus": _CONTAINERD if self.containerd else _GRAPH_DRIVER},
             load_image=self.load_image,
             pull=self.pull,
             tag=self.tag,
@@ -97,11 +102,11 @@ class FakeDocker:
 
     def load_image(self, stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            members = {item.name: archive.extractfile(item).read() for item in archive}  # type: ignore[union-attr]
-        (entry,) = json.loads(members["manifest.json"])
+            files = [item for item in archive if item.isreg()]
+            members = {item.name: archive.extractfile(item).read() for item in files}  # type: ignore[union-attr]
         self.sent.append(sorted(members))
-        config = json.loads(members[entry["Config"]])
-        identity = str(Digest.of_bytes(members[entry["Config"]]))
+        read = _read_oci if self.containerd else _read_docker
+        identity, config, names = read(members)
         self.images[identity] = {
             "Id": identity,
             "Os": config["os"],
@@ -109,10 +114,10 @@ class FakeDocker:
             "Size": 1,
             "RootFS": {"Layers": config["rootfs"]["diff_ids"]},
         }
-        for name in entry["RepoTags"]:
+        for name in names:
             self.names[name] = identity
             self.loads.append(name)
-        return iter([{"stream": f"Loaded image: {entry['RepoTags'][0]}\n"}])
+        return iter([{"stream": f"Loaded image: {names[0]}\n"}])
 
     def pull(self, repository: str, *, tag: str, platform: str, **_: Any) -> Iterator[Any]:
         self.pulls.append({"repository": repository, "tag": tag, "platform": platform})
@@ -131,6 +136,28 @@ class FakeDocker:
         if identity not in self.images:
             raise ImageNotFound(f"No such image: {name}")
         return SimpleNamespace(attrs=self.images[identity])
+
+
+def _read_docker(members: dict[str, bytes]) -> tuple[str, Any, list[str]]:
+    (entry,) = json.loads(members["manifest.json"])
+    config = members[entry["Config"]]
+    return str(Digest.of_bytes(config)), json.loads(config), entry["RepoTags"]
+
+
+def _read_oci(members: dict[str, bytes]) -> tuple[str, Any, list[str]]:
+    entries = json.loads(members["index.json"])["manifests"]
+    assert len({entry["digest"] for entry in entries}) == 1
+    manifest = json.loads(_blob(members, entries[0]))
+    for layer in manifest["layers"]:
+        _blob(members, layer)
+    names = [entry["annotations"]["io.containerd.image.name"] for entry in entries]
+    return entries[0]["digest"], json.loads(_blob(members, manifest["config"])), names
+
+
+def _blob(members: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
+    data = members[f"blobs/{descriptor['digest'].replace(':', '/')}"]
+    assert str(Digest.of_bytes(data)) == descriptor["digest"]
+    return data
 
 
 def refused(words: str) -> APIError:

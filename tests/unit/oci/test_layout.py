@@ -17,6 +17,7 @@ from buildkit.oci.layout import (
     REF_NAME,
     Layout,
     blob_name,
+    layout_blobs,
     layout_index,
     named,
 )
@@ -34,19 +35,11 @@ def put(folder: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def put_image(folder: Path, image: Image) -> None:
-    put(folder, image.manifest)
-    put(folder, image.config)
-    for layer in image.layers:
-        put(folder, layer.open().read())
-
-
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[Path, Index, dict[Platform, Image]]:
     index, images = random_index(AMD64, ARM64)
-    put(tmp_path, index.data)
-    for image in images.values():
-        put_image(tmp_path, image)
+    for blob in layout_blobs(index, images.values()).values():
+        put(tmp_path, blob.open().read())
     (tmp_path / MARKER_FILE).write_bytes(MARKER)
     (tmp_path / INDEX_FILE).write_bytes(layout_index((named(index.descriptor, NAME),)))
     return tmp_path, index, images
@@ -80,6 +73,17 @@ def test_an_index_in_an_index_gives_its_manifests_too(written: Written) -> None:
     put(folder, outer)
     layout = Layout.open(folder)
     assert layout.manifests(Descriptor.of(OCI_INDEX, outer)) == index.manifests
+
+
+def test_an_image_reaches_its_own_blobs_and_no_others(written: Written) -> None:
+    folder, index, images = written
+    other = random_image(AMD64, seed=7)
+    for blob in layout_blobs(Index.of((other.descriptor,)), [other]).values():
+        put(folder, blob.open().read())
+    expected = layout_blobs(index, images.values()).keys()
+    assert Layout.open(folder).reachable(index.descriptor) == expected
+    # An index, and for each platform a manifest, a config and two layers.
+    assert len(expected) == 1 + 2 * (1 + 1 + 2)
 
 
 def test_an_entry_without_a_name_of_oci_is_found_by_that_of_containerd(written: Written) -> None:

@@ -1,46 +1,68 @@
+"""Archives of images, and the configs in them."""
+
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from buildkit.digest import Digest
+from buildkit.errors import BuildError
 from buildkit.oci.image import History, Settings, image_config
-from buildkit.oci.layer import file, write_layer
-from buildkit.oci.tarball import write_docker_archive
+from buildkit.oci.layer import Entry, arrange, layer_blocks
+from buildkit.oci.layout import Layout, layout_blobs, named
+from buildkit.oci.tarball import docker_archive, oci_archive
+from buildkit.oci.tarstream import Made
 from buildkit.platform import Platform
+from tests.fakes.images import random_index
 
 
-def read(path: Path) -> dict[str, bytes]:
-    with tarfile.open(path) as archive:
-        return {item.name: archive.extractfile(item).read() for item in archive}  # type: ignore[union-attr]
+def written(entries: tuple[Entry, ...]) -> dict[str, bytes]:
+    """Return what a reader finds in an archive of some files."""
+    data = io.BytesIO(b"".join(map(bytes, layer_blocks(arrange(entries)))))
+    with tarfile.open(fileobj=data) as archive:
+        files = [item for item in archive if item.isreg()]
+        return {item.name: archive.extractfile(item).read() for item in files}  # type: ignore[union-attr]
 
 
-def test_an_archive_names_config_and_layers_by_their_digests(tmp_path: Path) -> None:
-    layer = write_layer([file("a", b"x")], tmp_path / "layer.tar")
-    config = image_config(Platform.parse("linux/arm64"), (layer.diff_id,))
-    write_docker_archive(
-        tmp_path / "image.tar",
-        config=config,
-        layers=((layer.diff_id, layer.path),),
-        tags=("local/x:1",),
-    )
-    members = read(tmp_path / "image.tar")
-    (image,) = json.loads(members["manifest.json"])
-    assert image["RepoTags"] == ["local/x:1"]
-    assert image["Config"] == f"{Digest.of_bytes(config).hex}.json"
-    assert members[image["Config"]] == config
-    assert [members[name] for name in image["Layers"]] == [layer.path.read_bytes()]
-    assert json.loads(config)["rootfs"]["diff_ids"] == [str(layer.diff_id)]
+def test_a_docker_archive_names_config_and_layers() -> None:
+    config = image_config(Platform.parse("linux/arm64"), ())
+    layers = (("one.tar", b"first"), ("two.tar", None), ("one.tar", b"first"))
+    members = written(docker_archive(config, layers, ("local/x:1", "local/x:2")))
+    (image,) = json.loads(members.pop("manifest.json"))
+    assert image == {
+        "Config": f"{Digest.of_bytes(config).hex}.json",
+        "RepoTags": ["local/x:1", "local/x:2"],
+        "Layers": ["one.tar", "two.tar", "one.tar"],
+    }
+    assert members == {image["Config"]: config, "one.tar": b"first"}
 
 
-def test_the_same_image_gives_the_same_archive(tmp_path: Path) -> None:
-    config = image_config(Platform.parse("linux/amd64"), ())
-    one, two = (
-        write_docker_archive(tmp_path / name, config=config, layers=(), tags=("a:b",))
-        for name in ("one", "two")
-    )
-    assert one.digest == two.digest
+def test_an_oci_archive_is_a_layout(tmp_path: Path) -> None:
+    index, images = random_index(Platform.parse("linux/amd64"), Platform.parse("linux/arm64"))
+    blobs = layout_blobs(index, images.values())
+    contents = [(digest, blob.open().read()) for digest, blob in blobs.items()]
+    entries = (named(index.descriptor, "a.example/x:1"), named(index.descriptor, "a.example/x:2"))
+    for path, data in written(oci_archive(entries, contents)).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    layout = Layout.open(tmp_path)
+    assert layout.names == ("a.example/x:1", "a.example/x:2")
+    for name in layout.names:
+        root = layout.find(name)
+        assert root is not None
+        assert layout.reachable(root) == blobs.keys()
+    for blob in blobs.values():
+        assert layout.open_blob(blob.descriptor).read() == blob.open().read()
+
+
+def test_content_that_is_shorter_than_announced_is_no_archive() -> None:
+    cut = Made(open=lambda: io.BytesIO(b"123"), size=4)
+    with pytest.raises(BuildError, match="3 bytes came where 4 were announced"):
+        written(docker_archive(b"{}", (("one.tar", cut),), ()))
 
 
 def test_a_config_says_platform_variant_time_and_history() -> None:

@@ -20,7 +20,9 @@ from buildkit.plan.units import (
     Download,
     LoadImage,
     PushIndex,
+    SaveImage,
     Unit,
+    WriteLayout,
 )
 from buildkit.platform import Platform
 from tests.unit.plan.projects import FACTS, LOCK, PIN, TEXT, graph
@@ -330,6 +332,60 @@ def test_a_remote_hub_of_a_list_waits_for_push_and_is_said_to() -> None:
         "nothing is pushed to example.com: that takes --push, or registry.push = true"
         in found.notes
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "gzipped"),
+    [
+        ({}, False),
+        ({"no_clobber": True}, False),
+        ({"stamp": True}, True),
+        ({"layout": True}, True),
+        ({"save": "docker-archive"}, True),
+        ({"hub": "example.com/team", "push": True}, True),
+    ],
+)
+def test_layers_are_plain_only_where_all_that_is_written_is_loopback(
+    flags: dict[str, Any], *, gzipped: bool
+) -> None:
+    found = graph(Goal.DOCKER, facts=replace(FACTS, daemon=Platform.parse(AMD)), **flags)
+    sinks = [item.action for item in found.units if item.id.endswith("/pilot")]
+    asked = [action.compress for action in sinks if not isinstance(action, LoadImage)]  # type: ignore[union-attr]
+    assert set(asked) == {gzipped}
+
+
+def test_a_layout_holds_every_platform_under_every_name() -> None:
+    found = graph(Goal.DOCKER, tag="1,2", layout=True)
+    action = unit(found, "layout/pilot").action
+    assert isinstance(action, WriteLayout)
+    assert action.images == ("image/pilot@linux/amd64", "image/pilot@linux/arm64")
+    assert action.references == ("localhost:5000/pilot:1", "localhost:5000/pilot:2")
+    assert action.folder == Path("/mesh/out/oci")
+    assert not [name for name in ids(graph(Goal.DOCKER)) if name.startswith("layout/")]
+    assert not [name for name in ids(graph(Goal.BUILD, layout=True)) if "layout/" in name]
+
+
+def test_an_archive_has_every_platform_or_the_daemons() -> None:
+    facts = replace(FACTS, daemon=Platform.parse("linux/arm64"))
+    found = graph(Goal.DOCKER, facts=facts, save="oci-archive,docker-archive")
+    oci, docker = (
+        unit(found, f"{form}/pilot").action for form in ("oci-archive", "docker-archive")
+    )
+    assert isinstance(oci, SaveImage)
+    assert isinstance(docker, SaveImage)
+    assert oci.images == ("image/pilot@linux/amd64", "image/pilot@linux/arm64")
+    assert docker.images == ("image/pilot@linux/arm64",)
+    assert oci.output == Path("/mesh/out/images/pilot.oci.tar")
+    assert docker.output == Path("/mesh/out/images/pilot.docker.tar")
+
+
+def test_a_docker_archive_of_several_platforms_none_of_them_the_daemons_is_blocked() -> None:
+    facts = replace(FACTS, daemon=Platform.parse("linux/s390x"))
+    found = graph(Goal.DOCKER, facts=facts, save="docker-archive", only="pilot")
+    reason = "a docker-archive holds one platform; choose it with --platform"
+    assert dict(found.blocked) == {"docker-archive/pilot": reason}
+    alone = graph(Goal.DOCKER, facts=facts, save="docker-archive", only="pilot", platform=AMD)
+    assert unit(alone, "docker-archive/pilot").needs == (f"image/pilot@{AMD}",)
 
 
 def test_a_hub_that_is_not_pushed_to_still_names_what_is_loaded() -> None:

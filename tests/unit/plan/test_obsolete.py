@@ -21,6 +21,9 @@ CURRENT = (
     "image/pilot@linux/arm64",
     "push/proxy",
     "load/proxy",
+    "layout/proxy",
+    "oci-archive/proxy",
+    "docker-archive/proxy",
 )
 GONE = (
     "binary/agent@darwin/arm64",
@@ -32,6 +35,9 @@ GONE = (
     "image/other@linux/amd64",
     "push/other",
     "load/other",
+    "layout/other",
+    "oci-archive/other",
+    "docker-archive/other",
 )
 
 

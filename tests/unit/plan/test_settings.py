@@ -10,6 +10,7 @@ import pytest
 from buildkit.errors import BuildkitError, ConfigError, UsageError
 from buildkit.plan.options import Options
 from buildkit.plan.settings import Settings, resolve
+from buildkit.plan.units import ArchiveFormat
 from buildkit.platform import Platform
 from buildkit.vcs import GitFacts
 from tests.unit.plan.projects import TEXT, around, project
@@ -188,6 +189,19 @@ def test_debug_and_ci_of_the_environment_stand_for_symbols_and_stamp(
 def test_a_flag_wins_over_the_environment() -> None:
     assert settle(symbols=True, environ={"DEBUG": "0"}).symbols
     assert not settle(stamp=False, environ={"CI": "1"}).stamp
+
+
+def test_formats_to_save_are_a_list_without_repetition() -> None:
+    assert settle().save == ()
+    both = settle(save="docker-archive, oci-archive,docker-archive").save
+    assert both == (ArchiveFormat.DOCKER, ArchiveFormat.OCI)
+
+
+def test_a_format_that_is_none_has_a_near_miss() -> None:
+    with pytest.raises(UsageError, match=r"(?s)--save oci-archiv:.*did you mean 'oci-archive'"):
+        settle(save="oci-archiv")
+    with pytest.raises(UsageError, match="--save names no format"):
+        settle(save=",")
 
 
 def test_jobs_are_the_cores_unless_given() -> None:
