@@ -63,7 +63,8 @@ def _daemon_answers() -> bool:
 
 def outside_settings() -> dict[str, str]:
     """Return what a whole run of the tool needs of the user: Go's settings, the daemon."""
-    return {**_go_settings(), "DOCKER_HOST": str(_docker_host())}
+    host = _docker_host()
+    return {**_go_settings(), **({"DOCKER_HOST": host} if host else {})}
 
 
 def _missing(marker: str) -> str:

@@ -215,6 +215,7 @@ def test_docker_runs_what_was_pushed_and_what_was_saved(job: Job, units: dict[st
 
 
 @pytest.mark.slow
+@pytest.mark.network
 def test_crane_finds_nothing_wrong(job: Job, units: dict[str, Any], tmp_path: Path) -> None:
     assert units
     go = {**os.environ, **job.environ, "GOBIN": str(tmp_path), "GOTOOLCHAIN": "local"}
