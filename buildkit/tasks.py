@@ -240,7 +240,7 @@ def schema(session: Session) -> None:
     session.act(print_schema)
 
 
-@mesh_task(*_PLACE, name="start")
+@mesh_task(*_PLACE, "hub", name="start")
 def registry_start(session: Session) -> None:
     """Start the local registry, if none answers at the hub."""
     from buildkit.pipeline.local import start_registry  # noqa: PLC0415
@@ -256,7 +256,7 @@ def registry_stop(session: Session) -> None:
     session.act(stop_registry, would="stop the registry that this tool started")
 
 
-@mesh_task(*_PLACE, name="status")
+@mesh_task(*_PLACE, "hub", name="status")
 def registry_status(session: Session) -> None:
     """Say what answers at the hub and what it holds."""
     from buildkit.pipeline.local import show_registry  # noqa: PLC0415

@@ -21,8 +21,8 @@ def run_smoke(options: Options) -> None:
     """Run the ``[smoke]`` table of targets.toml on the images at the hub.
 
     Raises:
-        UsageError: there is no such table, or an image is not at the hub.
-        EnvironmentMissingError: no Docker daemon answers.
+        UsageError: there is no such table.
+        EnvironmentMissingError: an image is not at the hub, or no Docker daemon answers.
         VerificationError: something did not behave as the table says.
     """
     shop = Workshop.open(options)
@@ -31,7 +31,7 @@ def run_smoke(options: Options) -> None:
     if not smoke.containers:
         raise UsageError(
             f"{shop.project.targets.name} has no [smoke] table",
-            resolution="Describe containers and steps there; the README shows one.",
+            resolution="Describe containers and steps there; `invoke schema` says how.",
         )
     find_registry(shop, makers)
     proven: list[str] = []
