@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COLOURS = {
     "done": "green",
     "cached": "cyan",
+    "restored": "cyan",
     "skipped": "yellow",
     "blocked": "yellow",
     "failed": "bold red",
@@ -199,7 +200,7 @@ class Terminal(Silent):
         """Replace the live line by a lasting one."""
         with self._lock:
             self._running.pop(unit, None)
-        colour = _COLOURS.get(status, "white")
+        colour = _COLOURS[status]
         time_text = f"{seconds:6.1f} s" if seconds else " " * 8
         self._rich(f"[{colour}]{status:<8}[/] {time_text}  {unit}  [dim]{_plain(reason)}[/]")
 

@@ -93,7 +93,8 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
         raise UsageError(
             "there is nothing to make",
             details="\n".join(f"{n}: {why}" for n, why in (*graph.missing, *graph.blocked)),
-            resolution="Choose another --platform or --only; images belong to `invoke docker`.",
+            resolution="Choose another --platform or --only; `build` makes binaries, `docker` "
+            "makes images, which are for Linux.",
         )
     planner = Planner(
         book=shop.book,

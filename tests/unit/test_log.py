@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from buildkit.errors import BuildError
+from buildkit.execute.outcomes import Status
 from buildkit.log import (
     GitHubGroups,
     Plain,
@@ -22,6 +23,14 @@ from buildkit.log import (
 
 ERROR = BuildError("it failed", details="because\nof that", resolution="mend it")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]m")
+
+
+def test_every_status_has_a_colour() -> None:
+    for status in Status:
+        stream, reporter = screen()
+        reporter.finished("a", status, 1, "")
+        reporter.table(("result",), ((status,),))
+        assert len(COLOUR.findall(stream.getvalue())) >= 2
 
 
 class Screen(io.StringIO):
