@@ -53,6 +53,18 @@ class GoSupply:
         return self._choice
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a plan says of Go: which one, why, and what of the environment has no say."""
+        from buildkit.toolchain.environment import ignored_settings  # noqa: PLC0415 - a plan asks
+
+        named = self._shop.project.config.go.env
+        ignored = [
+            name for name in ignored_settings(self._shop.environ) if name not in (named or ())
+        ]
+        text = f"ignored from the environment: {', '.join(ignored)}; [go] env counts"
+        return (self.choice.reason, text) if ignored else (self.choice.reason,)
+
+    @property
     def release(self) -> str:
         """What the toolchain calls itself, experiments included; two that differ compile anew."""
         choice = self.choice

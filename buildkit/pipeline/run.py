@@ -77,7 +77,7 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
         f"{unit} is no longer in {shop.project.targets.name}, a run removes what it made"
         for unit in obsolete_units(shop.book, shop.project.config)
     )
-    for note in (makers.go.choice.reason, *plan.notes, *obsolete):
+    for note in (*makers.go.notes, *plan.notes, *obsolete):
         shop.reporter.note(f"note       {note}")
     shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
 

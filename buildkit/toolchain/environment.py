@@ -31,6 +31,9 @@ USER_SETTINGS = (
 )
 """Where modules come from, who may vouch for them, and where they are kept."""
 
+BUILD_SETTINGS = ("GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64", "GOWORK")
+"""What changes the output and counts only where targets.toml names it; CGO_* too."""
+
 _PASSED = frozenset({"HOME", "USER", "LOGNAME", "TMPDIR", "GOTMPDIR", "XDG_CONFIG_HOME"})
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 _TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"})
@@ -51,6 +54,15 @@ _CREDENTIALS = frozenset(
 """How git reaches private modules. GIT_DIR and its like, set inside a git hook, stay out."""
 _CREDENTIAL_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 _ALLOWED = _PASSED | _PROXIES | {name.lower() for name in _PROXIES} | _TRUST | _CREDENTIALS
+
+
+def ignored_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the user's settings that have no say in a build, for the plan."""
+    return tuple(
+        name
+        for name, value in sorted(environ.items())
+        if value and (name in BUILD_SETTINGS or name.startswith("CGO_"))
+    )
 
 
 def read_settings(

@@ -147,6 +147,16 @@ def test_without_a_daemon_what_needs_it_waits_and_the_rest_is_made(project: Proj
     assert "image/hello@linux/amd64: there is no Docker daemon" in done.stderr
 
 
+def test_a_plan_says_which_settings_of_the_environment_have_no_say(project: Project) -> None:
+    project.environ.update(GOFLAGS="-mod=banana", CGO_ENABLED="1")
+    done = project.run("meshwright", "plan")
+    said = "ignored from the environment: CGO_ENABLED, GOFLAGS; [go] env counts"
+    assert f"note       {said}\n" in done.stderr
+    project.write("targets.toml", TARGETS + '[go]\nenv = { CGO_ENABLED = "0" }\n')
+    done = project.run("meshwright", "plan")
+    assert "note       ignored from the environment: GOFLAGS;" in done.stderr
+
+
 def test_a_plan_and_a_dry_run_write_nothing(project: Project) -> None:
     before = sorted(project.root.rglob("*"))
     for words in (("plan",), ("build", "--dry-run"), ("--dry", "build", "docker")):
