@@ -259,7 +259,7 @@ def _expect(path: Path, name: str, sha256: str) -> None:
 
 
 def _offline(action: Download, platform: Platform) -> FetchError:
-    pins = [f"{pin.file} (sha256 {final_digest(pin).hex})" for _, pin in action.sources]
+    pins = [f"{pin.file} (sha256 {pin.sha256})" for _, pin in action.sources]
     return FetchError(
         f"{action.name} {action.version} for {platform} is not in the cache, "
         "and this run is offline",

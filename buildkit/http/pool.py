@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildkit.errors import FetchError
 from buildkit.http.request import IDEMPOTENT, Body, Request, position, rewind
-from buildkit.http.routes import ProxySettings, host_of, rewrite, without_userinfo
+from buildkit.http.routes import ProxySettings, host_of, rewrite, stays_here, without_userinfo
 from buildkit.http.trust import trust
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class HttpPool:
         mirrors: URL prefix and replacement, applied to each URL asked for, not
             to redirects. Credentials are not sent to a mirror on another host.
         sleep: waits between attempts.
+        offline: no host but this machine is asked.
     """
 
     def __init__(
@@ -131,7 +132,9 @@ class HttpPool:
         environ: Mapping[str, str],
         mirrors: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        offline: bool = False,
     ) -> None:
+        self._offline = offline
         self._proxies = ProxySettings.of(environ)
         self._environ = dict(environ)
         self._mirrors = dict(mirrors or {})
@@ -160,7 +163,7 @@ class HttpPool:
 
         Raises:
             BrokenTransferError: no connection, or no whole answer.
-            FetchError: certificates, redirects or the address are wrong.
+            FetchError: certificates, redirects or the address are wrong, or nothing may be asked.
         """
         request = Request(
             method=method,
@@ -246,6 +249,11 @@ class HttpPool:
 
         errors = urllib3.exceptions
         host = host_of(request.url)
+        if self._offline and not stays_here(request.url):
+            raise FetchError(
+                f"{host} is not asked, since this run is offline",
+                resolution="Run once without --offline, so that what is needed is cached.",
+            )
         try:
             return self._manager(request.url).urlopen(
                 request.method,

@@ -75,14 +75,20 @@ class ProxySettings:
 
     def proxy_for(self, url: str) -> str:
         """Return the proxy's URL, credentials included, or an empty string."""
+        if stays_here(url):
+            return ""
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
-        if is_loopback(f"[{host}]" if ":" in host else host):
-            return ""
         port = parts.port or _default_port(parts)
         if any(_excepts(rule, host, port) for rule in self.exceptions):
             return ""
         return self.by_scheme.get(parts.scheme, "")
+
+
+def stays_here(url: str) -> bool:
+    """Tell whether a URL's host is this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    return is_loopback(f"[{host}]" if ":" in host else host)
 
 
 def _proxy_url(text: str) -> str:

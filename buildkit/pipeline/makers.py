@@ -102,7 +102,12 @@ class Makers:
         """Connections for downloads, with the configured mirrors."""
         from buildkit.http import HttpPool  # noqa: PLC0415 - a no-op opens no connection
 
-        return HttpPool(environ=self._shop.environ, mirrors=self._shop.project.config.mirrors)
+        shop = self._shop
+        return HttpPool(
+            environ=shop.environ,
+            mirrors=shop.project.config.mirrors,
+            offline=bool(shop.options.offline),
+        )
 
     @cached_property
     def downloads(self) -> Downloads:
@@ -121,7 +126,7 @@ class Makers:
 
         shop = self._shop
         return RegistryClient(
-            pool=HttpPool(environ=shop.environ),
+            pool=HttpPool(environ=shop.environ, offline=bool(shop.options.offline)),
             credentials=DockerCredentials(
                 environ=shop.environ, runner=shop.processes, warn=shop.reporter.warn
             ),

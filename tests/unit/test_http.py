@@ -263,6 +263,18 @@ def test_mirrors_are_applied_and_get_no_credentials(
     assert "authorization" not in server.seen[0].headers
 
 
+def test_offline_this_machine_alone_is_asked(server: FakeRegistry, pauses: list[float]) -> None:
+    pool = HttpPool(environ={}, sleep=pauses.append, offline=True)
+    assert pool.read("GET", server.url + "/v2/", limit=100).status == 200
+    with pytest.raises(FetchError) as caught:
+        pool.read("GET", "https://files.test:8443/x", limit=100)
+    assert caught.value.brief == "files.test:8443 is not asked, since this run is offline"
+    server.misbehave(Fault("GET /v2/", redirect="https://files.test/y"))
+    with pytest.raises(FetchError, match=r"files\.test is not asked"):
+        pool.read("GET", server.url + "/v2/", limit=100)
+    assert pauses == []
+
+
 def test_a_proxy_gets_the_request_and_its_own_credentials(pauses: list[float]) -> None:
     with FakeRegistry() as proxy:
         environ = {"http_proxy": f"ann:s3cret@{proxy.host}", "NO_PROXY": "direct.test"}
