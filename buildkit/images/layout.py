@@ -20,6 +20,7 @@ from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError
 from buildkit.images.indexing import index_images, index_of
 from buildkit.images.layers import Layers
+from buildkit.images.meter import Meter
 from buildkit.oci.layout import (
     BLOBS,
     INDEX_FILE,
@@ -39,7 +40,6 @@ from buildkit.plan.units import Artifact, Progress, Step, WriteLayout
 from buildkit.reference import Reference
 from buildkit.store import atomic_path, atomic_write
 
-_MEGA = 1e6
 _BLOB = re.compile(r"([0-9a-f]{64})|\.([0-9a-f]{64})\..*\.tmp")
 """A blob's file name, or that of what is to become one."""
 
@@ -115,11 +115,11 @@ class LayoutWriter:
         index = index_of(images)
         blobs = layout_blobs(index, images.values())
         size = sum(blob.descriptor.size for blob in blobs.values())
+        meter = Meter(size, progress)
         with self.claims.hold(blobs):
-            for number, blob in enumerate(blobs.values(), start=1):
-                progress(f"blob {number} of {len(blobs)}, {size / _MEGA:.0f} MB in all")
+            for blob in blobs.values():
                 with self.claims.turn(blob.descriptor.digest):
-                    self._write_blob(action.folder, blob)
+                    self._write_blob(action.folder, blob, meter)
             with self.claims.lock:
                 entries = tuple(named(index.descriptor, name) for name in action.references)
                 _replace(action.folder, action.name, entries, self.claims.held)
@@ -131,16 +131,17 @@ class LayoutWriter:
             reference=action.references,
         )
 
-    def _write_blob(self, folder: Path, blob: Blob) -> None:
+    def _write_blob(self, folder: Path, blob: Blob, meter: Meter) -> None:
         digest = blob.descriptor.digest
         path = folder / blob_name(digest)
         for stale in path.parent.glob(f".{digest.hex}.*.tmp"):
             stale.unlink()
         if self.digest(path) == str(digest):
+            meter.passed(blob.descriptor.size)
             return
         fail = partial(self.layers.damaged, blob.descriptor)
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            for block in verified_blocks(blob.open(), blob.descriptor, fail):
+            for block in meter.count(verified_blocks(blob.open(), blob.descriptor, fail)):
                 stream.write(block)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from buildkit.errors import BuildError
 from buildkit.images.indexing import index_images, index_of
 from buildkit.images.layers import Layers
+from buildkit.images.meter import Meter
 from buildkit.oci.layer import Entry, write_layer
 from buildkit.oci.layout import Blob, layout_blobs, named
 from buildkit.oci.model import Image
@@ -54,9 +55,9 @@ class ArchiveWriter:
             raise BuildError(f"{step.unit.id} saves nothing")
         images = index_images(action.images, given, self.layers, compress=action.compress)
         size = sum(layer.descriptor.size for image in images.values() for layer in image.layers)
-        progress(f"{size / 1e6:.0f} MB")
+        meter = Meter(size, progress)
         with atomic_path(action.output) as temporary:
-            written = write_layer(self._entries(action, images), temporary)
+            written = write_layer(self._entries(action, images, meter), temporary)
         return Artifact(
             unit=step.unit.id,
             digest=str(written.digest),
@@ -65,27 +66,29 @@ class ArchiveWriter:
             reference=action.references,
         )
 
-    def _entries(self, action: SaveImage, images: Mapping[Platform, Image]) -> tuple[Entry, ...]:
+    def _entries(
+        self, action: SaveImage, images: Mapping[Platform, Image], meter: Meter
+    ) -> tuple[Entry, ...]:
         match action.format:
             case ArchiveFormat.OCI:
                 root = index_of(images)
                 entries = tuple(named(root.descriptor, name) for name in action.references)
                 blobs = layout_blobs(root, images.values())
                 return oci_archive(
-                    entries, ((digest, self._made(blob)) for digest, blob in blobs.items())
+                    entries, ((digest, self._made(blob, meter)) for digest, blob in blobs.items())
                 )
             case ArchiveFormat.DOCKER:
                 (image,) = images.values()
                 layers = tuple(
-                    (f"{item.descriptor.digest.hex}.tar", self._made(Blob.of_layer(item)))
+                    (f"{item.descriptor.digest.hex}.tar", self._made(Blob.of_layer(item), meter))
                     for item in image.layers
                 )
                 return docker_archive(image.config, layers, action.references)
 
-    def _made(self, blob: Blob) -> Made:
+    def _made(self, blob: Blob, meter: Meter) -> Made:
         fail = partial(self.layers.damaged, blob.descriptor)
 
         def opened() -> BlockReader:
-            return BlockReader(verified_blocks(blob.open(), blob.descriptor, fail))
+            return BlockReader(meter.count(verified_blocks(blob.open(), blob.descriptor, fail)))
 
         return Made(open=opened, size=blob.descriptor.size)

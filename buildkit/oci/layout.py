@@ -20,7 +20,6 @@ import msgspec
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
-from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Image, Index, Layer
 from buildkit.oci.tarstream import Block, BlockReader
 from buildkit.oci.verified import verified_blocks
@@ -81,7 +80,7 @@ class Layout:
             if "imageLayoutVersion" not in _decode((folder / MARKER_FILE).read_bytes()):
                 raise _no_layout(folder, f"{MARKER_FILE} names no version")
             data = (folder / INDEX_FILE).read_bytes()
-            return cls(folder=folder, entries=_descriptors(_decode(data), "manifests"))
+            return cls(folder=folder, entries=_entries(_decode(data)))
         except (OSError, *_MALFORMED) as error:
             raise _no_layout(folder, str(error)) from error
 
@@ -130,20 +129,6 @@ class Layout:
         except OSError as error:
             raise self._damaged(descriptor, error.strerror or str(error)) from error
 
-    def manifests(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-        """Return the manifests that an index names, an index in an index too; else itself.
-
-        Raises:
-            BuildError: an index is missing or damaged.
-        """
-        if descriptor.media_type not in INDEXES:
-            return (descriptor,)
-        try:
-            children = _descriptors(_decode(self.read(descriptor)), "manifests")
-        except _MALFORMED as error:
-            raise self._damaged(descriptor, f"It is no index: {error}") from error
-        return tuple(item for child in children for item in self.manifests(child))
-
     def reachable(self, descriptor: Descriptor) -> frozenset[Digest]:
         """Return the digests of a blob and of everything that it names, at any depth.
 
@@ -159,36 +144,6 @@ class Layout:
             for child in children:
                 found |= self.reachable(child)
         return frozenset(found)
-
-    def image(self, descriptor: Descriptor) -> Image:
-        """Return the image of a manifest; its layers are read when something opens them.
-
-        Raises:
-            BuildError: the manifest or its config is missing or damaged, or is no image's.
-        """
-        if descriptor.media_type not in MANIFESTS:
-            raise self._damaged(descriptor, f"It is a {descriptor.media_type}, no image.")
-        manifest = self.read(descriptor)
-        try:
-            value = _decode(manifest)
-            config = self.read(Descriptor.from_json(value["config"]))
-            layers = _descriptors(value, "layers")
-        except _MALFORMED as error:
-            raise self._damaged(descriptor, f"It is no manifest: {error}") from error
-        diff_ids = ImageConfig.decode(config).diff_ids
-        if len(diff_ids) != len(layers):
-            raise self._damaged(descriptor, "Its config names other layers.")
-        return Image(
-            manifest=manifest,
-            media_type=descriptor.media_type,
-            config=config,
-            layers=tuple(map(self._layer, layers, diff_ids)),
-        )
-
-    def _layer(self, descriptor: Descriptor, diff_id: Digest) -> Layer:
-        return Layer(
-            descriptor=descriptor, diff_id=diff_id, open=lambda: self.open_blob(descriptor)
-        )
 
     def _damaged(self, descriptor: Descriptor, details: str) -> BuildError:
         return BuildError(
@@ -251,8 +206,8 @@ def _decode(data: bytes) -> dict[str, Any]:
     return msgspec.json.decode(data, type=dict[str, Any])
 
 
-def _descriptors(value: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
-    return tuple(Descriptor.from_json(item) for item in value[key])
+def _entries(value: dict[str, Any]) -> tuple[Descriptor, ...]:
+    return tuple(Descriptor.from_json(item) for item in value["manifests"])
 
 
 def _children(value: dict[str, Any]) -> tuple[Descriptor, ...]:

@@ -16,6 +16,7 @@ import pytest
 
 from buildkit.oci.layout import Layout
 from buildkit.platform import Platform
+from tests.fakes.layouts import validate_layout
 from tests.integration import conftest, tiny
 from tests.integration.registry_servers import installed_program, serve
 
@@ -59,8 +60,11 @@ class Job:
 
     def make(self, *flags: str) -> dict[str, Any]:
         """Make the images and return what became of each unit."""
-        answer = self.run(sys.executable, "-c", PROGRAM, "docker", "--json", *flags)
+        answer = self.invoke("docker", "--json", *flags)
         return {unit["id"]: unit for unit in json.loads(answer)["units"]}
+
+    def invoke(self, *words: str) -> bytes:
+        return self.run(sys.executable, "-c", PROGRAM, *words)
 
     def run(self, *argv: str | Path) -> bytes:
         done = subprocess.run(
@@ -193,6 +197,47 @@ def test_what_nothing_changed_in_is_not_written_again(job: Job, units: dict[str,
     assert units
     again = job.make("--hub", job.hub, "--layout", "--save", "oci-archive", "--no-load")
     assert {unit["status"] for unit in again.values()} == {"cached"}
+
+
+def test_a_layout_is_promoted_as_it_is(job: Job, units: dict[str, Any]) -> None:
+    job.invoke("promote", "out/oci", f"{job.hub}/team")
+    name = f"docker://{job.hub}/team/hello:latest"
+    raw = job.run("skopeo", "inspect", "--raw", "--tls-verify=false", name)
+    assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == units["layout/hello"]["digest"]
+
+
+def test_what_targets_toml_no_longer_has_leaves_layout_and_archives(
+    job: Job, tmp_path: Path
+) -> None:
+    targets, out = job.root / "two.toml", tmp_path / "out"
+    place = ("--hub", job.hub, "--targets", str(targets), "--out", str(out))
+    sinks = ("--layout", "--save", "oci-archive", "--no-push", "--no-load")
+    flags = (*place, *sinks, "--platform", f"linux/{OWN}")
+    other = TARGETS.partition("[images.hello]")[2]
+    targets.write_text(
+        f'{TARGETS}[images.other]\ndockerfile = "images/hello/Dockerfile.j2"{other}'
+        'description = "of its own"\n'
+    )
+    job.make(*flags)
+    assert set(validate_layout(out / "oci")) == {job.name, f"{job.hub}/other:latest"}
+    targets.write_text(TARGETS)
+    job.make(*flags)
+    assert set(validate_layout(out / "oci")) == {job.name}
+    assert [path.name for path in (out / "images").iterdir()] == ["hello.oci.tar"]
+    # An index, a manifest, a config and three layers.
+    assert len(list((out / "oci" / "blobs" / "sha256").iterdir())) == 6
+
+
+def test_a_damaged_layout_is_mended(job: Job, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    flags = ("--hub", job.hub, "--out", str(out), "--layout", "--no-push", "--no-load")
+    job.make(*flags)
+    blob = max((out / "oci" / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
+    os.truncate(blob, 100)
+    again = job.make(*flags)["layout/hello"]
+    assert (again["status"], blob.name in again["reason"]) == ("done", True)
+    validate_layout(out / "oci")
+    assert job.make(*flags)["layout/hello"]["status"] == "cached"
 
 
 @pytest.mark.docker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from buildkit.plan.units import Artifact, Kind, Unit, WriteLayout
 from buildkit.platform import Platform
 from buildkit.store import Store
 from tests.fakes.images import image_artifact, layers_of, random_image, small_files
+from tests.fakes.layouts import validate_layout
 from tests.fakes.units import running
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -106,15 +108,14 @@ def test_an_image_is_there_whole_under_each_of_its_names(shelf: Shelf) -> None:
     root = layout.find(f"{HUB}/pilot:2")
     assert root is not None
     assert str(root.digest) == artifact.digest
-    manifests = layout.manifests(root)
-    assert [item.platform for item in manifests] == [AMD64, ARM64]
-    for item in manifests:
-        image = layout.image(item)
-        sheet = sheet_of(shelf.images("pilot", b"content")[f"image/pilot@{item.platform}"])
-        assert image.config == sheet.config.encode()
-        assert [layer.diff_id for layer in image.layers] == [part.digest for part in sheet.layers]
-        for layer in image.layers:
-            assert Digest.of_bytes(layer.open().read()) == layer.descriptor.digest
+    for images in validate_layout(shelf.folder).values():
+        assert images.keys() == {AMD64.arch, ARM64.arch}
+        for unit, made in shelf.images("pilot", b"content").items():
+            image, sheet = images[unit.rpartition("/")[2]], sheet_of(made)
+            assert image.config == json.loads(sheet.config)
+            assert [str(Digest.of_bytes(layer)) for layer in image.layers] == [
+                part.diff_id for part in sheet.layers
+            ]
     assert shelf.blobs() == shelf.reached()
     assert shelf.problem("pilot", artifact) is None
 
@@ -123,10 +124,8 @@ def test_an_image_is_there_whole_under_each_of_its_names(shelf: Shelf) -> None:
 def test_layers_are_as_the_plan_says(shelf: Shelf, kind: str, *, compress: bool) -> None:
     shelf.compress = compress
     shelf.write("pilot", b"content")
-    (root,) = shelf.layout.entries
-    for manifest in shelf.layout.manifests(root):
-        layers = shelf.layout.image(manifest).layers
-        assert {layer.descriptor.media_type for layer in layers} == {kind}
+    (images,) = validate_layout(shelf.folder).values()
+    assert {item for image in images.values() for item in image.media_types} == {kind}
 
 
 def test_what_is_there_is_not_written_again(shelf: Shelf) -> None:

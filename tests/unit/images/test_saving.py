@@ -6,20 +6,22 @@ import gzip
 import json
 import os
 import tarfile
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from buildkit.digest import Digest
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, CancelledError
 from buildkit.images.layers import Layers
 from buildkit.images.saving import ArchiveWriter
-from buildkit.oci.layout import Layout
-from buildkit.plan.units import ArchiveFormat, Artifact, Kind, SaveImage, Unit
+from buildkit.oci.model import OCI_LAYER_GZIP
+from buildkit.plan.units import ArchiveFormat, Artifact, Kind, Progress, SaveImage, Unit
 from buildkit.platform import Platform
 from buildkit.store import Store
 from tests.fakes.images import image_artifact, layers_of, small_files
+from tests.fakes.layouts import validate_layout
 from tests.fakes.units import running
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -39,7 +41,12 @@ class Desk:
             for platform in platforms
         )
 
-    def save(self, form: ArchiveFormat, images: tuple[Artifact, ...]) -> Artifact:
+    def save(
+        self,
+        form: ArchiveFormat,
+        images: tuple[Artifact, ...],
+        progress: Progress = lambda _: None,
+    ) -> Artifact:
         action = SaveImage(
             name="pilot",
             images=tuple(image.unit for image in images),
@@ -51,7 +58,7 @@ class Desk:
         unit = Unit(kind=Kind(form), name="pilot", platform=None, action=action)
         given = {image.unit: image for image in images}
         writer = ArchiveWriter(layers=self.layers)
-        (made,) = writer.build((running(unit),), given, lambda _: None)
+        (made,) = writer.build((running(unit),), given, progress)
         return made
 
 
@@ -69,15 +76,11 @@ def unpack(artifact: Artifact, folder: Path) -> Path:
 
 def test_an_oci_archive_has_every_platform_under_every_name(desk: Desk, tmp_path: Path) -> None:
     artifact = desk.save(ArchiveFormat.OCI, desk.images(AMD64, ARM64))
-    layout = Layout.open(unpack(artifact, tmp_path / "in"))
-    assert layout.names == NAMES
-    root = layout.find(NAMES[1])
-    assert root is not None
-    manifests = layout.manifests(root)
-    assert [item.platform for item in manifests] == [AMD64, ARM64]
-    for item in manifests:
-        for layer in layout.image(item).layers:
-            assert Digest.of_bytes(gzip.decompress(layer.open().read())) == layer.diff_id
+    found = validate_layout(unpack(artifact, tmp_path / "in"))
+    assert tuple(found) == NAMES
+    for images in found.values():
+        assert images.keys() == {"amd64", "arm64"}
+        assert {kind for image in images.values() for kind in image.media_types} == {OCI_LAYER_GZIP}
 
 
 def test_a_docker_archive_has_one_platform(desk: Desk, tmp_path: Path) -> None:
@@ -129,3 +132,24 @@ def test_a_damaged_layer_of_the_cache_gets_into_no_archive(desk: Desk, form: Arc
             desk.save(form, desk.images(AMD64))
         assert not artifact.path.exists()
     assert desk.save(form, desk.images(AMD64)) == artifact
+
+
+@pytest.mark.parametrize("form", ArchiveFormat)
+def test_no_layer_is_held_in_memory(desk: Desk, form: ArchiveFormat) -> None:
+    images = desk.images(AMD64, content=bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        desk.save(form, images)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 << 20
+
+
+def test_a_run_that_is_stopped_leaves_no_archive(desk: Desk) -> None:
+    def stop(_text: str) -> None:
+        raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        desk.save(ArchiveFormat.OCI, desk.images(AMD64), progress=stop)
+    assert list((desk.root / "out").iterdir()) == []
