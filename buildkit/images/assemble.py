@@ -23,7 +23,7 @@ from buildkit.images.owners import find_owner
 from buildkit.images.recipe import Recipe
 from buildkit.images.runtime import Running, apply_instruction
 from buildkit.images.sheet import Sheet, SheetLayer
-from buildkit.images.stages import Copy, Stage, arg_values, expand_word
+from buildkit.images.stages import SCRATCH, Copy, Stage, arg_values, expand_word, with_path
 from buildkit.images.tree import Tree
 from buildkit.images.unpacking import unpacked
 from buildkit.oci.config import ImageConfig, RootFs, Step
@@ -38,8 +38,6 @@ _KNOWN_FLAGS = {
     "FROM": frozenset({"platform"}),
     "HEALTHCHECK": frozenset({"interval", "retries", "start-interval", "start-period", "timeout"}),
 }
-_SCRATCH = "scratch"
-
 FindImage = Callable[[str, Platform], Sheet]
 """Gives an image of a name that a Dockerfile starts or copies from, for a platform."""
 
@@ -81,7 +79,6 @@ class Assembly:
     Attributes:
         recipe: the Dockerfile, the stages that count, the context's files.
         platform: the target.
-        args: build arguments, those of ``platform_args`` included.
         find: gives the images that stages start from and copy from.
         layers: turns files into layers.
         epoch: the time of creation to write down, seconds since 1970.
@@ -90,7 +87,6 @@ class Assembly:
 
     recipe: Recipe
     platform: Platform
-    args: Mapping[str, str]
     find: FindImage
     layers: Layers
     epoch: int
@@ -136,16 +132,19 @@ class Assembly:
                 f"{stage.base} has ONBUILD triggers, which need a daemon",
                 resolution="Use --engine docker for this image, or another base.",
             )
+        variables = with_path(config.run.environment)
+        env = tuple(f"{name}={value}" for name, value in variables.items())
+        run = structs.replace(config.run, env=env)
         return _Stage(
             tree=self._tree(sheet),
             layers=list(sheet.layers),
-            running=Running(config=config.run, author=config.author),
+            running=Running(config=run, author=config.author, variables=variables),
             history=list(config.history or ()),
             platform=config.platform,
         )
 
     def _image(self, name: str, platform: Platform) -> Sheet:
-        if name == _SCRATCH:
+        if name == SCRATCH:
             return Sheet(config=base_config(platform, None).decode())
         return self.find(name, platform)
 
@@ -154,10 +153,8 @@ class Assembly:
 
     def _declare(self, state: _Stage, item: Instruction) -> None:
         running = state.running
-        values = arg_values(
-            self.recipe.dockerfile, item, running.variables, self.args, self.recipe.scope
-        )
-        state.running = replace(running, declared={**running.declared, **values})
+        values = arg_values(self.recipe.dockerfile, item, running.variables, self.recipe.scope)
+        state.running = replace(running, variables={**running.variables, **values})
         state.note(f"ARG {item.value}")
 
     def _work_in(self, state: _Stage, item: Instruction) -> None:
@@ -187,8 +184,9 @@ class Assembly:
             )
         source = self._source(copy, done)
         if item.name == "ADD":
-            request = self._unpack(changes, source, request)
-        changes.copy(source, request)
+            self._add(changes, source, request)
+        else:
+            changes.copy(source, request)
         self._commit(state, changes, f"{item.name} {item.value}")
 
     def _source(self, copy: Copy, done: Mapping[int, _Stage]) -> Tree:
@@ -200,21 +198,16 @@ class Assembly:
             case str():
                 return self._tree(self._image(copy.origin, self.platform))
 
-    def _unpack(self, changes: Changes, source: Tree, request: CopyRequest) -> CopyRequest:
-        """Unpack the sources of ADD that are archives, and return the request of the others."""
-        plain: list[str] = []
+    def _add(self, changes: Changes, source: Tree, request: CopyRequest) -> None:
+        # BuildKit does not give what an archive holds to --chown.
         for pattern in request.sources:
             for name in find_sources(source, pattern, changes.refuse):
                 entry = source.find(name)
-                held = unpacked(entry, self.layers.store) if entry else None
+                held = unpacked(entry, self.layers.store, changes.refuse) if entry else None
                 if held is None:
-                    plain.append(name)
-                    continue
-                changes.make_directory(request.target, request.owner)
-                inner = Tree.of(held)
-                target = request.target.rstrip("/") + "/"
-                changes.copy(inner, replace(request, sources=("/",), target=target, mode=None))
-        return replace(request, sources=tuple(plain))
+                    changes.copy_path(source, name, request)
+                else:
+                    changes.unpack(held, request.target, request.owner)
 
     def _owner(self, state: _Stage, item: Instruction, changes: Changes) -> tuple[int, int] | None:
         text = self._flag(state, item, "chown")
@@ -291,7 +284,7 @@ class _Stage:
         return _Stage(
             tree=self.tree.copy(),
             layers=list(self.layers),
-            running=Running(config=self.running.config, author=self.running.author),
+            running=replace(self.running, has_cmd=False),
             history=list(self.history),
             platform=self.platform,
         )
@@ -304,5 +297,5 @@ class _Stage:
 def _target(running: Running, copy: Copy) -> str:
     path = posixpath.normpath(posixpath.join("/", running.config.working_dir, copy.target))
     path = "/" + path.lstrip("/")
-    means_directory = copy.target.endswith("/") or copy.target in {".", ".."}
+    means_directory = copy.target.endswith(("/", "/.")) or copy.target == "."
     return path.rstrip("/") + "/" if means_directory or path == "/" else path

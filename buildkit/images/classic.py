@@ -116,7 +116,7 @@ def _check_instruction(dockerfile: Dockerfile, item: Instruction) -> None:
                 f"{item.name} --{name} needs BuildKit, which the Docker SDK does not reach",
                 resolution=_REFUSED[item.name, name],
             )
-        if name not in _KNOWN[item.name]:
+        if name not in _KNOWN.get(item.name, ()):
             raise dockerfile.error(item.line, f"{item.name} knows no --{name}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import os
 import posixpath
 import stat
@@ -11,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildkit.errors import ConfigError
+from buildkit.images.copying import find_sources
 from buildkit.images.dockerfile import Dockerfile
 from buildkit.images.stages import Copy, Stage
+from buildkit.images.tree import LinkLoopError, Tree
 from buildkit.oci.layer import Entry, directory, file, parents, symlink, write_layer
 
 DOCKERFILE_NAME = ".buildkit.Dockerfile"
@@ -50,17 +51,19 @@ def context_entries(
 def select(
     entries: tuple[Entry, ...], dockerfile: Dockerfile, stages: tuple[Stage, ...]
 ) -> tuple[Entry, ...]:
-    """Return the entries that the stages copy from the context.
+    """Return the entries that the stages copy from the context, what links lead to included.
 
     Raises:
-        ConfigError: a source leads out of the context or matches nothing; the
-            message names the line and what is there.
+        ConfigError: a source leads out of the context, does not exist, or is a loop of
+            links; the message names the line and what is there.
     """
+    tree = Tree.of(entries)
     wanted: set[str] = set()
     for stage in stages:
         for copy in stage.copies:
             if copy.origin is None and not copy.instruction.heredocs and not copy.is_remote:
-                wanted |= _matches(entries, dockerfile, copy)
+                for source in copy.sources:
+                    wanted |= _reached(tree, source, dockerfile, copy)
     return tuple(item for item in entries if item.path in wanted)
 
 
@@ -84,6 +87,12 @@ def _walk(name: str, path: Path) -> Iterator[Entry]:
             details=error.strerror or "",
             resolution="Correct the path under images.<name>.files.",
         ) from error
+    if not stat.S_ISDIR(info.st_mode) and not stat.S_ISREG(info.st_mode):
+        raise ConfigError(
+            f"{path} cannot be put in the build context as {name}",
+            details="It is a device, a socket or a pipe.",
+            resolution="Leave it out, or name the files beside it under images.<name>.files.",
+        )
     if not stat.S_ISDIR(info.st_mode):
         yield file(name, path, _EXECUTABLE if info.st_mode & 0o111 else _PLAIN)
         return
@@ -98,47 +107,42 @@ def _walk(name: str, path: Path) -> Iterator[Entry]:
             yield from _walk(inner, Path(child.path))
 
 
-def _matches(entries: tuple[Entry, ...], dockerfile: Dockerfile, copy: Copy) -> set[str]:
-    wanted: set[str] = set()
-    for source in copy.sources:
-        pattern = _normal(source, dockerfile, copy)
-        found = {item.path for item in entries if _covers(pattern, item.path)}
-        if not found and pattern:
-            raise _missing(source, pattern, entries, dockerfile, copy)
-        wanted |= found
+def _reached(tree: Tree, source: str, dockerfile: Dockerfile, copy: Copy) -> set[str]:
+    line = copy.instruction.line
+    normal = posixpath.normpath(source.lstrip("/") or ".")
+    if normal == ".." or normal.startswith("../"):
+        raise dockerfile.error(
+            line,
+            f"{source} leads out of the build context",
+            resolution="Name the file under images.<name>.files and copy it by that name.",
+        )
+    passed: list[str] = []
+    found: list[str] = []
+    names = find_sources(
+        tree, normal, lambda problem: dockerfile.error(line, problem), passed=passed
+    )
+    for name in names:
+        try:
+            found.append(tree.resolve(name, passed=passed))
+        except LinkLoopError as error:
+            raise dockerfile.error(line, str(error)) from error
+        if tree.get(found[-1]) is None:
+            raise _missing(source, name, tree.below(""), dockerfile, copy)
+    below = {item.path for path in found for item in tree.below(path)}
+    wanted = {*passed, *found, *below}
     # The directories above a file carry its mode into a copied tree.
     return wanted | {parent for path in wanted for parent in parents(path)}
 
 
-def _normal(source: str, dockerfile: Dockerfile, copy: Copy) -> str:
-    normal = posixpath.normpath(source.lstrip("/") or ".")
-    if normal == ".." or normal.startswith("../"):
-        raise dockerfile.error(
-            copy.instruction.line,
-            f"{source} leads out of the build context",
-            resolution="Name the file under images.<name>.files and copy it by that name.",
-        )
-    return "" if normal == "." else normal
-
-
-def _covers(pattern: str, path: str) -> bool:
-    # A directory covers what is below it; a star does not cross a slash.
-    wanted, parts = pattern.split("/") if pattern else [], path.split("/")
-    return len(parts) >= len(wanted) and all(
-        fnmatch.fnmatchcase(part, one.replace("[^", "[!"))
-        for part, one in zip(parts, wanted, strict=False)
-    )
-
-
 def _missing(
     source: str,
-    pattern: str,
+    name: str,
     entries: tuple[Entry, ...],
     dockerfile: Dockerfile,
     copy: Copy,
 ) -> ConfigError:
     names = [item.path for item in entries]
-    near = difflib.get_close_matches(pattern, names, n=1)
+    near = difflib.get_close_matches(name, names, n=1)
     there = ", ".join(names[:20]) or "nothing"
     return dockerfile.error(
         copy.instruction.line,

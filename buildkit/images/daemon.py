@@ -97,6 +97,14 @@ def find_image(client: DockerClient, name: str) -> LocalImage | None:
     )
 
 
+def image_environment(client: DockerClient, name: str) -> dict[str, str]:
+    """Return the variables that an image of the daemon sets."""
+    with daemon_errors(f"the daemon does not describe {name}"):
+        config = client.images.get(name).attrs.get("Config") or {}
+    pairs = (item.partition("=") for item in config.get("Env") or ())
+    return {key: value for key, _, value in pairs}
+
+
 def tag_image(client: DockerClient, image: str, name: str) -> None:
     """Give an image a name with tag."""
     repository, _, tag = name.rpartition(":")

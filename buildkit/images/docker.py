@@ -16,6 +16,7 @@ from buildkit.images.daemon import (
     daemon_platform,
     find_image,
     follow,
+    image_environment,
     same_platform,
     tag_image,
 )
@@ -70,6 +71,13 @@ class DockerEngine:
         artifact = given[action.base]
         base = load_base(client, self.layers, artifact, platform)
         args = platform_args(platform, daemon_platform(client))
+
+        def environment(name: str, text: str) -> Mapping[str, str]:
+            if name == base.name:
+                return base_sheet(artifact, platform).image_config.run.environment
+            wanted = Platform.parse(text) if text else platform
+            return image_environment(client, pull_image(client, name, wanted, progress)[0])
+
         recipe = prepare(
             action,
             platform,
@@ -77,7 +85,7 @@ class DockerEngine:
             base=base.name,
             labels=image_labels(action, base, self.volatile),
             args=args,
-            environment=base_sheet(artifact, platform).image_config.run.environment,
+            environment=environment,
         )
         refuse_unsupported(recipe.dockerfile, recipe.stages)
         bases = self._stage_bases(recipe, base, platform, progress)
@@ -169,7 +177,8 @@ def scratch_artifact(platform: Platform) -> Artifact:
 
 
 def _declared(recipe: Recipe, args: Mapping[str, str]) -> dict[str, str]:
-    # The daemon warns about an argument that no ARG takes up.
+    # The daemon warns about an argument that no ARG takes up, and one that is given wins
+    # over a default, which a predefined one does not.
     items = [item for stage in recipe.stages for item in stage.instructions if item.name == "ARG"]
-    names = {word.partition("=")[0] for item in items for word in item.words}
-    return {name: value for name, value in args.items() if name in names}
+    names = {word for item in items for word in item.words if "=" not in word}
+    return {name: recipe.scope[name] for name in args if name in names}

@@ -27,8 +27,6 @@ INSTRUCTIONS = _JSON | _PLAIN
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
-_FLAG = re.compile(r"--([a-z][a-z0-9-]*)(?:=(.*))?", re.DOTALL)
-_FLAGGED = frozenset({"ADD", "COPY", "FROM", "HEALTHCHECK", "RUN"})
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=\s|$)")
 _WITH_HEREDOC = frozenset({"ADD", "COPY", "RUN"})
 
@@ -137,11 +135,11 @@ def _join(lines: list[str], position: int, escape: str) -> tuple[str, int]:
     mark = re.escape(escape)
     # An escaped escape at the end of a line does not continue it.
     continues = re.compile(rf"(?:^|[^{mark}]){mark}[ \t]*$")
-    joined = ""
+    joined, first = "", position
     while position < len(lines):
         line = lines[position]
         position += 1
-        if joined and not _content(line):
+        if position > first + 1 and not _content(line):
             continue
         if not continues.search(line):
             return (joined + line).strip(), position
@@ -159,10 +157,13 @@ def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
             f"unknown instruction '{name}'",
             resolution=f"Did you mean {near[0]}?" if near else "",
         )
-    flags, value = _flags("".join(rest)) if name in _FLAGGED else ((), "".join(rest))
+    flags, value = _flags("".join(rest), frame.escape)
     if not value:
         raise frame.error(line, f"{name} needs an argument")
-    elements = json_words(value) if name in _JSON else None
+    try:
+        elements = json_words(value) if name in _JSON else None
+    except TypeError as error:
+        raise frame.error(line, str(error)) from error
     return Instruction(
         line=line,
         end_line=line,
@@ -174,29 +175,50 @@ def _instruction(logical: str, line: int, frame: Dockerfile) -> Instruction:
     )
 
 
-def _flags(rest: str) -> tuple[tuple[tuple[str, str], ...], str]:
+def _flags(rest: str, escape: str) -> tuple[tuple[tuple[str, str], ...], str]:
     flags: list[tuple[str, str]] = []
     while rest.startswith("--"):
-        word, _, after = rest.partition(" ")
-        match = _FLAG.fullmatch(word)
-        if not match:
+        word, rest = _flag_word(rest, escape)
+        if word == "--":
             break
-        flags.append((match[1], match[2] or ""))
-        rest = after.lstrip()
+        name, _, value = word.removeprefix("--").partition("=")
+        flags.append((name, value))
     return tuple(flags), rest
 
 
+def _flag_word(text: str, escape: str) -> tuple[str, str]:
+    # Quotes and escapes of a flag go at once, whatever is in them; variables stay.
+    word, quote, position = "", "", 0
+    while position < len(text) and (quote or not text[position].isspace()):
+        char = text[position]
+        position += 1
+        if char == escape:
+            word += text[position : position + 1]
+            position += 1
+        elif char == quote or (not quote and char in "\"'"):
+            quote = "" if quote else char
+        else:
+            word += char
+    return word, text[position:].lstrip()
+
+
 def json_words(value: str) -> tuple[str, ...] | None:
-    """Return the elements of the JSON form, None where a text is not of that form."""
+    """Return the elements of the JSON form, None where a text is not of that form.
+
+    Raises:
+        TypeError: it is an array of other things than strings.
+    """
     if not value.startswith("["):
         return None
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    if isinstance(parsed, list) and all(isinstance(item, str) for item in parsed):
-        return tuple(parsed)
-    return None
+    if not isinstance(parsed, list):
+        return None
+    if not all(isinstance(item, str) for item in parsed):
+        raise TypeError("the JSON form takes strings alone")
+    return tuple(parsed)
 
 
 def _with_heredocs(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
 from buildkit.images.local import base_sheet, local_base, local_name
-from buildkit.images.recipe import Recipe, prepare
+from buildkit.images.recipe import prepare
 from buildkit.images.remote import RegistryImages
 from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.images.stages import platform_args
@@ -97,15 +98,23 @@ class ImageEngine:
             local_base(given[action.base], platform),
             base_sheet(given[action.base], platform),
         )
-        args = platform_args(platform, Platform("linux", Platform.host().arch))
+
+        @cache
+        def find(name: str, wanted: Platform) -> Sheet:
+            return below if name == base.name else self.remote.sheet(name, wanted)
+
+        def environment(name: str, text: str) -> Mapping[str, str]:
+            sheet = find(name, Platform.parse(text) if text else platform)
+            return sheet.image_config.run.environment
+
         recipe = prepare(
             action,
             platform,
             given,
             base=base.name,
             labels=image_labels(action, base, self.volatile),
-            args=args,
-            environment=below.image_config.run.environment,
+            args=platform_args(platform, Platform("linux", Platform.host().arch)),
+            environment=environment,
         )
         problem = refusal(recipe.dockerfile, recipe.stages)
         if problem is not None:
@@ -114,27 +123,15 @@ class ImageEngine:
             self.tell(f"{step.unit.id} is built by Docker: {problem.brief}")
             return None
 
-        def find(name: str, wanted: Platform) -> Sheet:
-            return below if name == base.name else self.remote.sheet(name, wanted)
-
-        assembly = self._assembly(recipe, platform, args, find)
-        return replace(assembly, programs=tuple(given.values())).sheet()
-
-    def _assembly(
-        self,
-        recipe: Recipe,
-        platform: Platform,
-        args: Mapping[str, str],
-        find: Callable[[str, Platform], Sheet],
-    ) -> Assembly:
-        return Assembly(
+        assembly = Assembly(
             recipe=recipe,
             platform=platform,
-            args=args,
             find=find,
             layers=self.layers,
             epoch=self.epoch(),
+            programs=tuple(given.values()),
         )
+        return assembly.sheet()
 
     def _with_daemon(
         self, step: Step, platform: Platform, given: Mapping[str, Artifact], progress: Progress

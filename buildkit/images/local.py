@@ -46,10 +46,11 @@ def base_config(platform: Platform, layer: Digest | None) -> bytes:
     An image without layers can be loaded and built from (seen with Docker 20.10,
     for the daemon's own and for another platform), so scratch needs no
     stand-in layer; only the special word ``scratch`` cannot be used, since the
-    classic builder's cache gives its children of one platform to another.
+    classic builder's cache gives its children of one platform to another. Like
+    BuildKit's, it has a PATH and a working directory.
     """
     if layer is None:
-        return image_config(platform, (), settings=Settings(env=(_PATH,)))
+        return image_config(platform, (), settings=Settings(env=(_PATH,), working_dir="/"))
     return image_config(
         platform,
         (layer,),

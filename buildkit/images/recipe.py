@@ -11,7 +11,14 @@ from buildkit.images.context import context_entries, select
 from buildkit.images.dockerfile import Dockerfile, parse
 from buildkit.images.labels import append_labels
 from buildkit.images.render import render
-from buildkit.images.stages import Stage, global_arguments, reachable, stages_of
+from buildkit.images.stages import (
+    FindEnvironment,
+    Stage,
+    global_arguments,
+    no_environment,
+    reachable,
+    stages_of,
+)
 from buildkit.oci.layer import Entry
 from buildkit.plan.units import Artifact, BuildImage
 from buildkit.platform import Platform
@@ -27,7 +34,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     entries: tuple[Entry, ...]
     scope: Mapping[str, str]
-    """Build arguments, and the values of ARGs before the first FROM."""
+    """Predefined arguments, and the values of ARGs before the first FROM."""
 
 
 def template_variables(action: BuildImage, platform: Platform, base: str) -> dict[str, str]:
@@ -53,7 +60,7 @@ def prepare(
     base: str,
     labels: Mapping[str, str],
     args: Mapping[str, str],
-    environment: Mapping[str, str] | None = None,
+    environment: FindEnvironment = no_environment,
 ) -> Recipe:
     """Render an image's Dockerfile and find what it needs.
 
@@ -63,8 +70,8 @@ def prepare(
         given: artifacts of the binaries by unit id.
         base: the name to write after FROM.
         labels: added to those of the action.
-        args: build arguments, those of ``platform_args`` included.
-        environment: the variables that the base sets.
+        args: the arguments that are predefined.
+        environment: gives the variables of an image to start from.
 
     Raises:
         ConfigError: the template or the Dockerfile is wrong, or copies what is
@@ -73,9 +80,23 @@ def prepare(
     text = render(action.template, template_variables(action, platform, base))
     escape = parse(text, origin=str(action.template)).escape
     labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
-    dockerfile = parse(labelled, origin=str(action.template))
-    stages = reachable(stages_of(dockerfile, args, {base: environment or {}}))
     entries = context_entries(_sources(action, given), binaries=_binaries(action))
+    return recipe_of(
+        labelled, entries, origin=str(action.template), args=args, environment=environment
+    )
+
+
+def recipe_of(
+    text: str,
+    entries: tuple[Entry, ...],
+    *,
+    origin: str,
+    args: Mapping[str, str],
+    environment: FindEnvironment = no_environment,
+) -> Recipe:
+    """Return the recipe of a Dockerfile and its whole context, see :func:`prepare`."""
+    dockerfile = parse(text, origin=origin)
+    stages = reachable(stages_of(dockerfile, args, environment))
     return Recipe(
         dockerfile=dockerfile,
         stages=stages,

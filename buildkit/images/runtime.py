@@ -11,47 +11,56 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from msgspec import structs
 
 from buildkit.errors import BuildkitError
 from buildkit.images.dockerfile import Dockerfile, Instruction, json_words
-from buildkit.images.stages import expand_word
-from buildkit.images.words import split_words
+from buildkit.images.stages import expand_word, name_values
 from buildkit.oci.config import Healthcheck, RunConfig
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 
-_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
-_SIGNAL = re.compile(r"\d+|(?:SIG)?[A-Z][A-Z0-9+-]*", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)")
+_PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?(?:/(tcp|udp|sctp)?)?", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(h|ms|m|us|µs|ns|s)")
+_NAMES = """
+    ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT RTMAX RTMIN
+    SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ
+"""
+_SIGNALS = frozenset(
+    [
+        *_NAMES.split(),
+        *(f"RTMIN+{number}" for number in range(1, 16)),
+        *(f"RTMAX-{number}" for number in range(1, 15)),
+    ]
+)
+"""Those of Linux by name, as ``moby/sys/signal`` has them."""
 _NANOSECONDS = {
-    "h": 3600e9,
-    "m": 60e9,
-    "s": 1e9,
-    "ms": 1e6,
-    "us": 1e3,
-    "µs": 1e3,
-    "ns": 1.0,
+    "h": 3600 * 10**9,
+    "m": 60 * 10**9,
+    "s": 10**9,
+    "ms": 10**6,
+    "us": 10**3,
+    "µs": 10**3,
+    "ns": 1,
 }
+_NUMBER = re.compile("[0-9]+")
 _SHORTEST = 1_000_000
 _LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A stage's config so far, and whether a CMD of this stage is in it."""
+    """A stage's config so far, and whether a CMD of this stage is in it.
+
+    ``variables`` is what ``$NAME`` means now: ARG sets it as ENV does.
+    """
 
     config: RunConfig
     has_cmd: bool = False
     author: str = ""
-    declared: Mapping[str, str] = field(default_factory=dict)
-    """Values of the stage's ARGs."""
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What ``$NAME`` means now: ENV wins over ARG."""
-        return {**self.declared, **self.config.environment}
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def apply_instruction(state: Running, item: Instruction, dockerfile: Dockerfile) -> Running:
@@ -81,18 +90,7 @@ class _Reader:
         return self.dockerfile.error(self.item.line, problem)
 
     def pairs(self) -> dict[str, str]:
-        """Read ``name=value ...``, or the old form ``name value``."""
-        if "=" not in self.item.words[0]:
-            name, _, value = self.item.value.partition(" ")
-            return {self.expand(name): self.expand(value.strip())}
-        words = split_words(self.item.value, escape=self.dockerfile.escape)
-        found = {}
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise self.error(f"{word} is no name=value")
-            found[self.expand(name)] = self.expand(value)
-        return found
+        return name_values(self.dockerfile, self.item, self.variables)
 
 
 def _set(state: Running, **values: object) -> Running:
@@ -100,8 +98,10 @@ def _set(state: Running, **values: object) -> Running:
 
 
 def _env(state: Running, _item: Instruction, reader: _Reader) -> Running:
-    env = {**state.config.environment, **reader.pairs()}
-    return _set(state, env=tuple(f"{name}={value}" for name, value in env.items()))
+    pairs = reader.pairs()
+    env = {**state.config.environment, **pairs}
+    changed = replace(state, variables={**state.variables, **pairs})
+    return _set(changed, env=tuple(f"{name}={value}" for name, value in env.items()))
 
 
 def _label(state: Running, _item: Instruction, reader: _Reader) -> Running:
@@ -138,7 +138,7 @@ def _shell(state: Running, item: Instruction, reader: _Reader) -> Running:
 
 def _expose(state: Running, item: Instruction, reader: _Reader) -> Running:
     ports: dict[str, dict[str, str]] = {}
-    for word in item.words:
+    for word in item.value.split():
         for text in reader.expand(word).split():
             match = _PORTS.fullmatch(text)
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
@@ -150,7 +150,8 @@ def _expose(state: Running, item: Instruction, reader: _Reader) -> Running:
 
 
 def _volume(state: Running, item: Instruction, reader: _Reader) -> Running:
-    paths = [reader.expand(word).strip() for word in item.words]
+    words = item.words if item.json_form else item.value.split()
+    paths = [reader.expand(word).strip() for word in words]
     if not all(paths):
         raise reader.error("a volume's path is empty")
     return _set(state, volumes={**(state.config.volumes or {}), **{path: {} for path in paths}})
@@ -158,25 +159,23 @@ def _volume(state: Running, item: Instruction, reader: _Reader) -> Running:
 
 def _stopsignal(state: Running, item: Instruction, reader: _Reader) -> Running:
     signal = reader.expand(item.value)
-    if not _SIGNAL.fullmatch(signal):
+    known = signal.upper().removeprefix("SIG") in _SIGNALS
+    if not known and not (_NUMBER.fullmatch(signal) and int(signal)):
         raise reader.error(f"{signal} is no signal")
     return _set(state, stop_signal=signal)
 
 
 def _healthcheck(state: Running, item: Instruction, reader: _Reader) -> Running:
-    form, _, rest = item.value.partition(" ")
-    match form.upper():
-        case "NONE":
-            return _set(state, healthcheck=Healthcheck(test=("NONE",)))
-        case "CMD" if rest.strip():
-            words = json_words(rest.strip())
-        case _:
-            raise reader.error("HEALTHCHECK is NONE or CMD with a command")
+    form, *rest = item.value.split(maxsplit=1)
+    if form.upper() == "NONE":
+        if rest:
+            raise reader.error("HEALTHCHECK NONE takes no arguments")
+        return _set(state, healthcheck=Healthcheck(test=("NONE",)))
     retries = item.flag("retries") or "0"
-    if not retries.isdecimal():
+    if not _NUMBER.fullmatch(retries):
         raise reader.error(f"--retries={retries} is no number")
     check = Healthcheck(
-        test=("CMD-SHELL", rest.strip()) if words is None else ("CMD", *words),
+        test=_test(reader, form, "".join(rest)),
         interval=_duration(reader, "interval"),
         timeout=_duration(reader, "timeout"),
         start_period=_duration(reader, "start-period"),
@@ -186,12 +185,22 @@ def _healthcheck(state: Running, item: Instruction, reader: _Reader) -> Running:
     return _set(state, healthcheck=check)
 
 
+def _test(reader: _Reader, form: str, command: str) -> tuple[str, ...]:
+    try:
+        words = json_words(command)
+    except TypeError as error:
+        raise reader.error(str(error)) from error
+    if form.upper() != "CMD" or not command or words == ():
+        raise reader.error("HEALTHCHECK is NONE or CMD with a command")
+    return ("CMD-SHELL", command) if words is None else ("CMD", *words)
+
+
 def _duration(reader: _Reader, flag: str) -> int:
     text = reader.item.flag(flag)
-    if text is None or text == "0":
+    if not text or text == "0":
         return 0
     parts = _DURATION.findall(text)
-    total = int(sum(float(number) * _NANOSECONDS[unit] for number, unit in parts))
+    total = int(sum(Decimal(number) * _NANOSECONDS[unit] for number, unit in parts))
     if "".join(number + unit for number, unit in parts) != text or 0 < total < _SHORTEST:
         raise reader.error(f"--{flag}={text} is no time of at least 1ms, such as 1m30s")
     return total

@@ -1,15 +1,16 @@
 """Stages of a Dockerfile: what they start from, what they copy, which ones count.
 
 Variables follow BuildKit: ARG before the first FROM is global and reaches a
-stage only by an ARG of the same name there; ENV wins over ARG; the values of
-one instruction are those before it.
+stage only by an ARG of the same name there, as a predefined argument does; ARG and
+ENV set the same variables, the later one wins, and a stage that starts from another
+has the variables of both; the values of one instruction are those before it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from buildkit.images.dockerfile import Dockerfile, Instruction
 from buildkit.images.words import WordError, expand, split_words
@@ -19,6 +20,17 @@ _FROM = re.compile(r"(\S+)(?:\s+as\s+(\S+))?", re.IGNORECASE)
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _REMOTE = re.compile(r"(?:https?|git|ssh|s3)://|git@")
 _OLD_FORM = 2
+
+SCRATCH = "scratch"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+FindEnvironment = Callable[[str, str], Mapping[str, str]]
+"""Gives the variables of an image by its name, for a platform or, where empty, the target."""
+
+
+def no_environment(_name: str, _platform: str) -> Mapping[str, str]:
+    """Tell of no variables."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +63,16 @@ class Stage:
     base: int | str
     platform: str
     instructions: tuple[Instruction, ...]
-    copies: tuple[Copy, ...]
-    env: tuple[tuple[str, str], ...] = ()
-    """The variables that its ENV and what it starts from have set at its end."""
+    origins: tuple[int | str | None, ...] = ()
+    """What its ``--from`` flags name."""
+    copies: tuple[Copy, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """The variables that ARG, ENV and what it starts from have set at its end."""
 
     @property
     def needs(self) -> frozenset[int]:
         """The earlier stages this one is made from."""
-        origins = {copy.origin for copy in self.copies} | {self.base}
-        return frozenset(item for item in origins if isinstance(item, int))
+        return frozenset(item for item in (*self.origins, self.base) if isinstance(item, int))
 
 
 def platform_args(platform: Platform, host: Platform | None = None) -> dict[str, str]:
@@ -80,20 +93,38 @@ def platform_args(platform: Platform, host: Platform | None = None) -> dict[str,
 def stages_of(
     dockerfile: Dockerfile,
     args: Mapping[str, str],
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    environment: FindEnvironment = no_environment,
 ) -> tuple[Stage, ...]:
-    """Return the stages of a Dockerfile, variables put in.
+    """Return the stages of a Dockerfile; those that count have their copies, variables put in.
 
     Args:
         dockerfile: parsed.
-        args: build arguments, those of :func:`platform_args` included.
-        environments: the variables that an image to start from brings, by its name.
+        args: the arguments that are predefined, see :func:`platform_args`.
+        environment: gives the variables of an image to start from; asked only for
+            images of stages that count and use variables.
 
     Raises:
         ConfigError: a malformed FROM, COPY or substitution, an instruction before
             FROM other than ARG, or a ``--from`` that names this or a later stage.
     """
     scope = global_arguments(dockerfile, args)
+    stages: list[Stage] = []
+    for start, *body in _chunks(dockerfile):
+        stages.append(_stage(dockerfile, scope, tuple(stages), start, tuple(body)))
+    wanted = {stage.index for stage in reachable(tuple(stages))}
+    for stage in stages:
+        if stage.index in wanted:
+            frame = _Frame(
+                dockerfile=dockerfile,
+                scope=scope,
+                earlier=tuple(stages[: stage.index]),
+                environment=environment,
+            )
+            stages[stage.index] = _with_copies(frame, stage)
+    return tuple(stages)
+
+
+def _chunks(dockerfile: Dockerfile) -> list[list[Instruction]]:
     chunks: list[list[Instruction]] = []
     for item in dockerfile.instructions:
         if item.name == "FROM":
@@ -102,21 +133,11 @@ def stages_of(
             chunks[-1].append(item)
         elif item.name != "ARG":
             raise dockerfile.error(item.line, f"{item.name} comes before the first FROM")
-    stages: list[Stage] = []
-    for chunk in chunks:
-        frame = _Frame(
-            dockerfile=dockerfile,
-            scope=scope,
-            args=args,
-            earlier=tuple(stages),
-            environments=environments or {},
-        )
-        stages.append(_stage(frame, chunk))
-    return tuple(stages)
+    return chunks
 
 
 def global_arguments(dockerfile: Dockerfile, args: Mapping[str, str]) -> dict[str, str]:
-    """Return the build arguments and the values of ARGs before the first FROM.
+    """Return the predefined arguments and the values of ARGs before the first FROM.
 
     Raises:
         ConfigError: a substitution in one is malformed.
@@ -126,7 +147,7 @@ def global_arguments(dockerfile: Dockerfile, args: Mapping[str, str]) -> dict[st
         if item.name == "FROM":
             break
         if item.name == "ARG":
-            scope |= arg_values(dockerfile, item, scope, args)
+            scope |= arg_values(dockerfile, item, scope, scope)
     return scope
 
 
@@ -142,38 +163,36 @@ def reachable(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(stage for stage in stages if stage.index in wanted)
 
 
-def daemon_instructions(stages: tuple[Stage, ...]) -> tuple[Instruction, ...]:
-    """Return what only a builder that runs processes or fetches can do: RUN, ADD of a URL."""
-    found = [
-        item
-        for stage in stages
-        for item in stage.instructions
-        if item.name == "RUN" or (item.name == "ONBUILD" and item.words[0].upper() == "RUN")
-    ]
-    found += [copy.instruction for stage in stages for copy in stage.copies if copy.is_remote]
-    return tuple(sorted(found, key=lambda item: item.line))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frame:
-    """What a stage stands in: values before the first FROM, given ones, the stages above."""
+    """What a stage stands in: values before the first FROM, the stages above."""
 
     dockerfile: Dockerfile
     scope: Mapping[str, str]
-    args: Mapping[str, str]
     earlier: tuple[Stage, ...]
-    environments: Mapping[str, Mapping[str, str]]
+    environment: FindEnvironment
 
-    def env_of(self, base: int | str) -> dict[str, str]:
-        """Return the variables that a base brings."""
-        if isinstance(base, int):
-            return dict(self.earlier[base].env)
-        return dict(self.environments.get(base, {}))
+    def variables(self, stage: Stage) -> dict[str, str]:
+        """Return the variables that a stage starts with."""
+        if isinstance(stage.base, int):
+            return dict(self.earlier[stage.base].variables)
+        used = any("$" in item.value for item in stage.instructions)
+        known = used and stage.base != SCRATCH
+        return with_path(self.environment(stage.base, stage.platform) if known else {})
 
 
-def _stage(frame: _Frame, chunk: list[Instruction]) -> Stage:
-    dockerfile, scope = frame.dockerfile, frame.scope
-    start, body = chunk[0], chunk[1:]
+def with_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a base's variables, with the PATH that BuildKit adds where there is none."""
+    return {**environment} if "PATH" in environment else {**environment, "PATH": DEFAULT_PATH}
+
+
+def _stage(
+    dockerfile: Dockerfile,
+    scope: Mapping[str, str],
+    earlier: tuple[Stage, ...],
+    start: Instruction,
+    body: tuple[Instruction, ...],
+) -> Stage:
     match = _FROM.fullmatch(start.value)
     if not match:
         raise dockerfile.error(
@@ -189,45 +208,54 @@ def _stage(frame: _Frame, chunk: list[Instruction]) -> Stage:
             f"the base name {match[1]} is empty",
             resolution="Give its ARG a default above the first FROM.",
         )
-    base = _stage_number(named, frame.earlier, numbers=False)
-    copies, env = _copies(frame, body, frame.env_of(base))
     return Stage(
-        index=len(frame.earlier),
+        index=len(earlier),
         name=name,
         start=start,
-        base=base,
+        base=_stage_number(named, earlier, numbers=False),
         platform=expand_word(dockerfile, start, start.flag("platform") or "", scope),
-        instructions=tuple(body),
-        copies=copies,
-        env=tuple(env.items()),
+        instructions=body,
+        origins=tuple(_origin(dockerfile, item, earlier, name) for item in body),
     )
 
 
-def _copies(
-    frame: _Frame, body: list[Instruction], env: dict[str, str]
-) -> tuple[tuple[Copy, ...], dict[str, str]]:
-    # ENV wins over ARG, wherever the two stand.
+def _with_copies(frame: _Frame, stage: Stage) -> Stage:
+    # ARG and ENV set the same variables; the later one wins.
     dockerfile = frame.dockerfile
-    declared: dict[str, str] = {}
+    variables = frame.variables(stage)
     copies = []
-    for item in body:
-        variables = {**declared, **env}
+    for item in stage.instructions:
         match item.name:
             case "ARG":
-                declared |= arg_values(dockerfile, item, variables, frame.args, frame.scope)
+                variables |= arg_values(dockerfile, item, variables, frame.scope)
             case "ENV":
-                env |= _env_values(dockerfile, item, variables)
+                variables |= name_values(dockerfile, item, variables)
             case "COPY" | "ADD":
-                copies.append(_copy(dockerfile, item, variables, frame.earlier))
-    return tuple(copies), env
+                copies.append(_copy(frame, stage, item, variables))
+    return replace(stage, copies=tuple(copies), variables=tuple(variables.items()))
 
 
-def _copy(
-    dockerfile: Dockerfile,
-    item: Instruction,
-    variables: Mapping[str, str],
-    earlier: tuple[Stage, ...],
-) -> Copy:
+def _origin(
+    dockerfile: Dockerfile, item: Instruction, earlier: tuple[Stage, ...], own: str
+) -> int | str | None:
+    name = item.flag("from")
+    if name is None or item.name != "COPY":
+        return None
+    if "$" in name:
+        raise dockerfile.error(
+            item.line,
+            "--from takes no variable",
+            resolution="Give a stage the name: FROM ${VARIABLE} AS other, then --from=other.",
+        )
+    found = _stage_number(name, earlier)
+    is_own = isinstance(found, str) and found.lower() == own
+    if is_own or name in {"", str(len(earlier))}:
+        raise dockerfile.error(item.line, "--from names no earlier stage")
+    return found
+
+
+def _copy(frame: _Frame, stage: Stage, item: Instruction, variables: Mapping[str, str]) -> Copy:
+    dockerfile = frame.dockerfile
     raw = item.words if item.json_form else tuple(item.value.split())
     words = tuple(expand_word(dockerfile, item, word, variables) for word in raw)
     minimum = 1 if item.heredocs else _OLD_FORM
@@ -237,13 +265,8 @@ def _copy(
             f"{item.name} needs a source and a target",
             resolution="A variable in it may be empty: declare it with ARG in this stage.",
         )
-    origin = item.flag("from")
-    number: int | str | None = None
-    if origin is not None:
-        number = _stage_number(expand_word(dockerfile, item, origin, variables), earlier)
-    if number == str(len(earlier)) or number == "":
-        raise dockerfile.error(item.line, "--from names no earlier stage")
-    return Copy(instruction=item, sources=words[:-1], target=words[-1], origin=number)
+    origin = _origin(dockerfile, item, frame.earlier, stage.name)
+    return Copy(instruction=item, sources=words[:-1], target=words[-1], origin=origin)
 
 
 def _stage_number(name: str, earlier: tuple[Stage, ...], *, numbers: bool = True) -> int | str:
@@ -259,34 +282,49 @@ def arg_values(
     dockerfile: Dockerfile,
     item: Instruction,
     variables: Mapping[str, str],
-    args: Mapping[str, str],
-    scope: Mapping[str, str] | None = None,
+    scope: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the values that an ARG declares: given, its default, or that before FROM.
+    """Return the values that an ARG declares: its default, or else that before FROM.
 
     Raises:
-        ConfigError: a substitution in it is malformed.
+        ConfigError: a name is empty, or a substitution is malformed.
     """
     values: dict[str, str] = {}
     for word in split_words(item.value, escape=dockerfile.escape):
         name, equals, default = word.partition("=")
-        if name in args:
-            values[name] = args[name]
-        elif equals:
+        if not name:
+            raise dockerfile.error(item.line, "a name is empty")
+        if equals:
             values[name] = expand_word(dockerfile, item, default, {**variables, **values})
-        elif scope is not None and name in scope:
+        elif name in scope:
             values[name] = scope[name]
     return values
 
 
-def _env_values(
+def name_values(
     dockerfile: Dockerfile, item: Instruction, variables: Mapping[str, str]
 ) -> dict[str, str]:
-    if "=" not in item.words[0]:
-        name, _, value = item.value.partition(" ")
-        return {name: expand_word(dockerfile, item, value.strip(), variables)}
-    pairs = (word.partition("=") for word in item.words)
-    return {name: expand_word(dockerfile, item, value, variables) for name, _, value in pairs}
+    """Return the pairs of ENV or LABEL: ``name=value ...``, or the old ``name value``.
+
+    Raises:
+        ConfigError: a pair or a substitution is malformed.
+    """
+    words = split_words(item.value, escape=dockerfile.escape)
+    pairs = [word.partition("=") for word in words]
+    if not pairs[0][1]:
+        old = item.value.split(maxsplit=1)
+        if len(old) < _OLD_FORM:
+            raise dockerfile.error(item.line, f"{item.name} needs a name and a value")
+        pairs = [(old[0], "=", old[1])]
+    found: dict[str, str] = {}
+    for name, equals, value in pairs:
+        if not equals:
+            raise dockerfile.error(item.line, f"{name} is no name=value")
+        if not name:
+            raise dockerfile.error(item.line, "a name is empty")
+        key = expand_word(dockerfile, item, name, variables)
+        found[key] = expand_word(dockerfile, item, value, variables)
+    return found
 
 
 def expand_word(

@@ -23,6 +23,8 @@ class Tree:
     """A file system; paths are relative to its root and normal, the root itself is ``""``."""
 
     _entries: dict[str, Entry] = field(default_factory=dict)
+    _inside: dict[str, set[str]] = field(default_factory=dict)
+    """The paths directly in each directory."""
 
     @classmethod
     def of(cls, *layers: Iterable[Entry]) -> Tree:
@@ -34,7 +36,8 @@ class Tree:
 
     def copy(self) -> Tree:
         """Return a tree that changes by itself."""
-        return Tree(dict(self._entries))
+        inside = {path: set(names) for path, names in self._inside.items()}
+        return Tree(dict(self._entries), inside)
 
     def apply(self, layer: Iterable[Entry]) -> None:
         """Lay a layer over the tree, whiteouts carried out."""
@@ -44,9 +47,7 @@ class Tree:
             if name == OPAQUE:
                 self._remove_below(folder)
             elif name.startswith(WHITEOUT):
-                gone = f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/")
-                self._remove_below(gone)
-                self._entries.pop(gone, None)
+                self._remove(f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
             else:
                 added.append(entry)
         for entry in added:
@@ -58,8 +59,9 @@ class Tree:
         if before is not None and EntryType.DIRECTORY in {before.type} - {entry.type}:
             self._remove_below(entry.path)
         for parent in parents(entry.path):
-            self._entries.setdefault(parent, directory(parent))
-        self._entries[entry.path] = self._unlinked(entry)
+            if not self.is_directory(parent):
+                self._set(directory(parent))
+        self._set(self._unlinked(entry))
 
     def get(self, path: str) -> Entry | None:
         """Return what is at a path, without following a link there."""
@@ -72,23 +74,31 @@ class Tree:
 
     def children(self, path: str) -> tuple[Entry, ...]:
         """Return what is directly in a directory, by name."""
-        return tuple(item for item in self.below(path) if item.path.rpartition("/")[0] == path)
+        return tuple(self._entries[name] for name in sorted(self._inside.get(path, ())))
 
     def below(self, path: str) -> tuple[Entry, ...]:
         """Return everything below a directory, in the order of a walk."""
-        prefix = f"{path}/" if path else ""
-        found = (item for name, item in self._entries.items() if name.startswith(prefix))
-        return tuple(sorted(found, key=lambda item: item.parts))
+        found: list[Entry] = []
+        todo = [*reversed(self.children(path))]
+        while todo:
+            entry = todo.pop()
+            found.append(entry)
+            todo += reversed(self.children(entry.path))
+        return tuple(found)
 
-    def resolve(self, path: str) -> str:
+    def resolve(self, path: str, *, passed: list[str] | None = None) -> str:
         """Follow every link of a path, the last one too; it need not exist.
+
+        Args:
+            path: what to follow.
+            passed: gets the path of every link on the way.
 
         Raises:
             LinkLoopError: the links do not end.
         """
         done: list[str] = []
         todo = path.split("/")[::-1]
-        links = 0
+        links: list[str] = []
         while todo:
             part = todo.pop()
             if part in {"", ".", ".."}:
@@ -98,12 +108,14 @@ class Tree:
             if entry is None or entry.type is not EntryType.SYMLINK:
                 done.append(part)
                 continue
-            links += 1
-            if links > _MAX_LINKS:
-                raise LinkLoopError(f"/{path.lstrip('/')} is a loop of symbolic links")
+            links.append(entry.path)
+            if len(links) > _MAX_LINKS:
+                raise LinkLoopError(f"/{path.strip('/')} is a loop of symbolic links")
             if entry.link.startswith("/"):
                 done.clear()
             todo += entry.link.split("/")[::-1]
+        if passed is not None:
+            passed += links
         return "/".join(done)
 
     def find(self, path: str) -> Entry | None:
@@ -112,6 +124,10 @@ class Tree:
             return self.get(self.resolve(path))
         except LinkLoopError:
             return None
+
+    def _set(self, entry: Entry) -> None:
+        self._entries[entry.path] = entry
+        self._inside.setdefault(entry.path.rpartition("/")[0], set()).add(entry.path)
 
     def _unlinked(self, entry: Entry) -> Entry:
         # A hard link is one more name of a file, and a copy of it is a file.
@@ -122,6 +138,13 @@ class Tree:
             return replace(entry, type=EntryType.FILE, link="")
         return replace(target, path=entry.path)
 
+    def _remove(self, path: str) -> None:
+        self._remove_below(path)
+        if self._entries.pop(path, None) is not None:
+            self._inside[path.rpartition("/")[0]].discard(path)
+
     def _remove_below(self, path: str) -> None:
         for item in self.below(path):
             del self._entries[item.path]
+            self._inside.pop(item.path, None)
+        self._inside.pop(path, None)

@@ -10,7 +10,6 @@ from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import parse
 from buildkit.images.stages import (
     Stage,
-    daemon_instructions,
     platform_args,
     reachable,
     stages_of,
@@ -47,13 +46,40 @@ def test_global_arguments_reach_from_and_stages_that_name_them() -> None:
     assert [copy.sources for copy in stage.copies] == [("a",), ("b1",), ("c2",)]
 
 
-def test_a_given_argument_wins_over_its_default() -> None:
+def test_a_predefined_argument_gives_way_to_a_default() -> None:
     (stage,) = stages("ARG V=1\nFROM base:$V\nARG V=2\nCOPY a$V /\n", {"V": "9"})
-    assert stage.base == "base:9"
-    assert stage.copies[0].sources == ("a9",)
+    assert stage.base == "base:1"
+    assert stage.copies[0].sources == ("a2",)
 
 
-def test_environment_wins_over_arguments_and_counts_from_the_next_instruction() -> None:
+def test_the_later_of_arguments_and_environment_wins() -> None:
+    (stage,) = stages("FROM x\nENV A=1\nARG A=2\nCOPY a$A /\nENV A=3\nCOPY a$A /\n")
+    assert [copy.sources for copy in stage.copies] == [("a2",), ("a3",)]
+
+
+def test_a_stage_has_the_variables_of_the_one_it_starts_from() -> None:
+    stage = stages("FROM x AS a\nARG A=1\nENV B=2\nFROM a\nCOPY $A$B /\n")[-1]
+    assert stage.copies[0].sources == ("12",)
+
+
+def test_variables_of_an_image_are_asked_for_where_a_stage_uses_any() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def environment(name: str, platform: str) -> dict[str, str]:
+        asked.append((name, platform))
+        return {"DIR": "of-" + name}
+
+    text = (
+        "FROM unused AS u\nCOPY $A /\nFROM plain AS p\nCOPY a /\nFROM --platform=linux/arm64 used\n"
+        "COPY --from=p /a /\nCOPY $DIR /\n"
+    )
+    found = stages_of(parse(text), ARM, environment)
+    assert asked == [("used", "linux/arm64")]
+    assert found[-1].copies[1].sources == ("of-used",)
+    assert found[0].copies == ()
+
+
+def test_environment_counts_from_the_next_instruction() -> None:
     (stage,) = stages(
         'FROM x\nARG A=1\nENV A=2 B="$A c"\nENV OLD form value\nCOPY ["$A", "$B", "$OLD", "/"]\n'
     )
@@ -68,12 +94,6 @@ def test_the_platform_is_predefined_in_from_and_declared_in_a_stage() -> None:
     assert stage.copies[0].sources == ("linux",)
 
 
-def test_run_and_remote_add_need_a_daemon() -> None:
-    text = "FROM x\nADD local /\nADD https://example.com/a /\nRUN make\nONBUILD RUN x\n"
-    assert [item.line for item in daemon_instructions(stages(text))] == [3, 4, 5]
-    assert daemon_instructions(stages("FROM x\nCOPY a /\nADD b /\n")) == ()
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -85,6 +105,10 @@ def test_run_and_remote_add_need_a_daemon() -> None:
         ("FROM a\nCOPY $X /\n", "line 2: COPY needs a source and a target"),
         ("FROM a\nCOPY --from=0 x /\n", "line 2: --from names no earlier stage"),
         ("FROM a\nCOPY --from= x /\n", "line 2: --from names no earlier stage"),
+        ("FROM a AS me\nCOPY --from=ME x /\n", "line 2: --from names no earlier stage"),
+        ("FROM a AS b\nFROM a\nCOPY --from=$B x /\n", "line 3: --from takes no variable"),
+        ("FROM a\nENV A=1 B\n", "line 2: B is no name=value"),
+        ("FROM a\nARG =1\n", "line 2: a name is empty"),
         ("FROM a\nCOPY 'x /\n", "line 2: a single quote is not closed"),
     ],
 )
@@ -124,4 +148,3 @@ def test_any_dockerfile_gives_stages_or_a_config_error(lines: list[str]) -> None
     with contextlib.suppress(ConfigError):
         found = stages("\n".join(lines))
         assert found[-1] in reachable(found)
-        daemon_instructions(found)

@@ -6,11 +6,12 @@ import pytest
 import tomli
 
 from buildkit.config.model import Image
+from buildkit.images.assemble import refusal
 from buildkit.images.classic import refuse_unsupported
 from buildkit.images.dockerfile import Dockerfile, parse
 from buildkit.images.recipe import template_variables
 from buildkit.images.render import render
-from buildkit.images.stages import daemon_instructions, platform_args, reachable, stages_of
+from buildkit.images.stages import platform_args, reachable, stages_of
 from buildkit.plan.units import BuildImage
 from buildkit.platform import Platform
 
@@ -45,7 +46,7 @@ def test_a_template_starts_from_its_base_and_needs_no_process(dockerfile: Docker
     stages = stages_of(dockerfile, platform_args(Platform.parse("linux/arm64")))
     refuse_unsupported(dockerfile, reachable(stages))
     assert stages[-1].base == "local/base:1"
-    assert daemon_instructions(stages) == ()
+    assert refusal(dockerfile, stages) is None
 
 
 def test_a_template_copies_all_of_its_files_and_nothing_else(
