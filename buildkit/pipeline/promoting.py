@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildkit.errors import CancelledError, UsageError
+from buildkit.errors import UsageError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
@@ -71,13 +71,7 @@ def _carry_out(
     def progress(text: str) -> None:
         shop.reporter.progress(_UNIT, text)
 
-    try:
-        found = promote(promotions, sender, progress, no_clobber=no_clobber)
-    except KeyboardInterrupt as interrupt:
-        raise CancelledError(
-            "stopped by the user",
-            details="No tag names anything that is not wholly there; what arrived stays.",
-        ) from interrupt
+    found = promote(promotions, sender, progress, no_clobber=no_clobber)
     shop.reporter.finished(_UNIT, "done", time.monotonic() - started, f"to {target}")
     return found
 

@@ -10,7 +10,6 @@ from typing import Any
 from buildkit.errors import BuildkitError
 from buildkit.execute.outcomes import Outcome
 from buildkit.log import Reporter
-from buildkit.plan.destinations import Destination
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
 from buildkit.plan.settings import Settings
@@ -83,15 +82,9 @@ def show_settings(settings: Settings, reporter: Reporter) -> None:
         tags = ", ".join(f"{tag.text} ({tag.origin})" for tag in destination.tags)
         reporter.note(f"hub        {destination.hub.text} ({destination.hub.origin})")
         reporter.note(f"tags       {tags}")
-        reporter.note(f"push       {_push_words(destination)}")
+        reporter.note(f"push       {'yes' if destination.push else 'no'}")
     reporter.note(f"engine     {settings.engine}")
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
-
-
-def _push_words(destination: Destination) -> str:
-    if destination.push:
-        return "yes"
-    return "no" if destination.is_loopback else "no, a hub that is not loopback needs --push"
 
 
 def plan_json(plan: Plan, graph: Graph, settings: Settings) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def _compile(action: Compile) -> dict[str, str]:
         "the gcflags": " ".join(action.gcflags),
         "cgo": str(action.cgo).lower(),
         "trimpath": str(action.trimpath).lower(),
+        "what holds the version": " ".join(action.version_stamps),
     }
     if not action.trimpath:
         found["where the source is"] = str(action.source)

@@ -70,7 +70,7 @@ def check_promotions(promotions: Iterable[Promotion], *, as_is: bool) -> None:
     ]
     if plain and not as_is:
         raise UsageError(
-            f"layers of {len(plain)} images are not compressed",
+            "there are layers that are not compressed",
             details="Builds for a loopback hub leave that out; pulls of them are slow elsewhere:\n"
             + "\n".join(plain),
             resolution="Build once more with --stamp, which compresses, or say --as-is.",

@@ -20,6 +20,7 @@ from buildkit.machine import check_machine
 from buildkit.oci.model import DOCKER_LIST
 from buildkit.platform import Platform
 from tests.integration import conftest
+from tests.integration.registry_servers import installed_program, serve
 
 ROOT = Path(__file__).parents[2]
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -194,6 +195,24 @@ def test_requests_pass_are_refused_and_follow_a_changed_configuration(
         check=True,
     )
     assert left.stdout == b""
+
+
+def test_all_images_are_promoted_by_digest_to_another_registry(
+    job: Job, first: dict[str, Any], tmp_path: Path
+) -> None:
+    digests = {unit["name"]: unit["digest"] for unit in first["units"] if unit["kind"] == "push"}
+    with serve(installed_program(), tmp_path) as port:
+        hub = f"127.0.0.1:{port}/own"
+        flags = ("--out", str(job.out), "--new-tag", "1.4.0", "--json")
+        for change in ("new", "same"):
+            done = job.invoke("promote", job.hub, hub, *flags)
+            assert done.returncode == 0, done.stderr
+            images = json.loads(done.stdout)["images"]
+            assert {item["change"] for item in images} == {change}
+            assert {item["destination"]: item["digest_there"] for item in images} == {
+                f"{hub}/{name}:1.4.0": digest for name, digest in digests.items()
+            }
+            assert all(item["digest"] == item["digest_there"] for item in images)
 
 
 @pytest.mark.parametrize("name", IMAGES)

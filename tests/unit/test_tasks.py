@@ -30,10 +30,13 @@ def test_no_flag_is_a_default() -> None:
         assert options(name) == Options()
 
 
-def flags_of(task: str) -> set[str]:
-    """Return the options that a task's flags set."""
-    names = {argument.name.replace("-", "_") for argument in TASKS[task].args.values()}
-    return {name.removeprefix("no_") for name in names - {"no_clobber"}} | (names & {"no_clobber"})
+def test_promote_takes_two_words_and_its_own_flags() -> None:
+    (call,) = Parser(contexts=CONTEXTS).parse_argv(["promote", "localhost:5000", "b.com/x"])
+    assert (call.args["src"].value, call.args["dst"].value) == ("localhost:5000", "b.com/x")
+    found = options("promote a b --tag 1 --new-tag 2,3 --as-is --no-clobber --only pilot -n")
+    assert found == Options(
+        tag="1", new_tag="2,3", as_is=True, no_clobber=True, only="pilot", dry_run=True
+    )
 
 
 def test_every_option_has_a_flag_and_every_flag_of_a_build_an_option() -> None:

@@ -81,9 +81,13 @@ def test_the_plan_has_a_verdict_and_a_reason_for_everything() -> None:
 
 def test_the_plan_as_json_says_the_same() -> None:
     document = json.loads(json.dumps(plan_json(PLAN, GRAPH, settings(hub="h.example/x"))))
-    (destination,) = document["destinations"]
-    assert destination["hub"] == {"value": "h.example/x", "origin": "--hub"}
-    assert not destination["push"]
+    assert document["destinations"] == [
+        {
+            "hub": {"value": "h.example/x", "origin": "--hub"},
+            "tags": [{"value": "1.2.3-4-gabc", "origin": "the version, git describe"}],
+            "push": False,
+        }
+    ]
     assert document["notes"] == ["a note"]
     assert [(unit["verdict"], unit["id"], unit["reason"]) for unit in document["units"]] == (
         plan_rows(PLAN, GRAPH)
@@ -144,11 +148,14 @@ def test_json_is_one_document_on_standard_output(capsys: pytest.CaptureFixture[s
 
 def test_every_setting_is_shown_with_where_it_came_from() -> None:
     stream = io.StringIO()
-    chosen = settings(tag="1,2", platform="linux/arm64", push=False)
+    chosen = settings(tag="1,2", platform="linux/arm64", hub="localhost:5000,b.com")
     show_settings(chosen, Plain(stream))
     assert stream.getvalue().splitlines() == [
         "version    1.2.3-4-gabc (git describe)",
-        "hub        localhost:5000 (registry.hub in targets.toml)",
+        "hub        localhost:5000 (--hub)",
+        "tags       1 (--tag), 2 (--tag)",
+        "push       yes",
+        "hub        b.com (--hub)",
         "tags       1 (--tag), 2 (--tag)",
         "push       no",
         "engine     auto",
