@@ -10,7 +10,7 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
 from buildkit.plan.draft import Draft, Facts
-from buildkit.plan.image_units import add_bases, add_image, add_load, add_push
+from buildkit.plan.image_units import add_bases, add_image, add_load, add_push, mirror_notes
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
@@ -66,11 +66,13 @@ def build_graph(
     def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
         return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings.only))
 
+    units = tuple(draft.units[identity] for identity in chosen)
+    mirrors = mirror_notes(units, draft.config.mirrors)
     return Graph(
-        units=tuple(draft.units[identity] for identity in chosen),
+        units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*draft.notes, *_unpushed(settings, goals)),
+        notes=(*draft.notes, *mirrors, *_unpushed(settings, goals)),
     )
 
 

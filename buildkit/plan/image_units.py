@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
 from buildkit.plan.draft import Draft, Texts, split_stable
 from buildkit.plan.units import AssembleBase, BuildImage, Kind, LoadImage, PushIndex, Unit, unit_id
 from buildkit.platform import Platform
-from buildkit.reference import hub_reference, is_loopback, split_hub
+from buildkit.reference import Reference, hub_reference, is_loopback, mirrored, split_hub
 
 _OCI = "org.opencontainers.image"
 
@@ -28,6 +30,19 @@ def add_bases(draft: Draft, platform: Platform) -> None:
             assembler=draft.facts.assembler,
         )
         draft.add(Unit(kind=Kind.BASE, name=name, platform=platform, action=action))
+
+
+def mirror_notes(units: Iterable[Unit], mirrors: Mapping[str, str]) -> tuple[str, ...]:
+    """Say once per base where it is read from, if that is not where its name says."""
+    notes: dict[str, None] = {}
+    for action in (unit.action for unit in units):
+        if isinstance(action, AssembleBase) and action.base.kind == "registry":
+            reference = Reference.parse(action.base.reference)
+            place = mirrored(reference, mirrors)
+            if place != reference:
+                words = f"is read from the mirror {place.name}, not {reference.name}"
+                notes[f"base {action.name} {words}"] = None
+    return tuple(notes)
 
 
 def add_image(draft: Draft, name: str, platform: Platform) -> None:
