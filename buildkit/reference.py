@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from buildkit.digest import Digest
@@ -80,6 +81,41 @@ class Reference:
     def with_digest(self, digest: Digest) -> Reference:
         """Return the same repository at a digest."""
         return replace(self, tag="", digest=digest)
+
+
+Locate = Callable[[Reference], Reference]
+"""Says where an image is read from."""
+
+
+def itself(reference: Reference) -> Reference:
+    """Locate images where their names say."""
+    return reference
+
+
+def mirrored(reference: Reference, mirrors: Mapping[str, str]) -> Reference:
+    """Return where to read an image that mirrors may have: same tag and digest.
+
+    Args:
+        reference: the image, as its users know it.
+        mirrors: the start of a name (``docker.io``, ``gcr.io/istio-release``) and
+            what stands in for it; whole components count, the longest start
+            wins. Prefixes of URLs among them mean no image.
+    """
+    parts = reference.name.split("/")
+    for count in range(len(parts), 0, -1):
+        if replacement := mirrors.get("/".join(parts[:count])):
+            name = "/".join((replacement.rstrip("/"), *parts[count:]))
+            found = Reference.parse(name)
+            return replace(found, tag=reference.tag, digest=reference.digest)
+    return reference
+
+
+def is_prefix(text: str) -> bool:
+    """Tell whether a text is a registry, or the start of names in one, as mirror maps have."""
+    try:
+        return Reference.parse(f"{text}/name").name == f"{text}/name"
+    except ConfigError:
+        return False
 
 
 def check_tag(tag: str) -> str:

@@ -13,7 +13,7 @@ from buildkit.config.model import Config, Image
 from buildkit.config.problems import Problems, near_miss
 from buildkit.errors import ConfigError
 from buildkit.platform import GO_PLATFORMS
-from buildkit.reference import Reference, check_tag, split_hub
+from buildkit.reference import Reference, check_tag, is_prefix, split_hub
 
 _STAMP = re.compile(r"[\w./~-]+\.\w+")
 
@@ -25,6 +25,7 @@ def cross_check(config: Config, root: Path, problems: Problems) -> None:
     _go(config, problems)
     _fetch(config, problems)
     _bases(config, problems)
+    _mirrors(config, problems)
     for name, image in config.images.items():
         _image(config, name, image, root, problems)
     _image_cycles(config, problems)
@@ -154,6 +155,22 @@ def _bases(config: Config, problems: Problems) -> None:
             problems.add(f"{path}.reference", f"kind {base.kind} takes no reference")
         if name in config.images:
             problems.add(path, "an image has the same name")
+
+
+def _mirrors(config: Config, problems: Problems) -> None:
+    for prefix, replacement in config.mirrors.items():
+        path = f'mirrors."{prefix}"'
+        if "://" in prefix:
+            if not re.match(r"(https?|file)://", replacement):
+                problems.add(path, f"'{replacement}' is no https or file URL, as the prefix is")
+            continue
+        for text in (prefix, replacement.rstrip("/")):
+            if not is_prefix(text):
+                problems.add(
+                    path,
+                    f"'{text}' is no start of image names",
+                    "write it as docker.io or gcr.io/team; a URL stands for URLs only",
+                )
 
 
 def _attempt(parse: Callable[[], object], path: str, problems: Problems) -> None:

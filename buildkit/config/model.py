@@ -222,5 +222,6 @@ class Config(Table, frozen=True, kw_only=True):
     images: dict[Name, Image] = {}
     registry: Registry = Registry()
     mirrors: dict[str, str] = {}
-    """URL rewrites for downloads and base images: prefix = replacement."""
+    """For people behind a wall: prefix = replacement, of URLs for downloads, and of image
+    names for bases; a name begins with its registry, as ``docker.io``."""
     smoke: Smoke = Smoke()

@@ -28,6 +28,7 @@ from buildkit.images.recipe import Recipe, prepare
 from buildkit.images.stages import platform_args
 from buildkit.plan.units import Artifact, BuildImage, Progress, Step
 from buildkit.platform import Platform
+from buildkit.reference import Locate, itself
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -42,12 +43,14 @@ class DockerEngine:
         layers: gives bases that the daemon lacks; its store holds work in progress.
         project: names images in the daemon, beside those of other projects.
         volatile: gives the values of ``${git...}`` and ``${created}``.
+        locate: where an image is pulled from, which is a mirror for some.
     """
 
     client: Callable[[], DockerClient]
     layers: Layers
     project: str
     volatile: Callable[[], Mapping[str, str]]
+    locate: Locate = itself
 
     def build(
         self,
@@ -119,7 +122,9 @@ class DockerEngine:
                 scratch = load_base(client, self.layers, scratch_artifact(wanted), wanted)
                 bases[stage.index] = scratch.name
             else:
-                bases[stage.index], _ = pull_image(client, stage.base, wanted, progress)
+                bases[stage.index], _ = pull_image(
+                    client, stage.base, wanted, progress, self.locate
+                )
         return bases
 
 

@@ -21,7 +21,7 @@ from buildkit.oci.layer import GZIP_LEVEL, Entry, arrange, layer_blocks
 from buildkit.oci.listing import list_tar
 from buildkit.oci.model import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Layer
 from buildkit.oci.tarstream import BLOCK, Block, BlockReader, Content, Made, Slice
-from buildkit.reference import Reference
+from buildkit.reference import Locate, Reference, itself
 from buildkit.store import Store, atomic_path, atomic_write
 
 LAYER_FORMAT = 1
@@ -44,11 +44,13 @@ class Layers:
         store: remembers digests, and keeps compressed and fetched bytes.
         digest: the ``sha256:...`` of a file, remembered by its stat.
         fetch: reads layers of bases from their registry.
+        locate: where the layers of an image are, which is a mirror for some.
     """
 
     store: Store
     digest: Callable[[Path], str | None]
     fetch: FetchBlob
+    locate: Locate = itself
     _listed: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -107,7 +109,7 @@ class Layers:
                 descriptor=remote.descriptor,
                 diff_id=layer.digest,
                 open=lambda: self._fetched(remote).open("rb"),
-                origin=remote.origin,
+                origin=str(self._origin(remote)),
             )
         if compress:
             known = self._gzipped(layer)
@@ -175,9 +177,13 @@ class Layers:
         with self.store.lock(f"blob-{descriptor.digest.short}-moved"):
             if not path.exists():
                 with atomic_path(path) as target, target.open("wb") as stream:
-                    for block in self.fetch(Reference.parse(remote.origin), descriptor):
+                    for block in self.fetch(self._origin(remote), descriptor):
                         stream.write(block)
         return path
+
+    def _origin(self, remote: Remote) -> Reference:
+        # Kept by its own name: mirrors may be others when the layer is needed.
+        return self.locate(Reference.parse(remote.origin))
 
     def _gzipped(self, layer: SheetLayer) -> _Known:
         with self.store.lock(f"gzip-{layer.digest.short}"):

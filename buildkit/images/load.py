@@ -20,7 +20,7 @@ from buildkit.images.loading import image_ids, load_sheet
 from buildkit.images.local import LocalBase, base_sheet, local_base, pulled_name
 from buildkit.plan.units import Artifact, Progress
 from buildkit.platform import Platform
-from buildkit.reference import Reference
+from buildkit.reference import Locate, Reference, itself
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -49,6 +49,7 @@ def pull_image(
     reference: str,
     platform: Platform,
     progress: Progress,
+    locate: Locate = itself,
 ) -> tuple[str, LocalImage]:
     """Pull an image for one platform and give it a local name that means this platform.
 
@@ -58,7 +59,7 @@ def pull_image(
     Raises:
         BuildError: it cannot be pulled, or has no such platform.
     """
-    target = Reference.parse(reference)
+    target = locate(Reference.parse(reference))
     name = pulled_name(reference, platform)
     brief = f"{reference} cannot be pulled for {platform}"
     version = str(target.digest or target.tag or "latest")

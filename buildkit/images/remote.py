@@ -13,7 +13,7 @@ from buildkit.images.sheet import Remote, Sheet, SheetLayer
 from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.platform import Platform
-from buildkit.reference import Reference
+from buildkit.reference import Locate, Reference, itself
 
 if TYPE_CHECKING:
     from buildkit.registry.client import RegistryClient
@@ -23,9 +23,15 @@ _CONFIG_LIMIT = 8 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryImages:
-    """Images by reference, for one platform each."""
+    """Images by reference, for one platform each.
+
+    Attributes:
+        registry: reads them.
+        locate: where an image is read from, which is a mirror for some.
+    """
 
     registry: Callable[[], RegistryClient]
+    locate: Locate = itself
 
     def sheet(self, name: str, platform: Platform) -> Sheet:
         """Return what a registry says an image is made of.
@@ -34,7 +40,8 @@ class RegistryImages:
             BuildError: it has no such platform, or is no image.
             RegistryError: it is not there, or the registry fails.
         """
-        reference = Reference.parse(name)
+        origin = Reference.parse(name)
+        reference = self.locate(origin)
         manifest = self.registry().get_manifest(reference)
         if manifest.descriptor.media_type in INDEXES:
             chosen = _choose(_decode(manifest.data, name), platform, name)
@@ -47,7 +54,7 @@ class RegistryImages:
             raise BuildError(f"{name} is no image", details=str(error)) from error
         blobs = self.registry().blobs
         data = blobs.read(reference, described, limit=_CONFIG_LIMIT)
-        return _sheet(reference, data, layers, platform)
+        return _sheet(origin, data, layers, platform)
 
 
 def _sheet(

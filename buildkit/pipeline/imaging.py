@@ -203,7 +203,7 @@ class ImageSupply:
     def _remote(self) -> RegistryImages:
         from buildkit.images.remote import RegistryImages  # noqa: PLC0415 - see engine
 
-        return RegistryImages(registry=self._registry)
+        return RegistryImages(registry=self._registry, locate=self._locate)
 
     @cached_property
     def _layers(self) -> Layers:
@@ -213,6 +213,7 @@ class ImageSupply:
             store=self._shop.store,
             digest=self._shop.hasher.digest,
             fetch=self._fetch,
+            locate=self._locate,
         )
 
     def _fetch(self, repository: Reference, blob: Descriptor) -> Iterator[bytes]:
@@ -227,7 +228,13 @@ class ImageSupply:
             layers=self._layers,
             project=shop.project.config.project.name,
             volatile=shop.volatile,
+            locate=self._locate,
         )
+
+    def _locate(self, reference: Reference) -> Reference:
+        from buildkit.reference import mirrored  # noqa: PLC0415
+
+        return mirrored(reference, self._shop.project.config.mirrors)
 
 
 def _file_problem(path: Path | None) -> str | None:

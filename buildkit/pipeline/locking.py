@@ -21,7 +21,7 @@ from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list
 from buildkit.platform import Platform
-from buildkit.reference import Reference
+from buildkit.reference import Reference, mirrored
 from buildkit.toolchain import Toolchain, find_go, read_wanted
 
 _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
@@ -157,7 +157,8 @@ class _LockWriter:
         return {linux[architecture]: found for architecture, found in pins.items()}
 
     def _manifests(self, base: Base) -> dict[str, str]:
-        reference = Reference.parse(base.reference)
+        mirrors = self._shop.project.config.mirrors
+        reference = mirrored(Reference.parse(base.reference), mirrors)
         manifest = self._makers.registry.get_manifest(reference)
         if manifest.descriptor.media_type not in INDEXES:
             raise ConfigError(

@@ -17,6 +17,7 @@ from buildkit.plan.image_units import (
     add_layout,
     add_load,
     add_push,
+    mirror_notes,
 )
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
@@ -79,11 +80,13 @@ def build_graph(
     def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
         return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings.only))
 
+    units = tuple(draft.units[identity] for identity in chosen)
+    mirrors = mirror_notes(units, draft.config.mirrors)
     return Graph(
-        units=tuple(draft.units[identity] for identity in chosen),
+        units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *mirrors),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from buildkit.config.check import image_platforms
@@ -23,6 +24,7 @@ from buildkit.plan.units import (
     unit_id,
 )
 from buildkit.platform import Platform
+from buildkit.reference import Reference, mirrored
 
 _OCI = "org.opencontainers.image"
 
@@ -42,6 +44,19 @@ def add_bases(draft: Draft, platform: Platform) -> None:
             assembler=draft.facts.assembler,
         )
         draft.add(Unit(kind=Kind.BASE, name=name, platform=platform, action=action))
+
+
+def mirror_notes(units: Iterable[Unit], mirrors: Mapping[str, str]) -> tuple[str, ...]:
+    """Say once per base where it is read from, if that is not where its name says."""
+    notes: dict[str, None] = {}
+    for action in (unit.action for unit in units):
+        if isinstance(action, AssembleBase) and action.base.kind == "registry":
+            reference = Reference.parse(action.base.reference)
+            place = mirrored(reference, mirrors)
+            if place != reference:
+                words = f"is read from the mirror {place.name}, not {reference.name}"
+                notes[f"base {action.name} {words}"] = None
+    return tuple(notes)
 
 
 def add_image(draft: Draft, name: str, platform: Platform) -> None:

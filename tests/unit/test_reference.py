@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError
-from buildkit.reference import Reference, check_tag, hub_reference, is_loopback, split_hub
+from buildkit.reference import (
+    Reference,
+    check_tag,
+    hub_reference,
+    is_loopback,
+    is_prefix,
+    mirrored,
+    split_hub,
+)
 
 DIGEST = Digest.of_bytes(b"image")
 
@@ -173,3 +181,40 @@ def test_a_hub_is_a_registry_and_a_prefix(hub: str, registry: str, prefix: str) 
 def test_a_hub_that_is_no_start_of_a_reference_is_refused(hub: str) -> None:
     with pytest.raises(ConfigError):
         split_hub(hub)
+
+
+MIRRORS = {
+    "docker.io": "mirror.test/dockerhub",
+    "docker.io/library": "mirror.test:8443/official/",
+    "gcr.io/istio-release": "mirror.test/istio",
+    "https://docker.io": "https://files.test",
+    "ghcr.io/team/app": "mirror.test/one",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("docker.io/istio/pilot:1.2", "mirror.test/dockerhub/istio/pilot:1.2"),
+        ("alpine:3", "mirror.test:8443/official/alpine:3"),
+        ("istio/pilot", "mirror.test/dockerhub/istio/pilot"),
+        (f"alpine:3@sha256:{'a' * 64}", f"mirror.test:8443/official/alpine:3@sha256:{'a' * 64}"),
+        ("gcr.io/istio-release/base:x", "mirror.test/istio/base:x"),
+        ("gcr.io/istio-released/base:x", "gcr.io/istio-released/base:x"),
+        ("gcr.io/other/base:x", "gcr.io/other/base:x"),
+        ("ghcr.io/team/app:1", "mirror.test/one:1"),
+        ("docker.io.evil.test/x:1", "docker.io.evil.test/x:1"),
+    ],
+)
+def test_the_longest_start_of_whole_components_is_mirrored(text: str, expected: str) -> None:
+    assert str(mirrored(Reference.parse(text), MIRRORS)) == expected
+
+
+@pytest.mark.parametrize("text", ["docker.io", "localhost:5000", "gcr.io/istio-release"])
+def test_a_registry_or_the_start_of_names_can_be_mirrored(text: str) -> None:
+    assert is_prefix(text)
+
+
+@pytest.mark.parametrize("text", ["", "library", "team/app", "gcr.io/", "a.test/App", "https://a"])
+def test_what_is_no_start_of_names_cannot_be_mirrored(text: str) -> None:
+    assert not is_prefix(text)

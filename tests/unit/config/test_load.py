@@ -320,6 +320,30 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         ),
         (
             "[project]",
+            '[mirrors]\n"docker.io" = "https://mirror.test"\n[project]',
+            (
+                "targets.toml:3: mirrors.\"docker.io\": 'https://mirror.test' is no start of "
+                "image names; write it as docker.io or gcr.io/team; a URL stands for URLs only"
+            ),
+        ),
+        (
+            "[project]",
+            '[mirrors]\n"library" = "mirror.test"\n[project]',
+            (
+                "targets.toml:3: mirrors.\"library\": 'library' is no start of "
+                "image names; write it as docker.io or gcr.io/team; a URL stands for URLs only"
+            ),
+        ),
+        (
+            "[project]",
+            '[mirrors]\n"https://files.test/" = "mirror.test"\n[project]',
+            (
+                "targets.toml:2: mirrors.\"https://files.test/\": 'mirror.test' is no https or "
+                "file URL, as the prefix is"
+            ),
+        ),
+        (
+            "[project]",
             '[registry]\nhub = ""\n[project]',
             (
                 "targets.toml:3: registry.hub: the hub is empty; "

@@ -12,6 +12,7 @@ from buildkit.images.sheet import write_sheet
 from buildkit.oci.layer import file, write_layer
 from buildkit.plan.units import Artifact, BuildImage, Kind, Step, Unit, Verdict
 from buildkit.platform import Platform
+from buildkit.reference import mirrored
 from buildkit.store import Store
 from tests.fakes.images import layers_of
 from tests.unit.images.fake_docker import FakeDocker
@@ -35,6 +36,7 @@ class Scene:
         self.folder = folder
         self.store = store
         self.fake = FakeDocker()
+        self.mirrors: dict[str, str] = {}
         self.template = folder / "Dockerfile.j2"
         self.template.write_text(TEMPLATE)
         (folder / "binary").write_bytes(b"\x7fELF")
@@ -67,6 +69,7 @@ class Scene:
             layers=layers_of(self.store),
             project="Mesh One",
             volatile=lambda: {"git.revision": volatile.get("revision", "")},
+            locate=lambda reference: mirrored(reference, self.mirrors),
         )
         given = {base.unit: base, "binary/x": binary}
         step = Step(unit=unit, verdict=Verdict.RUN, reason="")
@@ -185,6 +188,20 @@ def test_another_base_in_the_dockerfile_is_pulled_for_the_platform(scene: Scene)
     assert scene.fake.builds[0].dockerfile.startswith(
         "FROM meshwright.local/pulled/example-com-other:linux_arm64-"
     )
+
+
+def test_another_base_is_pulled_from_its_mirror_under_its_own_name(scene: Scene) -> None:
+    scene.template.write_text("FROM example.com/other:1\nCOPY notes /\n")
+    scene.build()
+    scene.mirrors = {"example.com": "mirror.test/example"}
+    scene.build()
+    assert scene.fake.pulls[1] == {
+        "repository": "mirror.test/example/other",
+        "tag": "1",
+        "platform": "linux/arm64",
+    }
+    first, second = (build.dockerfile.splitlines()[0] for build in scene.fake.builds)
+    assert first == second
 
 
 def test_a_pulled_base_of_another_platform_is_refused(scene: Scene) -> None:

@@ -238,6 +238,17 @@ def test_a_base_that_cannot_be_had_gives_way_to_the_next_with_a_reason(
     assert found.notes == (f"proxy@{AMD} uses base remote: debian: {reason}",)
 
 
+def test_a_base_from_a_mirror_is_noted_once() -> None:
+    text = f'{TEXT}\n[mirrors]\n"example.com" = "mirror.test/example"\n'
+    text = text.replace('base = ["debian", "remote"]', 'base = ["remote"]')
+    text = text.replace("[images.debug]\nbase", '[images.debug]\nbase = ["remote"]\n#')
+    found = graph(Goal.DOCKER, platform=AMD, text=text)
+    assert found.notes == (
+        "base remote is read from the mirror mirror.test/example/base, not example.com/base",
+    )
+    assert graph(Goal.DOCKER, platform=AMD, only="pilot", text=text).notes == ()
+
+
 @pytest.mark.parametrize(
     ("flags", "goal", "notes"),
     [

@@ -1,0 +1,190 @@
+"""An image on a base of a registry, from the lock to the push: what is read, moved and mounted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildkit.digest import Digest, canonical_json
+from buildkit.http import HttpPool
+from buildkit.oci.model import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Index
+from buildkit.platform import Platform
+from buildkit.reference import Reference
+from buildkit.registry.client import RegistryClient
+from tests.fakes.registry import FakeRegistry, Logins
+from tests.integration import conftest
+
+pytestmark = pytest.mark.go
+
+TARGETS = """\
+schema_version = 1
+[project]
+name = "app"
+[matrix]
+platforms = ["linux/amd64", "linux/arm64"]
+[bases.os]
+kind = "registry"
+reference = "registry.test/os/base:12"
+[images.app]
+base = ["os"]
+files = {{ "notes" = "notes" }}
+[mirrors]
+"registry.test" = "{host}/copies"
+"registry.test/other" = "nobody.test"
+"""
+DOCKERFILE = "FROM {{ base }}\nCOPY notes /etc/notes\n"
+
+
+def packed_layer() -> tuple[bytes, bytes]:
+    """Return a layer's tar, and the same compressed."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        folder = tarfile.TarInfo("etc")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        data = os.urandom(100_000)
+        entry = tarfile.TarInfo("etc/random")
+        entry.size = len(data)
+        tar.addfile(entry, io.BytesIO(data))
+    return stream.getvalue(), gzip.compress(stream.getvalue(), mtime=0)
+
+
+def push_base(host: str, plain: bytes, packed: bytes) -> None:
+    client = RegistryClient(pool=HttpPool(environ={}), credentials=Logins())
+    base = Reference.parse(f"{host}/copies/os/base:12")
+    children = []
+    for architecture in ("amd64", "arm64"):
+        config = canonical_json(
+            {
+                "architecture": architecture,
+                "os": "linux",
+                "rootfs": {"type": "layers", "diff_ids": [str(Digest.of_bytes(plain))]},
+            }
+        )
+        parts = []
+        for media_type, data in ((OCI_CONFIG, config), (OCI_LAYER_GZIP, packed)):
+            parts.append(Descriptor.of(media_type, data))
+            client.blobs.push(base, parts[-1], lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": parts[0].to_json(),
+            "layers": [parts[1].to_json()],
+        }
+        pushed = client.put_manifest(replace(base, tag=""), canonical_json(manifest), OCI_MANIFEST)
+        children.append(replace(pushed, platform=Platform("linux", architecture)))
+    client.put_index(base, Index.of(tuple(children)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project whose only base is in a registry that has a mirror."""
+
+    folder: Path
+    environ: dict[str, str]
+    registry: FakeRegistry
+    layer: Digest
+
+    def invoke(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", "from buildkit.tasks import main; main()", *words],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def push(self) -> dict[str, Any]:
+        hub = f"{self.registry.host}/team"
+        flags = ("--hub", hub, "--engine", "oci", "--no-load", "--json")
+        document: dict[str, Any] = json.loads(self.invoke("docker", *flags).stdout)
+        return document
+
+    def moved(self) -> dict[str, int]:
+        """Count what became of the base's layer since the last time, and begin anew."""
+        wanted = {
+            "read": f"GET .*/blobs/{self.layer}",
+            "mounted": f"POST /v2/team/app/blobs/uploads/.*mount=.*{self.layer.hex}",
+            "sent": f"PUT /v2/team/app/blobs/uploads/.*{self.layer.hex}",
+        }
+        found = {word: self.registry.count(pattern) for word, pattern in wanted.items()}
+        self.registry.seen.clear()
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    plain, packed = packed_layer()
+    (tmp_path / "images/app").mkdir(parents=True)
+    (tmp_path / "images/app/Dockerfile.j2").write_text(DOCKERFILE)
+    (tmp_path / "notes").write_text("first")
+    (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    with FakeRegistry() as registry:
+        push_base(registry.host, plain, packed)
+        registry.seen.clear()
+        (tmp_path / "targets.toml").write_text(TARGETS.format(host=registry.host))
+        settings = conftest.outside_settings()
+        # A daemon has no part in this.
+        environ = {**settings, "DOCKER_HOST": "unix:///nowhere", "HOME": str(tmp_path / "home")}
+        environ |= {"PATH": os.environ["PATH"], "MESHWRIGHT_CACHE": str(tmp_path / "cache")}
+        yield Project(
+            folder=tmp_path,
+            environ=environ,
+            registry=registry,
+            layer=Digest.of_bytes(packed),
+        )
+
+
+def test_a_base_is_pinned_and_read_at_its_mirror_and_mounted_where_it_is(project: Project) -> None:
+    project.invoke("lock", "--only", "os")
+    lock = (project.folder / "targets.lock").read_text()
+    held = project.registry.look("copies/os/base")
+    listing = json.loads(held.manifests[held.tags["12"]][1])
+    digests = {item["platform"]["architecture"]: item["digest"] for item in listing["manifests"]}
+    assert all(digest in lock for digest in digests.values())
+    assert project.registry.host not in lock
+    assert project.moved()["read"] == 0
+
+    hub = ("--hub", f"{project.registry.host}/team")
+    note = f"read from the mirror {project.registry.host}/copies/os/base, not registry.test/os/base"
+    assert note in project.invoke("plan", *hub).stderr
+    assert project.moved() == {"read": 0, "mounted": 0, "sent": 0}
+
+    project.push()
+    # The list of the base's files says what COPY finds there; its bytes stay in the registry.
+    assert project.moved() == {"read": 1, "mounted": 1, "sent": 0}
+    config = newest_config(project.registry)
+    assert config["Labels"]["org.opencontainers.image.base.name"] == "registry.test/os/base:12"
+    assert config["Labels"]["org.opencontainers.image.base.digest"] in digests.values()
+
+    project.push()
+    assert project.moved() == {"read": 0, "mounted": 0, "sent": 0}
+
+    (project.folder / "notes").write_text("second")
+    project.push()
+    moved = project.moved()
+    assert (moved["read"], moved["sent"]) == (0, 0)
+
+
+def newest_config(registry: FakeRegistry) -> dict[str, Any]:
+    """Return how the tag's first image starts."""
+    held = registry.look("team/app")
+    index = json.loads(held.manifests[held.tags["latest"]][1])
+    manifest = json.loads(held.manifests[index["manifests"][0]["digest"]][1])
+    assert manifest["layers"][0]["mediaType"] == OCI_LAYER_GZIP
+    config: dict[str, Any] = json.loads(held.blobs[manifest["config"]["digest"]])["config"]
+    return config
