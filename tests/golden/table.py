@@ -27,6 +27,7 @@ _COMPARED = (
 )
 _OURS = "org.opencontainers.image."
 
+Open = Callable[[], BufferedIOBase]
 Observed = dict[str, Any]
 """``config`` and ``files`` of an image, or ``error``."""
 
@@ -97,21 +98,25 @@ def expected(case: Case, below: Observed) -> Observed:
 
 
 def observe(sheet: Sheet, layers: Layers) -> Observed:
-    """Return an image's config, and what each path of its file system is.
+    """Return an image's config, and what each path of its file system is."""
+    return observe_parts(sheet.config.encode(), (layers.plain(layer)[0] for layer in sheet.layers))
+
+
+def observe_parts(config: bytes, tars: Iterable[Open]) -> Observed:
+    """Return the same of an image's config and its plain tars, the lowest first.
 
     It reads the tars themselves, not the values that they were made from.
     """
-    value = msgspec.json.decode(sheet.config)
-    config = {key: item for key in _COMPARED if (item := (value.get("config") or {}).get(key))}
-    labels = {k: v for k, v in config.pop("Labels", {}).items() if not k.startswith(_OURS)}
+    value = msgspec.json.decode(config)
+    seen = {key: item for key in _COMPARED if (item := (value.get("config") or {}).get(key))}
+    labels = {k: v for k, v in seen.pop("Labels", {}).items() if not k.startswith(_OURS)}
     if labels:
-        config["Labels"] = labels
+        seen["Labels"] = labels
     platform = Platform(value["os"], value["architecture"], value.get("variant", ""))
-    opened = (layers.plain(layer)[0] for layer in sheet.layers)
-    return {"platform": str(platform), "config": config, "files": merge(opened)}
+    return {"platform": str(platform), "config": seen, "files": merge(tars)}
 
 
-def merge(tars: Iterable[Callable[[], BufferedIOBase]]) -> dict[str, str]:
+def merge(tars: Iterable[Open]) -> dict[str, str]:
     """Lay plain tars over each other, as the OCI specification's layer.md says."""
     found: dict[str, str] = {}
     for opened in tars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -11,14 +12,16 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from buildkit.machine import check_machine
-from buildkit.oci.model import DOCKER_LIST
+from buildkit.oci.model import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from buildkit.platform import Platform
+from tests.golden.table import Observed, Open, observe_parts
 from tests.integration import conftest
 from tests.integration.registry_servers import installed_program, serve
 
@@ -76,6 +79,41 @@ class Job:
             for item in json.loads(body)["manifests"]
         }
         return f"sha256:{hashlib.sha256(body).hexdigest()}", manifests
+
+    def fetch(self, path: str, accept: str = "*/*") -> BufferedIOBase:
+        """Open what the registry has at a path."""
+        url = f"http://{self.hub}/v2/{path}"
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}))
+        return cast("BufferedIOBase", answer)
+
+    def fetch_json(self, path: str, accept: str) -> dict[str, Any]:
+        """Return a manifest."""
+        with self.fetch(path, accept) as answer:
+            value: dict[str, Any] = json.load(answer)
+        return value
+
+    def observe(self, name: str, tag: str) -> dict[str, Observed]:
+        """Return config and files of every platform of a tag, as the registry gives them."""
+        index = self.fetch_json(f"{name}/manifests/{tag}", OCI_INDEX)
+        return {
+            f"{item['platform']['os']}/{item['platform']['architecture']}": self._observe(
+                name, self.fetch_json(f"{name}/manifests/{item['digest']}", OCI_MANIFEST)
+            )
+            for item in index["manifests"]
+        }
+
+    def _observe(self, name: str, manifest: dict[str, Any]) -> Observed:
+        def opened(layer: dict[str, Any]) -> Open:
+            def plain() -> BufferedIOBase:
+                stream = self.fetch(f"{name}/blobs/{layer['digest']}")
+                packed = layer["mediaType"].endswith("gzip")
+                return gzip.GzipFile(fileobj=stream) if packed else stream
+
+            return plain
+
+        with self.fetch(f"{name}/blobs/{manifest['config']['digest']}") as answer:
+            config = answer.read()
+        return observe_parts(config, [opened(layer) for layer in manifest["layers"]])
 
     def run_other(self, name: str, *words: str, entry: str = "") -> bytes:
         """Run an image of the platform that this machine emulates; return what it prints."""
@@ -230,3 +268,14 @@ def test_the_other_platform_runs_under_emulation(
 def test_the_other_platforms_envoy_runs_under_emulation(job: Job, first: dict[str, Any]) -> None:
     del first
     assert b"1.40.0" in job.run_other("proxyv2", "--version", entry="/usr/local/bin/envoy")
+
+
+def test_both_engines_make_the_same_images(job: Job, first: dict[str, Any]) -> None:
+    del first
+    for engine in ("oci", "docker"):
+        made = job.make("docker", "--engine", engine, "--tag", engine, "--no-load")
+        assert set(statuses(made).values()) <= {"done", "cached"}
+    for name in IMAGES:
+        one, two = (job.observe(name, engine) for engine in ("oci", "docker"))
+        assert set(one) == set(PLATFORMS)
+        assert one == two

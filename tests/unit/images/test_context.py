@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -73,6 +74,49 @@ def test_only_what_is_copied_is_chosen(
     entries: tuple[Entry, ...], line: str, paths: list[str]
 ) -> None:
     assert chosen(entries, line) == paths
+
+
+@pytest.mark.parametrize(
+    ("line", "paths"),
+    [
+        ("COPY tree/link /", ["tree", "tree/link", "tree/sub", "tree/sub/b.txt"]),
+        ("COPY tree/up/notes.md /", ["notes.md", "tree", "tree/up"]),
+        ("COPY tree/up/n* /", ["notes.md", "tree", "tree/up"]),
+        ("COPY nothing* envoy /", ["envoy"]),
+        ("COPY [!e]nvoy envoy /", ["envoy"]),
+    ],
+)
+def test_what_a_link_leads_to_is_chosen_too(tmp_path: Path, line: str, paths: list[str]) -> None:
+    for name in ("tree/sub/b.txt", "notes.md", "envoy"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "tree/link").symlink_to("/tree/sub/b.txt")
+    (tmp_path / "tree/up").symlink_to("..")
+    names = ("tree", "notes.md", "envoy")
+    assert chosen(context_entries({name: tmp_path / name for name in names}), line) == paths
+
+
+def test_a_loop_of_links_is_named_where_it_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/loop").symlink_to("loop")
+    entries = context_entries({"tree": tmp_path / "tree"})
+    assert chosen(entries, "COPY tree /") == ["tree", "tree/loop"]
+    for line in ("COPY tree/loop /", "COPY tree/loop/x /", "COPY tree/loop/* /"):
+        with pytest.raises(ConfigError, match=r"line 2: /tree/loop.* is a loop of symbolic links"):
+            chosen(entries, line)
+
+
+def test_a_loop_that_is_named_as_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match="loop cannot be put in the build context as x"):
+        context_entries({"x": tmp_path / "loop"})
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    os.mkfifo(tmp_path / "tree/pipe")
+    with pytest.raises(ConfigError, match="pipe cannot be put in the build context as tree/pipe"):
+        context_entries({"tree": tmp_path / "tree"})
 
 
 def test_copying_everything_chooses_everything(entries: tuple[Entry, ...]) -> None:

@@ -65,3 +65,10 @@ def test_what_is_refused_is_an_error_of_buildkit_too_or_has_a_reason(tmp_path: P
         if case.refused:
             below = observe(images.base(case.base, case.target, layers), layers)
             assert ("error" in expected(case, below)) != bool(case.why), case.name
+
+
+def test_every_difference_of_the_classic_builder_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "dockerfile.md").read_text()
+    for case in TABLE:
+        if case.classic and not case.classic.startswith("not tried"):
+            assert f"| {case.name} | {case.classic} |" in text
