@@ -94,6 +94,17 @@ class Classic:
         for name in self.made:
             with contextlib.suppress(APIError):
                 self.client.images.remove(name, force=True)
+        # A failed build leaves its finished steps; they start with a layer of ours.
+        bases = (
+            images.base(name, case.target, self.layers)
+            for name in images.NAMES
+            for case in TABLE[:1]
+        )
+        ours = {layer.diff_id for base in bases for layer in base.layers}
+        for image in self.client.images.list(filters={"dangling": True}):
+            if ours.intersection(image.attrs["RootFS"].get("Layers") or ()):
+                with contextlib.suppress(APIError):
+                    self.client.images.remove(str(image.id), force=True)
 
 
 @pytest.fixture(scope="module")
