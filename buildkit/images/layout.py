@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from buildkit.digest import Digest
-from buildkit.errors import BuildError, ConfigError
+from buildkit.errors import BuildError
 from buildkit.images.indexing import index_images, index_of
 from buildkit.images.layers import Layers
 from buildkit.images.meter import Meter
@@ -26,6 +26,7 @@ from buildkit.oci.layout import (
     INDEX_FILE,
     MARKER,
     MARKER_FILE,
+    TITLE,
     Blob,
     Layout,
     blob_name,
@@ -37,7 +38,6 @@ from buildkit.oci.layout import (
 from buildkit.oci.model import Descriptor
 from buildkit.oci.verified import verified_blocks
 from buildkit.plan.units import Artifact, Progress, Step, WriteLayout
-from buildkit.reference import Reference
 from buildkit.store import atomic_path, atomic_write
 
 _BLOB = re.compile(r"([0-9a-f]{64})|\.([0-9a-f]{64})\..*\.tmp")
@@ -121,7 +121,8 @@ class LayoutWriter:
                 with self.claims.turn(blob.descriptor.digest):
                     self._write_blob(action.folder, blob, meter)
             with self.claims.lock:
-                entries = tuple(named(index.descriptor, name) for name in action.references)
+                root, title = index.descriptor, action.name
+                entries = tuple(named(root, name, title=title) for name in action.references)
                 _replace(action.folder, action.name, entries, self.claims.held)
         return Artifact(
             unit=step.unit.id,
@@ -179,7 +180,12 @@ def _replace(
     folder: Path, name: str, entries: tuple[Descriptor, ...], held: Mapping[Digest, int]
 ) -> None:
     """Let an image's entries be these, and remove what nothing reaches any more."""
-    others = (entry for entry in _entries(folder) if not _is_of(entry, name))
+    names = {image_name(entry) for entry in entries}
+    others = (
+        entry
+        for entry in _entries(folder)
+        if not (_is_of(entry, name) or image_name(entry) in names)
+    )
     layout = Layout(folder=folder, entries=(*others, *entries))
     atomic_write(folder / MARKER_FILE, MARKER)
     atomic_write(folder / INDEX_FILE, layout_index(layout.entries))
@@ -195,11 +201,8 @@ def _entries(folder: Path) -> tuple[Descriptor, ...]:
 
 
 def _is_of(entry: Descriptor, name: str) -> bool:
-    """Tell whether an entry is an image of ours, at whatever hub and tag."""
-    try:
-        return Reference.parse(image_name(entry)).repository.rpartition("/")[2] == name
-    except ConfigError:
-        return False
+    """Tell whether this tool wrote an entry for an image, at whatever hub and tag."""
+    return (TITLE, name) in entry.annotations
 
 
 def _sweep(layout: Layout, held: Mapping[Digest, int]) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from buildkit.errors import EnvironmentMissingError
 from buildkit.images.daemon import check_version, unusable
 from buildkit.platform import Platform
+from buildkit.reference import Reference
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _SECONDS = 10
@@ -66,6 +67,17 @@ def list_images(path: str) -> dict[str, str]:
     """
     listed: list[dict[str, Any]] = _get(path, "/images/json")
     return {tag: item["Id"] for item in listed for tag in item.get("RepoTags") or ()}
+
+
+def load_problem(names: tuple[str, ...], identity: str, listed: Mapping[str, str]) -> str | None:
+    """Say why a daemon, by its list of images, has not this one under these names."""
+    for name in names:
+        found = listed.get(Reference.parse(name).familiar)
+        if found is None:
+            return f"the daemon does not have {name}"
+        if found != identity:
+            return f"{name} is something else in the daemon"
+    return None
 
 
 def _context(path: Path) -> str:

@@ -33,6 +33,7 @@ BLOBS = "blobs/sha256"
 """Where blobs lie."""
 
 REF_NAME = "org.opencontainers.image.ref.name"
+TITLE = "org.opencontainers.image.title"
 CONTAINERD_NAME = "io.containerd.image.name"
 
 _JSON_LIMIT = 32 << 20
@@ -180,13 +181,14 @@ def image_name(entry: Descriptor) -> str:
     return found.get(REF_NAME) or found.get(CONTAINERD_NAME) or ""
 
 
-def named(descriptor: Descriptor, reference: str) -> Descriptor:
-    """Return a descriptor as an entry of a layout's index."""
+def named(descriptor: Descriptor, reference: str, *, title: str = "") -> Descriptor:
+    """Return a descriptor as an entry of a layout's index; ``title`` is the image's own name."""
+    annotations = [(CONTAINERD_NAME, reference), (REF_NAME, reference)]
     return Descriptor(
         media_type=descriptor.media_type,
         digest=descriptor.digest,
         size=descriptor.size,
-        annotations=((CONTAINERD_NAME, reference), (REF_NAME, reference)),
+        annotations=(*annotations, (TITLE, title)) if title else tuple(annotations),
     )
 
 

@@ -169,16 +169,11 @@ class ImageSupply:
 
     def load_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the daemon does not have an image under its names, asking it once for all."""
-        from buildkit.reference import Reference  # noqa: PLC0415
+        from buildkit.images.nearby import load_problem  # noqa: PLC0415 - see nearby
 
         action = unit.action
-        for name in action.references if isinstance(action, LoadImage) else ():
-            found = self._daemon_images.get(Reference.parse(name).familiar)
-            if found is None:
-                return f"the daemon does not have {name}"
-            if found != artifact.digest:
-                return f"{name} is something else in the daemon"
-        return None
+        names = action.references if isinstance(action, LoadImage) else ()
+        return load_problem(names, artifact.digest, self._daemon_images)
 
     def layout_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the layout does not hold an image as recorded."""

@@ -160,11 +160,12 @@ def test_an_image_keeps_no_older_names_and_the_others_theirs(shelf: Shelf) -> No
 def test_entries_of_others_stay(shelf: Shelf) -> None:
     shelf.write("pilot", b"content")
     (own,) = shelf.layout.entries
-    foreign = named(own, "The Thing")
-    (shelf.folder / INDEX_FILE).write_bytes(layout_index((own, foreign)))
+    names = ("The Thing", "docker.io/other/pilot:latest")
+    foreign = (named(own, name) for name in (*names, f"{HUB}/pilot:latest"))
+    (shelf.folder / INDEX_FILE).write_bytes(layout_index((own, *foreign)))
     shelf.write("pilot", b"other")
     assert own.digest.hex in shelf.blobs()
-    assert set(shelf.layout.names) == {"The Thing", f"{HUB}/pilot:latest"}
+    assert shelf.layout.names == (*names, f"{HUB}/pilot:latest")
 
 
 def test_where_an_entry_cannot_be_followed_nothing_is_removed(shelf: Shelf) -> None:

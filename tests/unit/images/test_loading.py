@@ -12,6 +12,7 @@ from buildkit.images.layers import Layers
 from buildkit.images.load import load_base
 from buildkit.images.loading import ImageLoader
 from buildkit.images.local import base_sheet
+from buildkit.images.nearby import load_problem
 from buildkit.plan.units import Artifact, Kind, LoadImage, Unit
 from buildkit.platform import Platform
 from buildkit.store import Store
@@ -78,6 +79,16 @@ def test_layers_that_a_graph_driver_has_are_left_out_and_containerd_gets_all(
     # containerd's blobs are the manifest, the config and two layers.
     assert sent == ([4, 4] if daemon.containerd else [2, 1])
     assert {daemon.names[name] for name in NAMES} == {list(daemon.images)[-1]}
+
+
+def test_a_daemon_is_asked_for_names_as_it_lists_them() -> None:
+    names = ("docker.io/istio/pilot:1", "localhost:5000/pilot:1")
+    listed = {"istio/pilot:1": "sha256:1", "localhost:5000/pilot:1": "sha256:1"}
+    assert load_problem(names, "sha256:1", listed) is None
+    moved = load_problem(names, "sha256:2", listed)
+    assert moved == "docker.io/istio/pilot:1 is something else in the daemon"
+    gone = load_problem(names, "sha256:1", {"istio/pilot:1": "sha256:1"})
+    assert gone == "the daemon does not have localhost:5000/pilot:1"
 
 
 def test_a_base_is_sent_once(daemon: FakeDocker, layers: Layers) -> None:
