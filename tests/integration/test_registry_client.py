@@ -21,6 +21,7 @@ from buildkit.reference import Reference
 from buildkit.registry.blobs import Pushed
 from buildkit.registry.client import RegistryClient
 from buildkit.registry.credentials import Credential
+from buildkit.registry.login import check_login
 from buildkit.store import Store
 from tests.fakes.certificates import make_certificates
 from tests.fakes.registry import Logins
@@ -165,6 +166,17 @@ def test_a_wrong_digest_is_refused_in_the_servers_words(program: Path, tmp_path:
 def test_basic_credentials_open_a_real_registry(program: Path, tmp_path: Path) -> None:
     with serve(program, tmp_path, login=True) as port:
         exercise(client_of(ANN), f"localhost:{port}")
+
+
+def test_a_login_is_tried_at_a_real_registry(program: Path, tmp_path: Path) -> None:
+    with serve(program, tmp_path, login=True) as port:
+        host = f"localhost:{port}"
+        assert check_login(HttpPool(environ={}), host, ANN) is True
+        with pytest.raises(AuthError, match=f"{host} refuses the login of {USER}") as caught:
+            check_login(HttpPool(environ={}), host, Credential(username=USER, secret="s3cret"))
+        assert "s3cret" not in str(caught.value)
+    with serve(program, tmp_path) as port:
+        assert check_login(HttpPool(environ={}), f"localhost:{port}", ANN) is False
 
 
 @pytest.mark.parametrize("credential", [None, Credential(username=USER, secret="s3cret")])
