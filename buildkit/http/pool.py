@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,9 @@ BLOCK_SIZE = 1 << 18
 
 _PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")
 """What the versions of OpenSSL say when the other side answers in clear text."""
+_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""How TLS tells of a connection that the other side, or something between, has ended."""
+_PROXY_LOGIN = 407
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -254,8 +258,9 @@ class HttpPool:
                 f"{host} is not asked, since this run is offline",
                 resolution="Run once without --offline, so that what is needed is cached.",
             )
+        proxy = self._proxies.proxy_for(request.url)
         try:
-            return self._manager(request.url).urlopen(
+            raw = self._manager(request.url).urlopen(
                 request.method,
                 request.url,
                 headers=request.headers,
@@ -269,8 +274,15 @@ class HttpPool:
                 decode_content=False,
             )
         except (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError) as error:
-            raise _unreachable(host, error, self._proxies.proxy_for(request.url)) from error
+            if proxy and f" {_PROXY_LOGIN} " in str(error):
+                # What http.client says of a CONNECT that was answered so.
+                raise _no_login(proxy) from error
+            raise _unreachable(host, error, proxy) from error
         except errors.SSLError as error:
+            if error.args and isinstance(error.args[0], _CUT):
+                raise BrokenTransferError(
+                    f"the connection to {host} broke", details=_reason(error)
+                ) from error
             raise _untrusted(host, error) from error
         except errors.LocationValueError as error:
             raise FetchError(f"'{host}' is not a usable host") from error
@@ -278,6 +290,10 @@ class HttpPool:
             raise BrokenTransferError(
                 f"the connection to {host} broke", details=_reason(error)
             ) from error
+        if proxy and raw.status == _PROXY_LOGIN:
+            _finish(raw)
+            raise _no_login(proxy)
+        return raw
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         proxy = self._proxies.proxy_for(url)
@@ -340,6 +356,17 @@ def _unreachable(host: str, error: Exception, proxy: str) -> FetchError:
         f"cannot connect to {host}{through}",
         details=_reason(error),
         resolution="Check the network, HTTPS_PROXY and NO_PROXY.",
+    )
+
+
+def _no_login(proxy: str) -> FetchError:
+    given = bool(without_userinfo(proxy)[1])
+    verb = "refuses the user or password" if given else "asks for a user and a password"
+    return FetchError(
+        f"the proxy {host_of(proxy)} {verb}",
+        details="It answered 407.",
+        resolution="Write them in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port, "
+        "special characters as %40.",
     )
 
 

@@ -7,7 +7,10 @@ import re
 import ssl
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -96,6 +99,16 @@ def test_retry_after_is_honoured_and_capped(
     server.misbehave(Fault("GET /v2/", status=429, headers=date))
     assert pool.read("GET", server.url + "/v2/", limit=100).status == 200
     assert pauses == [7.0, LONGEST_PAUSE_SECONDS, 2.0, 0.0]
+
+
+def test_retry_after_may_be_a_date_to_come(
+    server: FakeRegistry, pool: HttpPool, pauses: list[float]
+) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    server.misbehave(Fault("GET /v2/", status=503, headers=(("Retry-After", later),)))
+    assert pool.read("GET", server.url + "/v2/", limit=100).status == 200
+    (pause,) = pauses
+    assert 10 < pause <= 20
 
 
 def test_a_storm_ends_with_the_last_answer(
@@ -201,6 +214,30 @@ def test_authorization_is_dropped_on_the_way_to_another_host(
         assert server.seen[0].headers["authorization"] == "Bearer s3cret"
         assert "authorization" not in storage.seen[0].headers
         assert storage.seen[0].headers["x-kept"] == "yes"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 307, "headers": (("Location", "http://127.0.0.1:1/blob?signature=s3cret"),)},
+        {"status": 307, "headers": (("Location", "http://[x/blob?signature=s3cret"),)},
+        {"status": 307, "headers": (("Location", "ftp://a.test/blob?signature=s3cret"),)},
+        {"reset": 0},
+        {"cut": 3},
+    ],
+)
+def test_no_error_shows_a_query_or_a_login(
+    server: FakeRegistry, pool: HttpPool, fault: dict[str, Any]
+) -> None:
+    url = blob_url(server, b"content") + "?token=s3cret"
+    server.misbehave(Fault("GET .*/blobs/", times=99, **fault))
+    headers = {"Authorization": "Bearer s3cret"}
+    with pytest.raises(FetchError) as caught:
+        pool.read("GET", url, headers=headers, limit=100, retries=1)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "s3cret" not in f"{error}{error!r}"
+        error = error.__cause__
 
 
 def test_authorization_stays_with_its_host(server: FakeRegistry, pool: HttpPool) -> None:
