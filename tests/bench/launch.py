@@ -20,7 +20,7 @@ _TAIL = 2000
 
 def run(phases: list[list[list[str]]], folder: str, environ: dict[str, str]) -> dict[str, object]:
     """Run phases one after another and the commands of each at once; stop at a failed phase."""
-    output, peak, read, failed = "", 0, 0, ""
+    output, cpu, peak, read, failed = "", 0.0, 0, 0, ""
     started = time.monotonic()
     for phase in phases:
         # A pipe that nobody empties would stop a child that prints much.
@@ -41,6 +41,7 @@ def run(phases: list[list[list[str]]], folder: str, environ: dict[str, str]) -> 
             read += _bytes_read(child.pid)
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
+            cpu += usage.ru_utime + usage.ru_stime
             peak = max(peak, usage.ru_maxrss * _BYTES_OF_MAXRSS)
             with file:
                 file.seek(0)
@@ -51,7 +52,14 @@ def run(phases: list[list[list[str]]], folder: str, environ: dict[str, str]) -> 
         if failed:
             break
     seconds = time.monotonic() - started
-    return {"seconds": seconds, "peak": peak, "read": read, "output": output, "failed": failed}
+    return {
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak": peak,
+        "read": read,
+        "output": output,
+        "failed": failed,
+    }
 
 
 def _bytes_read(process: int) -> int:

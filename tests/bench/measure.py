@@ -31,12 +31,14 @@ class Job:
 class Cost(Struct, frozen=True, kw_only=True):
     """What a job took.
 
-    ``peak`` is the largest resident set of any of its processes, in bytes;
-    ``read`` is every byte that they asked the system for, page cache included
-    (0 where the system does not tell); ``output`` is what they printed.
+    ``cpu`` is what its processes had of the cores, in seconds; ``peak`` is the
+    largest resident set of any of them, in bytes; ``read`` is every byte that they
+    asked the system for, page cache included (0 where the system does not tell);
+    ``output`` is what they printed.
     """
 
     seconds: float
+    cpu: float
     peak: int
     read: int
     output: str

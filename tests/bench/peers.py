@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -100,25 +101,33 @@ class Ours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crane:
-    """``crane append``, which pushes what it appended; one process per image, all at once.
+    """``tar`` and ``crane append``, which pushes what it appended; all images at once.
 
-    With ``stored`` layers it has nothing to compress, as in Istio's own use of its library.
+    With ``stored`` layers it has nothing to compress, as in Istio's own use of its
+    library; what it takes to make these of plain tars is left out.
     """
 
     workload: Workload
     program: Path
     stored: bool
 
-    def job(self, hub: str) -> Job:
-        """Return the commands."""
-        commands = tuple(
+    def job(self, hub: str, changed: Iterable[str]) -> Job:
+        """Return the commands: tars of the programs that changed, then images of all."""
+        tars = tuple(
+            (
+                *("tar", "--create", "--file", str(self.workload.tar(name))),
+                *("--directory", str(self.workload.root(name)), self.workload.inside(name)),
+            )
+            for name in changed
+        )
+        appends = tuple(
             (
                 *(str(self.program), "append", "--insecure", "--new_tag", self._tag(hub, name)),
                 *("--new_layer", str(self.workload.tar(name, stored=self.stored))),
             )
             for name in self.workload.names
         )
-        return Job(phases=(commands,), folder=self.workload.folder)
+        return Job(phases=(tars, appends), folder=self.workload.folder)
 
     def check(self, hub: str) -> None:
         """See that the registry has one layer per image that holds its program.

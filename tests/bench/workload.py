@@ -54,7 +54,15 @@ class Workload:
 
     def program(self, name: str) -> Path:
         """Return the program of an image."""
+        return self.root(name) / self.inside(name)
+
+    def root(self, name: str) -> Path:
+        """Return the directory that looks like the root of an image."""
         return self.folder / "files" / name
+
+    def inside(self, name: str) -> str:
+        """Return where an image has its program, below its root."""
+        return f"usr/local/bin/{name}"
 
     def tar(self, name: str, *, stored: bool = False) -> Path:
         """Return the layer of an image for crane, plain or in gzip without compression."""
@@ -88,13 +96,15 @@ class Workload:
         yield f'[matrix]\nplatforms = ["{self.platform}"]\n[bases.none]\nkind = "scratch"\n'
         for name in self.names:
             yield f'[images.{name}]\nbase = ["none"]\ndockerfile = "Dockerfile.j2"\n'
-            yield f'files = {{ {name} = "files/{name}" }}\n'
+            file = self.program(name).relative_to(self.folder)
+            yield f'files = {{ {name} = "{file}" }}\n'
             yield f'variables = {{ program = "{name}" }}\n'
 
     def _write_program(self, name: str, number: int) -> None:
         code, path = self.code.read_bytes(), self.program(name)
         head = (aarch64 if self.platform.endswith("arm64") else x86_64)(b"bench\n")
         left, place = self.size(name) - len(head), number * len(code) // len(SIZES)
+        path.parent.mkdir(parents=True)
         with path.open("wb") as stream:
             stream.write(head)
             while left > 0:
@@ -108,7 +118,7 @@ class Workload:
 
     def _pack(self, name: str) -> None:
         with tarfile.open(self.tar(name), "w") as archive:
-            archive.add(self.program(name), f"usr/local/bin/{name}")
+            archive.add(self.program(name), self.inside(name))
         with (
             self.tar(name).open("rb") as plain,
             gzip.open(self.tar(name, stored=True), "wb", compresslevel=0) as packed,
