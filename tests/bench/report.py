@@ -16,7 +16,7 @@ from tests.bench.results import COMPARISON_COLUMNS, COST_COLUMNS
 def report_images(folder: Path, *, rounds: int, scale: int) -> None:
     """Measure, print two tables, and write ``images.json`` into the directory."""
     reporter = choose_reporter(os.environ, quiet=False)
-    with ErrorExit(debug=False):
+    with ErrorExit():
         folder.mkdir(parents=True, exist_ok=True)
         results = bench_images(folder, rounds=rounds, tell=reporter.note, scale=scale)
         load = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "scale": scale}
