@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -31,6 +32,19 @@ def lint(context: Context) -> None:
     context.run(shlex.quote(str(Path(sys.executable).with_name("lint-imports"))), echo=True)
 
 
+@task(
+    help={"rounds": "how often each tool takes its turn", "scale": "a divisor of all sizes"},
+    auto_shortflags=False,
+)
+def images(context: Context, rounds: int = 5, scale: int = 1) -> None:
+    """Measure image builds beside crane, ko and docker; writes out/bench/images.json."""
+    del context
+    from tests.bench.report import report_images  # noqa: PLC0415 - needs the development tools
+
+    report_images(Path(__file__).parent / "out" / "bench", rounds=rounds, scale=scale)
+
+
 namespace = make_namespace()
 namespace.add_task(test)
 namespace.add_task(lint)
+namespace.add_collection(Collection("bench", images))
