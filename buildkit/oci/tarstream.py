@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -150,6 +150,12 @@ class BlockReader(io.BufferedIOBase):
     def readable(self) -> bool:
         """Tell that this can be read."""
         return True
+
+    def close(self) -> None:
+        """Close what the blocks come from too, where it can be."""
+        super().close()
+        if isinstance(self._blocks, Generator):
+            self._blocks.close()
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to ``size`` bytes, fewer only where a block ends; all of them for -1."""

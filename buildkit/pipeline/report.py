@@ -59,13 +59,13 @@ def distinct_errors(outcomes: Sequence[Outcome]) -> list[BuildkitError]:
 
     The first one is to be printed last, where it is seen.
     """
-    found: dict[int, BuildkitError] = {}
+    found: dict[str, BuildkitError] = {}
     shown: dict[str, str] = {}
     for error in (outcome.error for outcome in outcomes if outcome.error is not None):
-        if id(error) in found:
+        if str(error) in found:
             continue
         same = shown.setdefault(error.details, error.brief) if error.details else error.brief
-        found[id(error)] = error if same == error.brief else _as_before(error, same)
+        found[str(error)] = error if same == error.brief else _as_before(error, same)
     return list(found.values())
 
 

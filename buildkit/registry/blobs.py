@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
@@ -219,30 +220,35 @@ class _Upload:
             "Content-Type": "application/octet-stream",
             "Content-Length": str(self.descriptor.size),
         }
-        with self.wire.open(
-            "PUT",
-            url,
-            self.repository.registry,
-            self._access,
-            headers=headers,
-            body=self._blocks,
-            retries=0,
-        ) as response:
+        with (
+            ExitStack() as opened,
+            self.wire.open(
+                "PUT",
+                url,
+                self.repository.registry,
+                self._access,
+                headers=headers,
+                # What an upload that breaks has not read to its end is closed all the same.
+                body=lambda: opened.enter_context(closing(self._blocks())),
+                retries=0,
+            ) as response,
+        ):
             return Answer(response.status, response.headers, response.read(_ERROR_LIMIT))
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self) -> Generator[bytes]:
         total = 0
-        for block in self._read():
-            yield block
-            total += len(block)
-            self.sent(len(block))
+        with closing(self._read()) as blocks:
+            for block in blocks:
+                yield block
+                total += len(block)
+                self.sent(len(block))
         if total != self.descriptor.size:
             raise RegistryError(
                 f"{self.descriptor.digest} changed while it was pushed",
                 details=f"{total} bytes were read, it should have {self.descriptor.size}.",
             )
 
-    def _read(self) -> Iterator[bytes]:
+    def _read(self) -> Generator[bytes]:
         try:
             with self.open_blob() as stream:
                 while block := stream.read(BLOCK_SIZE):

@@ -16,7 +16,8 @@ from buildkit.http import HttpPool
 from buildkit.images.publish import IndexPublisher
 from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.oci.config import ImageConfig, RootFs
-from buildkit.oci.layer import Entry
+from buildkit.oci.layer import Entry, file, write_layer
+from buildkit.oci.model import DOCKER_MANIFEST
 from buildkit.plan.units import Artifact, Kind, Progress, PushIndex, Unit
 from buildkit.platform import Platform
 from buildkit.reference import Reference
@@ -222,3 +223,30 @@ def test_a_source_killed_in_the_middle_moves_no_tag(
     with pytest.raises(RegistryError, match=f"{server.host} does not answer"):
         promote((promotion,), Sender(registry=client), kill, no_clobber=False)
     assert client.tags(tag) == ()
+
+
+def docker(*words: str | Path) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.docker
+def test_what_docker_pushed_in_its_own_format_is_promoted_and_pulled(
+    server: Server, other: Server, client: RegistryClient, tmp_path: Path
+) -> None:
+    layer = write_layer([file("hello", os.urandom(100))], tmp_path / "layer.tar")
+    source, target = f"{server.host}/app:1", f"{other.host}/team/app:2"
+    try:
+        docker("import", layer.path, source)
+        docker("push", source)
+        original = in_registry(client, Reference.parse(source))
+        assert original.root.descriptor.media_type == DOCKER_MANIFEST
+        promotion = Promotion(original=original, tag=Reference.parse(target))
+        (done,) = promote((promotion,), Sender(registry=client), silent, no_clobber=True)
+        docker("image", "rm", source)
+        assert f"Digest: {done.after}" in docker("pull", target)
+    finally:
+        subprocess.run(
+            ["docker", "image", "rm", "--force", source, target], check=False, capture_output=True
+        )

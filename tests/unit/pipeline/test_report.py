@@ -126,7 +126,7 @@ def test_what_a_compiler_says_for_several_platforms_is_shown_once() -> None:
     one = BuildError("a for linux", details="a.go:1: no", resolution="see a.log")
     two = BuildError("a for darwin", details="a.go:1: no", resolution="see b.log")
     three = BuildError("b for darwin", details="b.go:1: no")
-    bare = BuildError("c"), BuildError("d")
+    bare = BuildError("c"), BuildError("d"), BuildError("c")
     found = distinct_errors(list(map(failed, (one, one, two, three, *bare))))
     assert [(e.brief, e.details, e.resolution) for e in found] == [
         ("a for linux", "a.go:1: no", "see a.log"),

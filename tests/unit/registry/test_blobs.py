@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from buildkit.errors import AuthError, RegistryError
 from buildkit.http import HttpPool
 from buildkit.oci.model import OCI_LAYER, Descriptor
+from buildkit.oci.tarstream import BlockReader
 from buildkit.reference import Reference
 from buildkit.registry.blobs import ATTEMPTS, Pushed, upload_url
 from buildkit.registry.client import RegistryClient
@@ -73,6 +74,24 @@ def test_a_registry_that_refuses_to_mount_gets_an_upload(
 ) -> None:
     registry.misbehave(Fault("POST .*mount=", status=405))
     assert client.blobs.push(app, BLOB, opener(), mount_from="base") is Pushed.UPLOADED
+
+
+def test_what_a_broken_upload_did_not_read_is_closed(
+    registry: FakeRegistry, client: RegistryClient, app: Reference
+) -> None:
+    closed: list[int] = []
+
+    def blocks() -> Iterator[bytes]:
+        try:
+            for start in range(0, len(DATA), 1000):
+                yield DATA[start : start + 1000]
+        finally:
+            closed.append(1)
+
+    registry.misbehave(Fault(UPLOAD, reset=10, times=2))
+    pushed = client.blobs.push(app, BLOB, lambda: BlockReader(blocks()))
+    assert pushed is Pushed.UPLOADED
+    assert len(closed) == 3
 
 
 def test_an_upload_that_is_reset_starts_anew(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from buildkit.digest import canonical_json
-from buildkit.errors import BuildError, RegistryError, UsageError, VerificationError
+from buildkit.errors import AuthError, BuildError, RegistryError, UsageError, VerificationError
+from buildkit.http import HttpPool
 from buildkit.oci.layout import INDEX_FILE, MARKER, MARKER_FILE, Layout, layout_index, named
 from buildkit.oci.model import (
     DOCKER_CONFIG,
@@ -27,6 +28,7 @@ from buildkit.oci.model import (
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
+from buildkit.registry.credentials import Credential
 from buildkit.registry.originals import Original, in_layout, in_registry
 from buildkit.registry.promotion import (
     Change,
@@ -38,7 +40,7 @@ from buildkit.registry.promotion import (
 )
 from buildkit.registry.sending import Sender
 from tests.fakes.images import random_image, random_index
-from tests.fakes.registry import FakeRegistry, Fault
+from tests.fakes.registry import FakeRegistry, Fault, Login, Logins
 
 AMD, ARM = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 BLOB, MANIFEST = "PUT .*/blobs/uploads/", "PUT .*/manifests/sha256:"
@@ -110,6 +112,31 @@ def test_tags_move_when_everything_of_every_image_is_there(market: Market) -> No
     market.promote(*promotions)
     # Two images of two platforms: two layers and a config each, a manifest each and an index.
     assert order(market.target) == "b" * 12 + "m" * 6 + "t" * 2
+
+
+@pytest.mark.parametrize("scheme", ["basic", "bearer"])
+def test_registries_that_ask_who_is_there_are_told(pool: HttpPool, scheme: str) -> None:
+    login = Login(scheme=scheme)
+    credential = Credential(username=login.username, secret=login.password)
+    client = RegistryClient(pool=pool, credentials=Logins(credential))
+    with FakeRegistry(login=login) as source, FakeRegistry(login=login) as target:
+        market = Market(source, target, client)
+        original = market.original()
+        near = Reference.parse(f"{source.host}/release/pilot:1")
+        tags = (near, market.at("pilot:1"))
+        done = market.promote(*(Promotion(original=original, tag=tag) for tag in tags))
+        assert {item.after for item in done} == {original.root.descriptor.digest}
+        assert source.count(BLOB) == 0
+        assert target.count(f"{BLOB}.*digest=") == 6
+
+
+def test_a_destination_that_refuses_the_account_says_so(market: Market) -> None:
+    original = market.original()
+    with FakeRegistry(login=Login(scheme="basic")) as closed:
+        tag = Reference.parse(f"{closed.host}/pilot:1")
+        with pytest.raises(AuthError, match=closed.host):
+            market.promote(Promotion(original=original, tag=tag))
+        assert closed.content == {}
 
 
 def test_what_is_there_is_not_sent_and_a_tag_that_is_right_not_written(market: Market) -> None:
