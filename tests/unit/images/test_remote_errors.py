@@ -29,7 +29,7 @@ class Shelf:
             pool=HttpPool(environ={}, sleep=lambda _: None), credentials=Logins()
         )
         self.base = Reference.parse(f"{host}/base:1")
-        self.images = RegistryImages(registry=lambda: self.client, locate=Reference.parse)
+        self.images = RegistryImages(registry=lambda: self.client)
 
     def put(self, config: bytes) -> Descriptor:
         """Push an image of one platform under the tag, and return its descriptor."""
