@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildkit.images.dockerfile import Dockerfile, Instruction
-from buildkit.images.stages import Copy, Stage
+from buildkit.images.stages import PREDEFINED, Copy, Stage
 
 _COPIED_MODE = (
     "Set the mode on the file in the build context: binaries arrive as 0755, "
@@ -61,6 +61,7 @@ def refuse_unsupported(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> Non
             _check_instruction(dockerfile, item)
         for copy in stage.copies:
             _check_copy(dockerfile, copy)
+    _check_arguments(dockerfile, stages)
 
 
 def classic_text(
@@ -118,6 +119,21 @@ def _check_instruction(dockerfile: Dockerfile, item: Instruction) -> None:
             )
         if name not in _KNOWN.get(item.name, ()):
             raise dockerfile.error(item.line, f"{item.name} knows no --{name}")
+
+
+def _check_arguments(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> None:
+    # The daemon takes one value for all stages, which wins over a default.
+    items = [item for stage in stages for item in stage.instructions if item.name == "ARG"]
+    plain = {word for item in items for word in item.words if "=" not in word}
+    for item in items:
+        mixed = {word.partition("=")[0] for word in item.words if "=" in word} & plain & PREDEFINED
+        if mixed:
+            raise dockerfile.error(
+                item.line,
+                f"ARG {min(mixed)} has a default here and none in another line, "
+                "which the classic builder does not keep apart",
+                resolution="Give the value that is not the platform's another name.",
+            )
 
 
 def _check_copy(dockerfile: Dockerfile, copy: Copy) -> None:

@@ -37,12 +37,18 @@ class Placed(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, entry: Entry) -> Placed:
-        """Describe an entry, whose content is a file or a part of one."""
+        """Describe an entry.
+
+        Raises:
+            BuildError: its content is neither a file, nor a part of one, nor empty.
+        """
         source, offset = "", _WHOLE
         if isinstance(entry.content, Slice):
             source, offset = str(entry.content.path), entry.content.offset
         elif isinstance(entry.content, Path):
             source = str(entry.content)
+        elif entry.content:
+            raise BuildError(f"/{entry.path} is in no file, which a layer cannot be kept without")
         return cls(
             path=entry.path,
             type=entry.type.name,

@@ -22,6 +22,10 @@ _REMOTE = re.compile(r"(?:https?|git|ssh|s3)://|git@")
 _OLD_FORM = 2
 
 SCRATCH = "scratch"
+PREDEFINED = frozenset(
+    side + part for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
+)
+"""The arguments that BuildKit predefines."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 FindEnvironment = Callable[[str, str], Mapping[str, str]]

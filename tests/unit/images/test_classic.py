@@ -29,6 +29,8 @@ def prepared(text: str) -> tuple[Dockerfile, tuple[Stage, ...]]:
         ("ADD https://e.x/y.git#v1 /", "git repository needs BuildKit", "before the build"),
         ("COPY --from=nginx:1 a /", "names an image", "FROM nginx:1 AS other"),
         ("COPY --speed=fast a /", "COPY knows no --speed", ""),
+        ("USER --speed=fast a", "USER knows no --speed", ""),
+        ("ARG TARGETARCH=x\nARG TARGETARCH", "ARG TARGETARCH has a default here", "another name"),
     ],
 )
 def test_what_only_buildkit_honours_is_refused_by_line(line: str, words: str, advice: str) -> None:

@@ -16,7 +16,7 @@ from buildkit.images.engine import ImageEngine
 from buildkit.images.layers import Layers
 from buildkit.images.loading import archive_entries
 from buildkit.images.sheet import Sheet, read_sheet, write_sheet
-from buildkit.oci.layer import layer_blocks
+from buildkit.oci.layer import file, layer_blocks
 from buildkit.plan.units import (
     Artifact,
     BuildImage,
@@ -191,3 +191,8 @@ def test_an_image_that_cannot_be_had_is_one_error(world: World) -> None:
     for text in ("FROM other:1\n", COPY + "COPY --from=other:1 /x /y\n"):
         with pytest.raises(BuildkitError, match="other:1 does not exist for linux/arm64"):
             world.image(text, EngineName.AUTO)
+
+
+def test_bytes_that_are_in_no_file_are_no_part_of_a_kept_layer(world: World) -> None:
+    with pytest.raises(BuildError, match="/a is in no file"):
+        world.layers.describe((file("a", b"lost"),))
