@@ -25,6 +25,7 @@ from tests.fakes.images import layers_of
 from tests.golden import images
 from tests.golden.buildkit import PINNED, build_all, differing
 from tests.golden.table import Case, Observed, cases, expected, observe, results
+from tests.integration.leftovers import remove_steps
 
 pytestmark = pytest.mark.docker
 
@@ -95,16 +96,8 @@ class Classic:
             with contextlib.suppress(APIError):
                 self.client.images.remove(name, force=True)
         # A failed build leaves its finished steps; they start with a layer of ours.
-        bases = (
-            images.base(name, case.target, self.layers)
-            for name in images.NAMES
-            for case in TABLE[:1]
-        )
-        ours = {layer.diff_id for base in bases for layer in base.layers}
-        for image in self.client.images.list(filters={"dangling": True}):
-            if ours.intersection(image.attrs["RootFS"].get("Layers") or ()):
-                with contextlib.suppress(APIError):
-                    self.client.images.remove(str(image.id), force=True)
+        bases = [images.base(name, TABLE[0].target, self.layers) for name in images.NAMES]
+        remove_steps(self.client, {layer.diff_id for base in bases for layer in base.layers})
 
 
 @pytest.fixture(scope="module")

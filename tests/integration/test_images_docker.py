@@ -27,6 +27,7 @@ from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import Store
 from tests.fakes.images import layers_of
+from tests.integration.leftovers import remove_named, remove_steps
 from tests.integration.tiny import aarch64, x86_64
 
 pytestmark = pytest.mark.docker
@@ -119,14 +120,9 @@ class Workshop:
             container.remove()
 
     def close(self) -> None:
-        for image in self.client.images.list():
-            for tag in image.tags:
-                if self.project in tag:
-                    self.client.images.remove(tag, force=True)
+        remove_named(self.client, self.project)
         # A failed build leaves its finished steps; this project's base is its own.
-        for image in self.client.images.list(filters={"dangling": True}):
-            if self.layers.intersection(image.attrs["RootFS"].get("Layers") or ()):
-                self.client.images.remove(str(image.id), force=True)
+        remove_steps(self.client, self.layers)
 
 
 @pytest.fixture
@@ -217,7 +213,7 @@ def test_an_error_in_the_stream_has_the_daemons_words_and_names_nothing(shop: Wo
         shop.build("FROM {{ base }}\nCOPY notes /n\nRUN echo hello\n", daemon_platform(shop.client))
     assert "Step 3/4 : RUN echo hello" in caught.value.details
     assert "/bin/sh" in caught.value.details
-    tags = [tag for image in shop.client.images.list() for tag in image.tags]
+    tags = named_images(shop.client)
     assert not [tag for tag in tags if f"{shop.project}/pilot" in tag]
 
 
