@@ -52,7 +52,7 @@ def test_the_configuration_to_copy_is_right(tmp_path: Path) -> None:
     (tmp_path / "istio").mkdir()
     (tmp_path / "mine" / "images" / "pilot").mkdir(parents=True)
     (tmp_path / "mine" / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
-    (tmp_path / "mine" / "targets.toml").write_text(f"{text}\n{mirrors}")
+    (tmp_path / "mine" / "targets.toml").write_text(text)
     project = load_project(tmp_path / "mine" / "targets.toml")
     assert set(project.config.binaries) == {"pilot-discovery", "pilot-agent"}
     assert project.source == tmp_path / "istio"
