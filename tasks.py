@@ -36,7 +36,7 @@ def lint(context: Context) -> None:
     help={"rounds": "how often each tool takes its turn", "scale": "a divisor of all sizes"},
     auto_shortflags=False,
 )
-def images(context: Context, rounds: int = 5, scale: int = 1) -> None:
+def images(context: Context, rounds: int = 3, scale: int = 1) -> None:
     """Measure image builds beside crane, ko and docker; writes out/bench/images.json."""
     del context
     from tests.bench.report import report_images  # noqa: PLC0415 - needs the development tools
