@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This directory holds a cache of buildkit; see https://bford.info/cachedir/\n"
 )
+_USE_SECONDS = 24 * 3600
+"""How exact the time of last use is: where a file is an input, each note of it costs a hash."""
 
 
 @contextmanager
@@ -70,62 +74,93 @@ def read_sealed(path: Path) -> bytes | None:
     return data if digest == str(Digest.of_bytes(data)).encode() else None
 
 
+def note_use(path: Path, now: float | None = None) -> None:
+    """Have a file count as used now, for collection by last use; exact to a day.
+
+    Args:
+        path: a file or directory of the cache.
+        now: the time in seconds since 1970; the clock's where it is not given.
+    """
+    with suppress(OSError):
+        found, moment = path.stat(), time.time() if now is None else now
+        if moment - found.st_mtime > _USE_SECONDS:
+            os.utime(path, (moment, moment))
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Blobs by sha256 below ``root``; safe for several processes at once."""
+    """Blobs by sha256 below ``root``; safe for several processes at once.
+
+    Looking into a store that does not exist makes none.
+    """
 
     root: Path
 
     @classmethod
     def open(cls, root: Path) -> Store:
         """Use a directory as a store, marking it as a cache for backup programs."""
-        root.mkdir(parents=True, exist_ok=True)
-        tag = root / "CACHEDIR.TAG"
+        store = cls(root)
+        store.mark()
+        return store
+
+    def mark(self) -> None:
+        """Make the directory, with the tag that tells backup programs to leave it out."""
+        tag = self.root / "CACHEDIR.TAG"
         if not tag.exists():
             atomic_write(tag, _CACHEDIR_TAG.encode())
-        return cls(root)
 
     def blob(self, digest: Digest) -> Path:
         """Return where a blob lies, whether or not it is there."""
         return self.root / "blobs" / "sha256" / digest.hex[:2] / digest.hex
 
     def get(self, digest: Digest) -> Path | None:
-        """Return a blob's path if it is there and its content still matches."""
+        """Return a blob's path if it is there and its content still matches; it counts as used.
+
+        What is damaged is removed.
+        """
+        path = self.peek(digest)
+        if path is None:
+            self.blob(digest).unlink(missing_ok=True)
+        else:
+            note_use(path)
+        return path
+
+    def peek(self, digest: Digest) -> Path | None:
+        """Return what :meth:`get` does, and change nothing."""
         path = self.blob(digest)
         try:
-            if Digest.of_file(path) == digest:
-                return path
+            return path if Digest.of_file(path) == digest else None
         except FileNotFoundError:
             return None
-        path.unlink(missing_ok=True)
-        return None
 
     def put_file(self, source: Path) -> tuple[Digest, Path]:
         """Copy a file in and return its digest and place."""
         digest = Digest.of_file(source)
-        path = self.blob(digest)
-        if not path.exists():
+        path = self.get(digest)
+        if path is None:
+            path = self.blob(digest)
             atomic_copy(source, path)
         return digest, path
 
     def put_bytes(self, data: bytes) -> tuple[Digest, Path]:
         """Keep bytes and return their digest and place."""
         digest = Digest.of_bytes(data)
-        path = self.blob(digest)
-        if not path.exists():
+        path = self.get(digest)
+        if path is None:
+            path = self.blob(digest)
             atomic_write(path, data)
         return digest, path
 
     def keep(self, source: Path, digest: Digest) -> None:
         """Copy a file in whose digest is known, for readers that use :meth:`get`."""
-        path = self.blob(digest)
-        if not path.exists():
-            with atomic_path(path, sync=False) as temporary:
+        if self.get(digest) is None:
+            with atomic_path(self.blob(digest), sync=False) as temporary:
                 shutil.copyfile(source, temporary)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """Yield an empty directory on the store's file system, removed afterwards."""
+        self.mark()
         base = self.root / "tmp"
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=base) as name, names_full_disk(base):
@@ -133,9 +168,37 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """Return a lock that other processes using this store respect."""
+        return FileLock(self._lock_file(name))
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep those that collect out during the block; any number may use the store at once."""
+        with self._flock(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def unused(self) -> Iterator[bool]:
+        """Yield whether nobody uses the store, and keep it so during the block."""
+        with self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB) as is_free:
+            yield is_free
+
+    @contextmanager
+    def _flock(self, operation: int) -> Iterator[bool]:
+        # FileLock knows no shared lock; flock(2) has both, and ends with its process.
+        with self._lock_file("use").open("ab") as stream:
+            try:
+                fcntl.flock(stream, operation)
+            except OSError:
+                # Taken; or a file system without locks, where nothing is collected.
+                yield False
+            else:
+                yield True
+
+    def _lock_file(self, name: str) -> Path:
+        self.mark()
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(locks / f"{name}.lock")
+        return locks / f"{name}.lock"
 
 
 @contextmanager

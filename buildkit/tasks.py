@@ -48,6 +48,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "as_is": (False, "leave layers uncompressed beyond loopback too"),
     "layout": (False, "write the images into out/oci too, an OCI image layout"),
     "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
+    "collect": (False, "remove what was not used for longest, down to the limit"),
+    "max_size": (None, "the limit to collect to, such as 10GB (MESHWRIGHT_CACHE_SIZE, 20GB)"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -63,7 +65,8 @@ _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "out", "json", "quiet")
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN})
+_CACHE = ("collect", "max_size")
+_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE})
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -181,6 +184,25 @@ def plan(session: Session) -> None:
     session.show(show_plan)
 
 
+@mesh_task(
+    *(name for name in _ALL if name != "only"),
+    words={"unit": "pilot-agent@linux/arm64, push/pilot or another pattern of --only"},
+)
+def explain(session: Session, unit: str) -> None:
+    """Show the whole reason of a unit's verdict: inputs, changes, command, output."""
+    from buildkit.pipeline.explaining import show_explanation  # noqa: PLC0415
+
+    session.act(lambda options: show_explanation(options, unit))
+
+
+@mesh_task(*_ALL)
+def graph(session: Session) -> None:
+    """Print the graph of what would run as a Mermaid flowchart."""
+    from buildkit.pipeline.explaining import show_graph  # noqa: PLC0415
+
+    session.show(show_graph)
+
+
 @mesh_task(*_PLACE)
 def check(session: Session) -> None:
     """Check targets.toml, its lock and the image templates; start nothing."""
@@ -230,6 +252,14 @@ def clean(session: Session) -> None:
     from buildkit.pipeline.check import clean_out  # noqa: PLC0415
 
     session.act(clean_out, would="remove out/")
+
+
+@mesh_task(*_CACHE, "dry_run", "json", "quiet")
+def cache(session: Session) -> None:
+    """Show the user's cache, and collect it."""
+    from buildkit.pipeline.caching import show_cache  # noqa: PLC0415
+
+    session.act(show_cache)
 
 
 @mesh_task()
@@ -285,7 +315,8 @@ def registry_logout(session: Session, host: str) -> None:
 
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
-    tasks = (build, docker, envoy, plan, check, lock, smoke, promote, clean, schema)
+    shown = (plan, explain, graph, check, schema)
+    tasks = (build, docker, envoy, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import tempfile
 import time
@@ -12,20 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit.build.gocommand import Target, make_calls
 from buildkit.build.gosources import (
     LIST_FIELDS,
     linked_packages,
     settled_sources,
     source_key,
 )
-from buildkit.build.stamps import stamp_flag, stamp_problem
-from buildkit.config.interpolate import interpolate
+from buildkit.build.stamps import stamp_problem
 from buildkit.errors import BuildError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
-from buildkit.platform import Platform
 from buildkit.proc import Completed, Runner
 
 
@@ -35,49 +33,6 @@ class GoCommand:
 
     program: Path
     environment: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
-    """One binary of a batch."""
-
-    step: Step
-    action: Compile
-
-    @property
-    def file(self) -> str:
-        return self.action.output.name
-
-    @property
-    def default_file(self) -> str:
-        """The name that `go build -o DIR/` gives it; empty where its import path decides."""
-        last = posixpath.basename(posixpath.normpath(self.action.package))
-        if last in {".", ".."} or _MAJOR.fullmatch(last):
-            return ""
-        return last + _platform(self.step).executable_suffix
-
-
-_MAJOR = re.compile(r"v[0-9]+")
-"""The end of a module's import path, which Go leaves out of a program's name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """One `go build` and the binaries that it makes, by the file names that Go chooses."""
-
-    folder: Path
-    targets: Mapping[str, _Target]
-
-    @property
-    def output(self) -> str:
-        """What follows ``-o``: the folder, or the file where Go's name is not known."""
-        alone = self.targets.get("")
-        return f"{self.folder}{os.sep}" if alone is None else str(self.folder / alone.file)
-
-    @property
-    def built(self) -> tuple[tuple[_Target, Path], ...]:
-        """The binaries and where they come to lie."""
-        return tuple((t, self.folder / (name or t.file)) for name, t in self.targets.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +67,7 @@ class GoBuilder:
             BuildError: the compiler refused; details are its own words.
             VerificationError: an output is for another machine.
         """
-        targets = tuple(_target(step) for step in steps)
+        targets = tuple(Target.of(step.unit) for step in steps)
         progress(f"compiling {len(targets)} binaries" if len(targets) > 1 else "compiling")
         self.scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.scratch) as name:
@@ -127,7 +82,7 @@ class GoBuilder:
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
                 packages = linked_packages(listing.result(), tree)
             for target in targets:
-                check_machine(built[target], _platform(target.step))
+                check_machine(built[target], target.platform)
             problems = [self._problem(target, built[target], packages) for target in targets]
             for target in targets:
                 _place(built[target], target.action.output)
@@ -136,27 +91,24 @@ class GoBuilder:
                 for target, problem in zip(targets, problems, strict=True)
             )
 
-    def _problem(self, target: _Target, built: Path, packages: Mapping[str, frozenset[str]]) -> str:
+    def _problem(self, target: Target, built: Path, packages: Mapping[str, frozenset[str]]) -> str:
         action = target.action
-        stamps = {
-            name: value for name, value in self._stamps(action) if name in action.version_stamps
-        }
+        every = target.stamps(self._volatile(action))
+        stamps = {name: value for name, value in every if name in action.version_stamps}
         return stamp_problem(built, stamps, packages.get(source_key(action.package), frozenset()))
 
-    def _stamps(self, action: Compile) -> list[tuple[str, str]]:
-        volatile = self.volatile() if action.volatile_stamps else {}
-        settled = ((name, interpolate(text, volatile)) for name, text in action.volatile_stamps)
-        return [*action.stamps, *settled]
+    def _volatile(self, action: Compile) -> Mapping[str, str]:
+        return self.volatile() if action.volatile_stamps else {}
 
     def _artifact(
         self,
-        target: _Target,
+        target: Target,
         sources: Mapping[str, tuple[SourceDirectory, ...]],
         problem: str,
     ) -> Artifact:
         output = target.action.output
         return Artifact(
-            unit=target.step.unit.id,
+            unit=target.unit.id,
             digest=self.hasher.digest(output) or "",
             size=output.stat().st_size,
             path=output,
@@ -165,30 +117,20 @@ class GoBuilder:
         )
 
     def _compile(
-        self, command: GoCommand, targets: tuple[_Target, ...], stage: Path
-    ) -> Mapping[_Target, Path]:
-        built: dict[_Target, Path] = {}
-        for call in _calls(targets, stage):
+        self, command: GoCommand, targets: tuple[Target, ...], stage: Path
+    ) -> Mapping[Target, Path]:
+        built: dict[Target, Path] = {}
+        for call in make_calls(targets, stage):
             members = tuple(call.targets.values())
             call.folder.mkdir()
-            argv = self._argv(command, members[0].action, call.output)
-            argv += [target.action.package for target in members]
+            argv = call.argv(command.program, self.jobs, self._volatile(members[0].action))
             done = self._run(command, members[0], argv, stage, log=_log(targets))
             if done.returncode != 0:
                 raise _compile_error(done, members)
             built.update(call.built)
         return built
 
-    def _argv(self, command: GoCommand, action: Compile, output: str) -> list[str]:
-        stamps = (stamp_flag(name, value) for name, value in self._stamps(action))
-        ldflags = [*action.ldflags, *stamps]
-        argv = [str(command.program), "build", "-buildvcs=false", f"-p={self.jobs}", "-o", output]
-        argv += ["-trimpath"] if action.trimpath else []
-        argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
-        argv += [f"-gcflags={' '.join(action.gcflags)}"] if action.gcflags else []
-        return argv + ([f"-ldflags={' '.join(ldflags)}"] if ldflags else [])
-
-    def _list(self, command: GoCommand, targets: tuple[_Target, ...]) -> bytes:
+    def _list(self, command: GoCommand, targets: tuple[Target, ...]) -> bytes:
         action = targets[0].action
         argv = [str(command.program), "list", "-deps", LIST_FIELDS]
         argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
@@ -199,46 +141,15 @@ class GoBuilder:
     def _run(
         self,
         command: GoCommand,
-        target: _Target,
+        target: Target,
         argv: list[str],
         stage: Path | None,
         log: Path | None = None,
     ) -> Completed:
-        action = target.action
-        env = {**command.environment, "CGO_ENABLED": "1" if action.cgo else "0"}
-        env |= dict(action.env) | _platform(target.step).go_env()
+        env = {**command.environment, **target.variables}
         if stage is not None:
             env["GOTMPDIR"] = str(stage)
-        return self.runner.run(argv, env=env, cwd=action.source, log=log)
-
-
-def _target(step: Step) -> _Target:
-    action = step.unit.action
-    if not isinstance(action, Compile):
-        raise TypeError(step.unit.id)
-    return _Target(step=step, action=action)
-
-
-def _platform(step: Step) -> Platform:
-    if step.unit.platform is None:
-        raise TypeError(step.unit.id)
-    return step.unit.platform
-
-
-def _calls(targets: tuple[_Target, ...], stage: Path) -> list[_Call]:
-    """Part binaries into as few calls as Go's naming of outputs allows, mostly one."""
-    rounds: list[dict[str, _Target]] = []
-    for target in targets:
-        name = target.default_file
-        free = [r for r in rounds if name and "" not in r and name not in r]
-        if free:
-            free[0][name] = target
-        else:
-            rounds.append({name: target})
-    return [
-        _Call(folder=stage / f"call{number}", targets=members)
-        for number, members in enumerate(rounds)
-    ]
+        return self.runner.run(argv, env=env, cwd=target.action.source, log=log)
 
 
 def _place(built: Path, output: Path) -> None:
@@ -248,17 +159,17 @@ def _place(built: Path, output: Path) -> None:
     built.replace(output)
 
 
-def _log(targets: tuple[_Target, ...]) -> Path:
+def _log(targets: tuple[Target, ...]) -> Path:
     action = targets[0].action
     return action.output.parent / "logs" / f"compile-{action.group or 'default'}.log"
 
 
-def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:
+def _compile_error(done: Completed, targets: tuple[Target, ...]) -> BuildError:
     failed = [line.split()[1] for line in done.output.splitlines() if _HEADER.match(line)]
     named = [t for t in targets if any(_is_package(path, t) for path in failed)] or targets
-    binaries = ", ".join(target.step.unit.name for target in named)
+    binaries = ", ".join(target.unit.name for target in named)
     return BuildError(
-        f"{binaries} for {_platform(targets[0].step)} did not compile",
+        f"{binaries} for {targets[0].platform} did not compile",
         details=done.output or f"go ended with status {done.returncode}",
         resolution=f"The whole output is in {_log(targets)}.",
     )
@@ -268,6 +179,6 @@ _HEADER = re.compile(r"# \S")
 """Go's line above the errors of a package, followed by its import path."""
 
 
-def _is_package(path: str, target: _Target) -> bool:
+def _is_package(path: str, target: Target) -> bool:
     key = source_key(target.action.package)
     return path == key or path.endswith(f"/{key}")

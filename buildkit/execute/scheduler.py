@@ -266,10 +266,11 @@ def _restore(step: Step, artifacts: Mapping[str, Artifact], crew: Crew) -> Outco
     """Take a unit's output from the cache; None where it is damaged or gone by now."""
     started = time.monotonic()
     artifact = artifacts[step.unit.id]
-    if not crew.planner.cache.restore(artifact):
+    used = inputs(step.unit, {}, crew.hasher)
+    if not crew.planner.cache.restore(step.unit, used, artifact):
         return None
     seconds = time.monotonic() - started
-    crew.book.put(artifact, inputs(step.unit, {}, crew.hasher), seconds, crew.hasher)
+    crew.book.put(artifact, used, seconds, crew.hasher)
     return Outcome(
         unit=step.unit,
         status=Status.RESTORED,

@@ -26,7 +26,7 @@ from buildkit.oci.layer import Entry, write_layer
 from buildkit.plan.units import Artifact, AssembleBase, Progress, Step
 from buildkit.platform import Platform
 from buildkit.proc import Runner
-from buildkit.store import Store, atomic_write
+from buildkit.store import Store, note_use, read_sealed, write_sealed
 
 ASSEMBLER_VERSION = 1
 """Part of every cached layer's key: raise it when the same pins give other bytes."""
@@ -142,16 +142,18 @@ class BaseAssembler:
                     layer = write_layer(entries(folder), folder / "layer.tar")
                     _, path = self.store.put_file(layer.path)
                 record = _Record(diff_id=str(layer.diff_id), size=layer.size)
-                atomic_write(self._place(key), msgspec.json.encode(record))
+                write_sealed(self._place(key), msgspec.json.encode(record))
                 known = (record, path)
         return _artifact(unit, *known)
 
     def _known(self, key: Digest) -> tuple[_Record, Path] | None:
+        place = self._place(key)
         try:
-            record = msgspec.json.decode(self._place(key).read_bytes(), type=_Record)
+            record = msgspec.json.decode(read_sealed(place) or b"", type=_Record)
             path = self.store.get(Digest.parse(record.diff_id))
-        except (FileNotFoundError, msgspec.DecodeError, ValueError):
+        except (msgspec.MsgspecError, ValueError):
             return None
+        note_use(place)
         return (record, path) if path else None
 
     def _place(self, key: Digest) -> Path:

@@ -22,7 +22,7 @@ from buildkit.oci.listing import list_tar
 from buildkit.oci.model import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Layer
 from buildkit.oci.tarstream import BLOCK, Block, BlockReader, Content, Made, Slice
 from buildkit.reference import Locate, Reference, itself
-from buildkit.store import Store, atomic_path, atomic_write
+from buildkit.store import Store, atomic_path, note_use, read_sealed, write_sealed
 
 LAYER_FORMAT = 1
 """Part of every layer's key: raise it when the same entries give other bytes."""
@@ -52,6 +52,7 @@ class Layers:
     fetch: FetchBlob
     locate: Locate = itself
     _listed: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    _sound: dict[Digest, Path] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def describe(self, entries: Iterable[Entry]) -> SheetLayer:
@@ -114,9 +115,12 @@ class Layers:
         if compress:
             known = self._gzipped(layer)
             digest = Digest.parse(known.digest)
-            path = self.store.blob(digest)
             described = Descriptor(media_type=OCI_LAYER_GZIP, digest=digest, size=known.size)
-            return Layer(descriptor=described, diff_id=layer.digest, open=lambda: path.open("rb"))
+            return Layer(
+                descriptor=described,
+                diff_id=layer.digest,
+                open=lambda: self._packed(layer, digest).open("rb"),
+            )
         opened, size = self.plain(layer)
         described = Descriptor(media_type=OCI_LAYER, digest=layer.digest, size=size)
         return Layer(descriptor=described, diff_id=layer.digest, open=opened)
@@ -155,14 +159,15 @@ class Layers:
         return found
 
     def _plain_file(self, layer: SheetLayer) -> Path:
-        path = self.store.blob(layer.digest)
-        if path.exists():
-            return path
+        found = self._kept(layer.digest)
+        if found is not None:
+            return found
         if layer.remote is None:
             raise BuildError(
                 f"the layer {layer.digest.short} is no longer in the cache",
-                resolution="Run the build with --force.",
+                resolution="Run the build again: it is made anew.",
             )
+        path = self.store.blob(layer.digest)
         with (
             self.store.lock(f"blob-{layer.digest.short}"),
             self._fetched(layer.remote).open("rb") as packed,
@@ -175,7 +180,7 @@ class Layers:
         descriptor = remote.descriptor
         path = self.store.blob(descriptor.digest)
         with self.store.lock(f"blob-{descriptor.digest.short}-moved"):
-            if not path.exists():
+            if self._kept(descriptor.digest) is None:
                 with atomic_path(path) as target, target.open("wb") as stream:
                     for block in self.fetch(self._origin(remote), descriptor):
                         stream.write(block)
@@ -184,6 +189,27 @@ class Layers:
     def _origin(self, remote: Remote) -> Reference:
         # Kept by its own name: mirrors may be others when the layer is needed.
         return self.locate(Reference.parse(remote.origin))
+
+    def _kept(self, digest: Digest) -> Path | None:
+        """Return a blob of the store that is what its name says; hashed once in a run."""
+        if digest not in self._sound:
+            path = self.store.get(digest)
+            if path is None:
+                return None
+            self._sound[digest] = path
+        return self._sound[digest]
+
+    def _packed(self, layer: SheetLayer, digest: Digest) -> Path:
+        """Return the compressed bytes of a layer, made again where they are damaged."""
+        path = self._kept(digest)
+        if path is None and self._gzipped(layer).digest == str(digest):
+            path = self._kept(digest)
+        if path is None:
+            raise BuildError(
+                f"the layer {layer.digest.short} is no longer in the cache as it was",
+                resolution="Run the build again: it is made anew.",
+            )
+        return path
 
     def _gzipped(self, layer: SheetLayer) -> _Known:
         with self.store.lock(f"gzip-{layer.digest.short}"):
@@ -199,14 +225,16 @@ class Layers:
             return known
 
     def _recall(self, kind: str, key: Digest) -> _Known | None:
+        place = self.store.root / kind / f"{key.hex}.json"
         try:
-            data = (self.store.root / kind / f"{key.hex}.json").read_bytes()
-            return msgspec.json.decode(data, type=_Known)
-        except (FileNotFoundError, msgspec.MsgspecError):
+            known = msgspec.json.decode(read_sealed(place) or b"", type=_Known)
+        except msgspec.MsgspecError:
             return None
+        note_use(place)
+        return known
 
     def _remember(self, kind: str, key: Digest, known: _Known) -> None:
-        atomic_write(self.store.root / kind / f"{key.hex}.json", msgspec.json.encode(known))
+        write_sealed(self.store.root / kind / f"{key.hex}.json", msgspec.json.encode(known))
 
 
 def _compress(stream: BufferedIOBase, target: Path) -> _Known:

@@ -6,6 +6,8 @@ blobs in the user's cache, and becomes a tar while something reads it.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,8 @@ from buildkit.oci.config import ImageConfig
 from buildkit.oci.layer import Entry, EntryType
 from buildkit.oci.model import Descriptor
 from buildkit.oci.tarstream import Slice, content_size
-from buildkit.store import atomic_write
+from buildkit.plan.units import Artifact
+from buildkit.store import Store, read_sealed, write_sealed
 
 _WHOLE = -1
 
@@ -143,7 +146,7 @@ class Sheet(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def write_sheet(path: Path, sheet: Sheet) -> None:
     """Write a sheet."""
-    atomic_write(path, msgspec.json.encode(sheet))
+    write_sealed(path, msgspec.json.encode(sheet))
 
 
 def read_sheet(path: Path) -> Sheet:
@@ -153,10 +156,42 @@ def read_sheet(path: Path) -> Sheet:
         BuildError: it is not there or damaged.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Sheet)
+        return msgspec.json.decode(read_sealed(path) or b"", type=Sheet)
     except (OSError, msgspec.MsgspecError) as error:
         raise BuildError(
             f"{path.name} cannot be read",
             details=str(error),
             resolution="Run the build again: the image is made anew.",
         ) from error
+
+
+def sheet_problem(
+    image: Artifact, store: Store, digest: Callable[[Path], str | None]
+) -> str | None:
+    """Say why an image cannot be taken as its sheet describes it; None where it can.
+
+    Args:
+        image: an image or a base with a sheet.
+        store: what it refers to.
+        digest: the ``sha256:...`` of a file, None where there is none.
+    """
+    if image.path is None or not image.path.is_file():
+        return "its description is missing"
+    try:
+        sheet = read_sheet(image.path)
+    except BuildError:
+        return "its description is damaged"
+    if str(sheet.id) != image.digest:
+        return "its description is of another image"
+    for blob in sorted(_blobs(sheet, store)):
+        if digest(store.blob(blob)) != str(blob):
+            return f"{blob.short} is no longer in the cache as it was"
+    return None
+
+
+def _blobs(sheet: Sheet, store: Store) -> set[Digest]:
+    """Return the blobs without which the image could not be read again."""
+    inside = f"{store.root}{os.sep}"
+    plain = {layer.digest for layer in sheet.layers if not layer.entries and layer.remote is None}
+    sources = {item.source for layer in sheet.layers for item in layer.entries}
+    return plain | {Digest(Path(name).name) for name in sources if name.startswith(inside)}

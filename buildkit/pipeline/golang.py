@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from buildkit.config.lock import GoPin
 from buildkit.pipeline.workshop import Workshop
 from buildkit.platform import Platform
+from buildkit.store import note_use
 from buildkit.toolchain import (
     GoChoice,
     LockedGo,
@@ -70,6 +71,16 @@ class GoSupply:
         choice = self.choice
         return choice.toolchain.release if choice.toolchain else f"go{choice.version}"
 
+    @property
+    def program(self) -> Path:
+        """Where the go program is, or will be once it is provisioned."""
+        choice = self.choice
+        if choice.toolchain is not None:
+            return choice.toolchain.go
+        if choice.locked is None:
+            raise AssertionError
+        return choice.locked.home(self._shop.store.root) / "bin" / "go"
+
     def toolchain(self) -> Toolchain:
         """Return the toolchain, provisioned if it must be.
 
@@ -79,9 +90,12 @@ class GoSupply:
         from buildkit.build.pins import bootstrap_wheel  # noqa: PLC0415 - a no-op needs no Go
         from buildkit.toolchain.provision import provision_go  # noqa: PLC0415
 
-        shop = self._shop
+        shop, choice = self._shop, self.choice
+        if choice.locked is not None:
+            shop.store.mark()
+            note_use(choice.locked.home(shop.store.root))
         return provision_go(
-            self.choice,
+            choice,
             cache=shop.store.root,
             environ=shop.environ,
             runner=shop.processes,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.planner import file_present
 from buildkit.plan.units import (
     Artifact,
     Builder,
@@ -135,20 +133,28 @@ class ImageSupply:
 
         return ArchiveWriter(layers=self._layers)
 
-    def base_present(self, unit: Unit, artifact: Artifact) -> str | None:
+    def base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why a base is not there as recorded."""
         if artifact.path is None:
             return None
         if artifact.reference:
-            return _file_problem(artifact.path)
-        return file_present(self._shop.hasher)(unit, artifact)
+            return self._sheet_problem(artifact)
+        digest = self._shop.hasher.digest(artifact.path)
+        if digest is None:
+            return "its layer is no longer in the cache"
+        return None if digest == artifact.digest else "its layer in the cache was altered"
 
     def image_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why an image is not there as recorded; its layers are its needs' affair."""
         # The description names files by absolute path, those of a moved tree are elsewhere.
         if artifact.path is None or self._shop.state not in artifact.path.parents:
             return "it was made in another place"
-        return _file_problem(artifact.path)
+        return self._sheet_problem(artifact)
+
+    def _sheet_problem(self, artifact: Artifact) -> str | None:
+        from buildkit.images.sheet import sheet_problem  # noqa: PLC0415 - binaries have none
+
+        return sheet_problem(artifact, self._shop.store, self._shop.hasher.digest)
 
     def push_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why a tag does not name what was pushed, asking the registry for each."""
@@ -230,7 +236,3 @@ class ImageSupply:
         from buildkit.reference import mirrored  # noqa: PLC0415
 
         return mirrored(reference, self._shop.project.config.mirrors)
-
-
-def _file_problem(path: Path | None) -> str | None:
-    return None if path is not None and path.is_file() else "its description is missing"

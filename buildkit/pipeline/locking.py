@@ -42,7 +42,8 @@ def write_lock(options: Options) -> None:
     shop = Workshop.open(options)
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
-    after = writer.resolve(before)
+    with shop.store.in_use():
+        after = writer.resolve(before)
     changed = after != before or not path.exists()
     if options.json:
         print_json({"lock": str(path), "changed": changed})

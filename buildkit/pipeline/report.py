@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buildkit.errors import BuildkitError
@@ -22,6 +22,7 @@ from buildkit.plan.units import (
     Unit,
     WriteLayout,
 )
+from buildkit.reference import Reference
 
 RESULT_COLUMNS = ("unit", "platform", "result", "time", "size", "digest")
 PLAN_COLUMNS = ("verdict", "unit", "reason")
@@ -51,7 +52,12 @@ def plan_rows(plan: Plan, graph: Graph) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         (str(step.verdict), step.unit.id, step.reason) for step in plan.steps
     ]
-    return rows + [(_VERDICTS[status], name, reason) for status, name, reason in _others(graph)]
+    return rows + other_steps(graph)
+
+
+def other_steps(graph: Graph) -> list[tuple[str, ...]]:
+    """Return verdict, id and reason of what is no unit of the graph."""
+    return [(_VERDICTS[status], name, reason) for status, name, reason in _others(graph)]
 
 
 def distinct_errors(outcomes: Sequence[Outcome]) -> list[BuildkitError]:
@@ -87,24 +93,30 @@ def show_settings(settings: Settings, reporter: Reporter) -> None:
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
 
 
-def plan_json(plan: Plan, graph: Graph, settings: Settings) -> dict[str, Any]:
-    """Return the plan as one JSON document."""
+def plan_json(
+    plan: Plan, graph: Graph, settings: Settings, details: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the plan as one JSON document; ``details`` has more to say of units, by id."""
     units = [
-        {**_unit(step.unit), "verdict": str(step.verdict), "reason": step.reason}
+        {
+            **unit_json(step.unit),
+            "verdict": str(step.verdict),
+            "reason": step.reason,
+            **details.get(step.unit.id, {}),
+        }
         for step in plan.steps
     ]
     units += [
-        {"id": identity, "verdict": _VERDICTS[status], "reason": reason}
-        for status, identity, reason in _others(graph)
+        {"id": name, "verdict": v, "reason": reason} for v, name, reason in other_steps(graph)
     ]
-    return {**_settings(settings), "notes": list(plan.notes), "units": units}
+    return {**settings_json(settings), "notes": list(plan.notes), "units": units}
 
 
 def result_json(outcomes: Sequence[Outcome], graph: Graph, settings: Settings) -> dict[str, Any]:
     """Return the results as one JSON document."""
     units = [
         {
-            **_unit(outcome.unit),
+            **unit_json(outcome.unit),
             "status": str(outcome.status),
             "reason": outcome.reason,
             "seconds": round(outcome.seconds, 3),
@@ -116,7 +128,7 @@ def result_json(outcomes: Sequence[Outcome], graph: Graph, settings: Settings) -
         {"id": identity, "status": status, "reason": reason}
         for status, identity, reason in _others(graph)
     ]
-    return {**_settings(settings), "units": units}
+    return {**settings_json(settings), "units": units}
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -143,7 +155,8 @@ def _others(graph: Graph) -> list[tuple[str, str, str]]:
     return found + [("blocked", identity, reason) for identity, reason in graph.blocked]
 
 
-def _settings(settings: Settings) -> dict[str, Any]:
+def settings_json(settings: Settings) -> dict[str, Any]:
+    """Return what was decided, and where it came from, as a part of a JSON document."""
     return {
         "version": {"value": settings.version.text, "origin": settings.version.origin},
         "destinations": [
@@ -155,11 +168,14 @@ def _settings(settings: Settings) -> dict[str, Any]:
             for item in settings.destinations
         ],
         "platforms": [str(platform) for platform in settings.platforms],
+        "platform_origin": settings.platform_origin,
+        "engine": str(settings.engine),
         "out": str(settings.out),
     }
 
 
-def _unit(unit: Unit) -> dict[str, Any]:
+def unit_json(unit: Unit) -> dict[str, Any]:
+    """Return what a unit is as a part of a JSON document."""
     found: dict[str, Any] = {
         "id": unit.id,
         "kind": str(unit.kind),
@@ -170,6 +186,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
     match unit.action:
         case PushIndex() | LoadImage() | WriteLayout() | SaveImage() as action:
             found["destinations"] = list(action.references)
+            found["tags"] = sorted({Reference.parse(text).tag for text in action.references})
         case Download() as action:
             found["version"] = action.version
         case _:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
-from buildkit.errors import BuildError, EnvironmentMissingError, UsageError
+from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
 from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.planning import Planned, make_plan, plan_only
 from buildkit.pipeline.report import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
@@ -24,16 +24,14 @@ from buildkit.pipeline.report import (
     show_settings,
 )
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.action_cache import ActionCache
-from buildkit.plan.graph import Graph, build_graph, settle_volatile
+from buildkit.plan.graph import Graph
 from buildkit.plan.image_units import layout_folder
 from buildkit.plan.obsolete import obsolete_output, obsolete_units
 from buildkit.plan.options import Goal, Options
-from buildkit.plan.planner import Plan, Planner
+from buildkit.plan.planner import Plan
 from buildkit.plan.units import Kind
 
 _LOCK_SECONDS = 0.3
-_BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
 
 
 def run(goals: frozenset[Goal], options: Options) -> None:
@@ -49,71 +47,44 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
-        with _only_run(shop):
+        with _only_run(shop), shop.store.in_use():
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
-            graph, planner, plan = _plan(shop, makers, goals)
-            _check_templates(plan)
-            outcomes = _carry_out(shop, makers, planner, plan)
+            planned = make_plan(shop, makers, goals)
+            _check_templates(planned.plan)
+            outcomes = _carry_out(planned)
             _remove_obsolete(shop)
             shop.book.save(shop.hasher)
-        _report(shop, graph, outcomes)
+        _tidy(shop, outcomes)
+        _report(shop, planned.graph, outcomes)
 
 
 def show_plan(goals: frozenset[Goal], options: Options) -> None:
     """Show what would run and why, and change nothing."""
-    shop = Workshop.open(options)
-    makers = Makers(shop)
-    if not goals or Goal.DOCKER in goals:
-        from buildkit.pipeline.local import find_registry  # noqa: PLC0415 - see _registry
-
-        find_registry(shop, makers)
-    graph, _, plan = _plan(shop, makers, goals or _BOTH)
+    planned = plan_only(goals, options)
+    shop, graph, plan = planned.shop, planned.graph, planned.plan
     if options.json:
-        print_json(plan_json(plan, graph, shop.settings))
+        from buildkit.pipeline.explaining import plan_details  # noqa: PLC0415 - a run needs none
+
+        print_json(plan_json(plan, graph, shop.settings, plan_details(planned)))
         return
     show_settings(shop.settings, shop.reporter)
     obsolete = (
         f"{unit} is no longer in {shop.project.targets.name}, a run removes what it made"
         for unit in obsolete_units(shop.book, shop.project.config)
     )
-    for note in (*makers.go.notes, *plan.notes, *obsolete):
+    for note in (*planned.makers.go.notes, *plan.notes, *obsolete):
         shop.reporter.note(f"note       {note}")
     shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
 
 
-def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph, Planner, Plan]:
-    settings = shop.settings
-    graph = build_graph(shop.project, settings, makers.facts(goals), goals)
-    if settings.stamp:
-        values = shop.volatile()
-        units = tuple(settle_volatile(unit, values) for unit in graph.units)
-        graph = replace(graph, units=units)
-    if not graph.units:
-        raise UsageError(
-            "there is nothing to make",
-            details="\n".join(f"{n}: {why}" for n, why in (*graph.missing, *graph.blocked)),
-            resolution="Choose another --platform or --only; `build` makes binaries, `docker` "
-            "makes images, which are for Linux.",
-        )
-    planner = Planner(
-        book=shop.book,
-        hasher=shop.hasher,
-        presence=makers.presence(),
-        cache=ActionCache(open_store=lambda: shop.store),
-        blocked=makers.blocked(goals),
-        skipped=makers.skipped(goals),
-        force=settings.force,
-    )
-    return graph, planner, planner.plan(graph)
-
-
-def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> tuple[Outcome, ...]:
+def _carry_out(planned: Planned) -> tuple[Outcome, ...]:
+    shop, plan = planned.shop, planned.plan
     settings = shop.settings
     kinds = {step.unit.kind for step in plan.running}
     crew = Crew(
-        builders=makers.builders(kinds),
-        planner=planner,
+        builders=planned.makers.builders(kinds),
+        planner=planned.planner,
         book=shop.book,
         hasher=shop.hasher,
         reporter=shop.reporter,
@@ -145,6 +116,13 @@ def _drop_from_layout(shop: Workshop, unit: str) -> None:
         from buildkit.images.layout import drop_image  # noqa: PLC0415 - seldom anything obsolete
 
         drop_image(layout_folder(shop.settings), name)
+
+
+def _tidy(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
+    if any(outcome.status is Status.DONE for outcome in outcomes):
+        from buildkit.pipeline.caching import tidy_cache  # noqa: PLC0415 - a no-op adds nothing
+
+        tidy_cache(shop, outcomes)
 
 
 def _registry(shop: Workshop, makers: Makers) -> None:

@@ -111,12 +111,7 @@ class Workshop:
     @cached_property
     def store(self) -> Store:
         """The user's cache, shared by all projects."""
-        chosen = self.environ.get("MESHWRIGHT_CACHE")
-        if chosen:
-            return Store.open(Path(chosen))
-        import platformdirs  # noqa: PLC0415 - a no-op opens no cache
-
-        return Store.open(platformdirs.user_cache_path("meshwright"))
+        return user_store(self.environ)
 
     @cached_property
     def state(self) -> Path:
@@ -189,3 +184,13 @@ def _timestamp(epoch: int) -> str:
     from datetime import UTC, datetime  # noqa: PLC0415 - only what runs is stamped
 
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def user_store(environ: Mapping[str, str]) -> Store:
+    """Return the cache of a user: where MESHWRIGHT_CACHE says, or the platform's place."""
+    chosen = environ.get("MESHWRIGHT_CACHE")
+    if chosen:
+        return Store(Path(chosen))
+    import platformdirs  # noqa: PLC0415 - seldom needed
+
+    return Store(platformdirs.user_cache_path("meshwright"))

@@ -19,7 +19,7 @@ from msgspec import Struct
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.records import directory_key
 from buildkit.plan.units import Artifact, SourceDirectory, Unit
-from buildkit.store import Store, atomic_copy, atomic_write, read_sealed, write_sealed
+from buildkit.store import Store, atomic_copy, atomic_write, note_use, read_sealed, write_sealed
 
 KEPT = 8
 """Results per set of declared inputs; the oldest go first."""
@@ -81,12 +81,22 @@ class ActionCache:
                     )
         return None
 
-    def restore(self, artifact: Artifact) -> bool:
-        """Put an output in its place; tell whether it was there, undamaged."""
+    def holds(self, artifact: Artifact) -> bool:
+        """Tell whether an artifact's bytes are here, undamaged; nothing is changed."""
+        try:
+            return self.store.peek(Digest.parse(artifact.digest)) is not None
+        except ValueError:
+            return False
+
+    def restore(self, unit: Unit, inputs: Mapping[str, str], artifact: Artifact) -> bool:
+        """Put what :meth:`find` returned in its place; tell whether it was there, undamaged."""
         kept = self.store.get(Digest.parse(artifact.digest))
         if kept is None or artifact.path is None:
             return False
         atomic_copy(kept, artifact.path, mode=_EXECUTABLE)
+        note_use(self._place(unit, inputs))
+        for source in artifact.sources or ():
+            note_use(self.store.blob(Digest.parse(directory_key(source))))
         return True
 
     def keep(self, unit: Unit, inputs: Mapping[str, str], artifact: Artifact) -> None:
@@ -116,14 +126,14 @@ class ActionCache:
 
     def _directory(self, key: str) -> SourceDirectory | None:
         try:
-            path = self.store.get(Digest.parse(key))
+            path = self.store.peek(Digest.parse(key))
             return msgspec.json.decode(path.read_bytes(), type=SourceDirectory) if path else None
         except (ValueError, msgspec.MsgspecError):
             return None
 
     def _keep_directory(self, source: SourceDirectory) -> str:
         key = directory_key(source)
-        path = self.store.blob(Digest.parse(key))
-        if not path.exists():
-            atomic_write(path, canonical_json(source), sync=False)
+        digest = Digest.parse(key)
+        if self.store.get(digest) is None:
+            atomic_write(self.store.blob(digest), canonical_json(source), sync=False)
         return key

@@ -42,6 +42,8 @@ class Options:
     layout: bool | None = None
     save: str | None = None
     stamp: bool | None = None
+    collect: bool | None = None
+    max_size: str | None = None
     symbols: bool | None = None
     force: bool | None = None
     offline: bool | None = None

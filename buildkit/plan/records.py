@@ -7,6 +7,7 @@ does no harm: it holds the digest of what it vouches for.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reference: tuple[str, ...] = ()
     problem: str = ""
     seconds: float = 0.0
+    made: int = 0
+    """When, in seconds since 1970."""
     owner: str = ""
     """The targets file that the unit is of: several may share an ``out/``."""
 
@@ -125,6 +128,7 @@ class RecordBook:
             reference=artifact.reference,
             problem=artifact.problem,
             seconds=round(seconds, 3),
+            made=int(time.time()),
             owner=self._owner,
         )
         with self._lock:

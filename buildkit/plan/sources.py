@@ -82,6 +82,19 @@ class SourceTree:
         hashed = tuple((name, self._digest("", name)) for name in sorted(names))
         return SourceDirectory(path="", files=hashed)
 
+    def digest(self, path: str) -> str | None:
+        """Return the digest of a file, named relative to the tree; None where there is none."""
+        return self.hasher.digest(self._absolute(path))
+
+    def again(self, before: SourceDirectory) -> SourceDirectory:
+        """Describe as it is now what was described before, by what was read of it then."""
+        names = tuple(name for name, _ in before.files)
+        if not before.path:
+            return self.files(names)
+        if before.pattern:
+            return self.embedded(before.path, before.pattern)
+        return self.package(before.path, names, (name for name, *_ in before.excluded))
+
     def change(self, before: SourceDirectory) -> str | None:
         """Say what differs in a directory since it was described; None where nothing does."""
         if before.path:

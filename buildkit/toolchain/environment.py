@@ -34,6 +34,9 @@ USER_SETTINGS = (
 BUILD_SETTINGS = ("GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64", "GOWORK")
 """What changes the output and counts only where targets.toml names it; CGO_* too."""
 
+FIXED = {"GOTOOLCHAIN": "local", "GOENV": "off"}
+"""What every Go process gets: no other toolchain, no settings beside those that are passed on."""
+
 _PASSED = frozenset({"HOME", "USER", "LOGNAME", "TMPDIR", "GOTMPDIR", "XDG_CONFIG_HOME"})
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 _TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"})
@@ -112,5 +115,4 @@ def child_environment(
         if name in _ALLOWED or name.startswith(_CREDENTIAL_PREFIXES)
     }
     path = os.pathsep.join(filter(None, (str(toolchain.go.parent), environ.get("PATH", ""))))
-    fixed = {"PATH": path, "GOTOOLCHAIN": "local", "GOENV": "off"}
-    return {**passed, **settings, **fixed, **extra}
+    return {**passed, **settings, "PATH": path, **FIXED, **extra}

@@ -20,7 +20,7 @@ from invoke.tasks import Task
 from buildkit import tasks
 from buildkit.errors import RegistryError
 from buildkit.goals import GoalExecutor
-from buildkit.pipeline import check, locking, run, smoking
+from buildkit.pipeline import check, explaining, locking, run, smoking
 from buildkit.pipeline.report import print_json
 from buildkit.plan.options import Goal, Options
 
@@ -281,3 +281,25 @@ def test_tasks_of_a_project_run_beside_ours(pipeline: Pipeline) -> None:
     program.run(["other", "build", "own"], exit=False)
     assert ran == [0]
     assert pipeline.order == [("run", (BUILD,))]
+
+
+def test_explaining_comes_after_what_stands_before_it_and_has_its_own_unit(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Options]] = []
+    monkeypatch.setattr(
+        explaining, "show_explanation", lambda options, unit: asked.append((unit, options))
+    )
+    assert call("build explain app@linux/arm64 --tag 1 explain push/app") == 0
+    assert pipeline.order == [("run", (BUILD,))]
+    assert asked == [(unit, Options(tag="1")) for unit in ("app@linux/arm64", "push/app")]
+
+
+def test_the_graph_is_of_the_goals_before_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[frozenset[Goal]] = []
+    monkeypatch.setattr(explaining, "show_graph", lambda goals, _: asked.append(goals))
+    assert call("docker graph") == 0
+    assert asked == [frozenset({DOCKER})]
+    assert pipeline.calls == []

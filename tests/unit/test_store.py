@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildkit.digest import Digest
-from buildkit.store import Store, atomic_copy, atomic_path, atomic_write
+from buildkit.store import Store, atomic_copy, atomic_path, atomic_write, note_use
 
 
 class BrokenError(Exception):
@@ -162,3 +164,83 @@ def test_a_lock_keeps_others_out_by_its_name(store: Store) -> None:
             pass
     with store.lock("envoy").acquire(timeout=0):
         pass
+
+
+def test_looking_into_a_store_that_does_not_exist_makes_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "none")
+    assert store.get(Digest.of_bytes(b"x")) is None
+    assert store.peek(Digest.of_bytes(b"x")) is None
+    assert not store.root.exists()
+    with store.workspace():
+        assert (store.root / "CACHEDIR.TAG").exists()
+
+
+def test_peeking_leaves_a_damaged_blob_where_it_is(store: Store) -> None:
+    digest, path = store.put_bytes(b"data")
+    assert store.peek(digest) == path
+    path.write_bytes(b"dama")
+    assert store.peek(digest) is None
+    assert path.read_bytes() == b"dama"
+
+
+@pytest.mark.parametrize("damage", [b"", b"dat", b"dama", b"data and more"])
+def test_a_damaged_blob_is_replaced_however_it_is_put(
+    store: Store, tmp_path: Path, damage: bytes
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"data")
+    digest, path = store.put_bytes(b"data")
+    for put in (
+        lambda: store.put_bytes(b"data"),
+        lambda: store.put_file(source),
+        lambda: store.keep(source, digest),
+    ):
+        path.write_bytes(damage)
+        put()
+        assert store.peek(digest) == path
+
+
+def age(path: Path, seconds: float) -> float:
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+    return path.stat().st_mtime
+
+
+def test_getting_counts_as_use_once_a_day_and_peeking_never(store: Store) -> None:
+    digest, path = store.put_bytes(b"data")
+    old = age(path, 2 * 24 * 3600)
+    store.peek(digest)
+    assert path.stat().st_mtime == old
+    store.get(digest)
+    assert path.stat().st_mtime > old + 24 * 3600
+    recent = age(path, 3600)
+    store.get(digest)
+    assert path.stat().st_mtime == recent
+
+
+def test_a_use_that_cannot_be_noted_is_no_error(tmp_path: Path) -> None:
+    note_use(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_any_number_may_use_a_store_and_a_collector_waits_for_none(store: Store) -> None:
+    with store.unused() as is_free:
+        assert is_free
+    with store.in_use(), store.in_use(), store.unused() as is_free:
+        assert not is_free
+    with store.unused() as first, store.unused() as second:
+        assert (first, second) == (True, False)
+
+
+def test_who_uses_a_store_waits_for_the_collector(store: Store) -> None:
+    entered = threading.Event()
+
+    def use() -> None:
+        with store.in_use():
+            entered.set()
+
+    with ThreadPoolExecutor() as pool:
+        with store.unused():
+            pool.submit(use)
+            assert not entered.wait(0.1)
+        assert entered.wait(10)

@@ -8,6 +8,7 @@ import pytest
 
 from buildkit.config.lock import PackagePin
 from buildkit.config.model import Base
+from buildkit.digest import Digest
 from buildkit.errors import ConfigError, EnvironmentMissingError
 from buildkit.images.bases import BaseAssembler
 from buildkit.images.local import base_config, base_layer, local_base, local_name
@@ -173,3 +174,16 @@ def test_names_in_the_daemon_are_valid_and_of_one_content() -> None:
     assert amd.name != arm.name
     assert arm.name.startswith("meshwright.local/base/static:linux_arm64-")
     assert arm.label_digest.startswith("sha256:")
+
+
+@pytest.mark.parametrize("folder", ["bases", "blobs"])
+@pytest.mark.parametrize("damage", [None, b"", b"{}", b"sha256:0\n{}"])
+def test_a_base_whose_cache_is_damaged_or_gone_is_assembled_again(
+    scene: Scene, store: Store, folder: str, damage: bytes | None
+) -> None:
+    first = scene.assemble(Base(kind="static"))
+    for path in [path for path in (store.root / folder).rglob("*") if path.is_file()]:
+        path.write_bytes(damage) if damage is not None else path.unlink()
+    assert scene.assemble(Base(kind="static")) == first
+    assert first.path is not None
+    assert str(Digest.of_file(first.path)) == first.digest

@@ -80,7 +80,8 @@ def test_the_plan_has_a_verdict_and_a_reason_for_everything() -> None:
 
 
 def test_the_plan_as_json_says_the_same() -> None:
-    document = json.loads(json.dumps(plan_json(PLAN, GRAPH, settings(hub="h.example/x"))))
+    details = {APP.id: {"inputs_digest": "d"}}
+    document = json.loads(json.dumps(plan_json(PLAN, GRAPH, settings(hub="h.example/x"), details)))
     assert document["destinations"] == [
         {
             "hub": {"value": "h.example/x", "origin": "--hub"},
@@ -92,7 +93,10 @@ def test_the_plan_as_json_says_the_same() -> None:
     assert [(unit["verdict"], unit["id"], unit["reason"]) for unit in document["units"]] == (
         plan_rows(PLAN, GRAPH)
     )
+    assert document["units"][0]["inputs_digest"] == "d"
+    assert "inputs_digest" not in document["units"][1]
     assert document["units"][1]["destinations"] == ["localhost:5000/app:latest"]
+    assert document["units"][1]["tags"] == ["latest"]
     assert document["units"][1]["needs"] == [IMAGE.id]
 
 

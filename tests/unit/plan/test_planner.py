@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from buildkit.config.lock import FilePin, PackagePin
 from buildkit.config.model import Base, Source
@@ -246,6 +248,10 @@ def keep(world: World, unit: Unit) -> Artifact:
     return made
 
 
+def restore(world: World, made: Artifact) -> bool:
+    return world.cache.restore(world.app, inputs(world.app, {}, Hasher({})), made)
+
+
 def test_a_change_that_is_undone_after_a_build_is_restored(world: World) -> None:
     made = keep(world, world.app)
     world.write("main.go", "changed")
@@ -265,7 +271,7 @@ def test_a_lost_output_is_restored(world: World, change: str) -> None:
     world.output.unlink() if change == "delete" else world.output.write_text("altered")
     assert world.verdict(world.app)[0] is Verdict.RESTORED
     assert made.path == world.output
-    assert world.cache.restore(world.plan(world.app).artifacts[APP])
+    assert restore(world, world.plan(world.app).artifacts[APP])
     assert world.output.read_text() == "binary"
     assert os.access(world.output, os.X_OK)
 
@@ -293,11 +299,52 @@ def test_a_damaged_cache_restores_nothing(world: World) -> None:
     world.output.unlink()
     store = world.cache.store
     store.blob(Digest.parse(made.digest)).write_text("damaged")
-    assert not world.cache.restore(made)
+    assert not restore(world, made)
     assert not world.output.exists()
     for path in (store.root / "actions").iterdir():
         path.write_bytes(path.read_bytes().replace(b"size", b"sise"))
     assert world.verdict(world.app)[0] is Verdict.RUN
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(number=st.integers(0, 20), content=st.none() | st.binary(max_size=99), at=st.integers(0))
+def test_whatever_is_damaged_in_the_cache_is_never_trusted(
+    world: World, number: int, content: bytes | None, at: int
+) -> None:
+    made = keep(world, world.app)
+    store = world.cache.store
+    files = sorted(
+        path
+        for folder in ("actions", "blobs")
+        for path in (store.root / folder).rglob("*")
+        if path.is_file()
+    )
+    path = files[number % len(files)]
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 1
+    path.write_bytes(bytes(data) if content is None else content)
+    world.output.unlink()
+    (step,) = (plan := world.plan(world.app)).steps
+    if step.verdict is Verdict.RESTORED and restore(world, plan.artifacts[APP]):
+        assert str(Digest.of_file(world.output)) == made.digest
+    assert keep(world, world.app).digest == made.digest
+    world.output.unlink()
+    assert restore(world, world.plan(world.app).artifacts[APP])
+    assert world.output.read_text() == "binary"
+
+
+def test_what_is_restored_counts_as_used(world: World) -> None:
+    keep(world, world.app)
+    world.output.unlink()
+    root = world.cache.store.root
+    blobs = [path for path in root.glob("[ab]*/**/*") if path.is_file()]
+    assert {path.relative_to(root).parts[0] for path in blobs} == {"actions", "blobs"}
+    for path in blobs:
+        os.utime(path, (1, 1))
+    plan = world.plan(world.app)
+    assert {path.stat().st_mtime for path in blobs} == {1}
+    assert restore(world, plan.artifacts[APP])
+    assert min(path.stat().st_mtime for path in blobs) > 1
 
 
 def test_a_need_that_is_restored_leaves_its_dependents_cached(world: World) -> None:
