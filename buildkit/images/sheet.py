@@ -6,7 +6,7 @@ blobs in the user's cache, and becomes a tar while something reads it.
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from buildkit.plan.units import Artifact
 from buildkit.store import Store, read_sealed, write_sealed
 
 _WHOLE = -1
+_BLOB = re.compile(r"/blobs/sha256/[0-9a-f]{2}/([0-9a-f]{64})$")
+"""Where :meth:`Store.blob` puts things."""
 
 
 class Placed(Struct, frozen=True, array_like=True):
@@ -183,15 +185,18 @@ def sheet_problem(
         return "its description is damaged"
     if str(sheet.id) != image.digest:
         return "its description is of another image"
-    for blob in sorted(_blobs(sheet, store)):
-        if digest(store.blob(blob)) != str(blob):
+    for path, blob in sorted(_blobs(sheet, store).items()):
+        if digest(path) != str(blob):
             return f"{blob.short} is no longer in the cache as it was"
     return None
 
 
-def _blobs(sheet: Sheet, store: Store) -> set[Digest]:
-    """Return the blobs without which the image could not be read again."""
-    inside = f"{store.root}{os.sep}"
-    plain = {layer.digest for layer in sheet.layers if not layer.entries and layer.remote is None}
-    sources = {item.source for layer in sheet.layers for item in layer.entries}
-    return plain | {Digest(Path(name).name) for name in sources if name.startswith(inside)}
+def _blobs(sheet: Sheet, store: Store) -> dict[Path, Digest]:
+    """Return the blobs without which the image could not be read again, by where they lie."""
+    plain = (layer.digest for layer in sheet.layers if not layer.entries and layer.remote is None)
+    found = {store.blob(digest): digest for digest in plain}
+    for name in {item.source for layer in sheet.layers for item in layer.entries}:
+        # Of this cache or of one that was elsewhere when the image was made.
+        if match := _BLOB.search(name):
+            found[Path(name)] = Digest(match[1])
+    return found

@@ -190,7 +190,7 @@ def user_store(environ: Mapping[str, str]) -> Store:
     """Return the cache of a user: where MESHWRIGHT_CACHE says, or the platform's place."""
     chosen = environ.get("MESHWRIGHT_CACHE")
     if chosen:
-        return Store(Path(chosen))
+        return Store(Path(chosen).absolute())
     import platformdirs  # noqa: PLC0415 - seldom needed
 
     return Store(platformdirs.user_cache_path("meshwright"))
