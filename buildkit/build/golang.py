@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildkit.build.gosources import (
@@ -20,13 +20,13 @@ from buildkit.build.gosources import (
 )
 from buildkit.build.stamps import stamp_flag, stamp_problem
 from buildkit.config.interpolate import interpolate
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, BuildkitError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
 from buildkit.platform import Platform
-from buildkit.proc import Completed, Runner
+from buildkit.proc import Completed, Runner, out_of_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,7 @@ class GoBuilder:
 
         Raises:
             BuildError: the compiler refused; details are its own words.
+            OutOfMemoryError: the kernel ended it or what it started.
             VerificationError: an output is for another machine.
         """
         targets = tuple(_target(step) for step in steps)
@@ -121,7 +122,7 @@ class GoBuilder:
             command = self.go()
             with ThreadPoolExecutor(max_workers=1) as pool:
                 listing = pool.submit(self._list, command, targets)
-                built = self._compile(command, targets, stage)
+                built, peak = self._compile(command, targets, stage)
                 action = targets[0].action
                 tree = SourceTree(root=str(action.source), hasher=self.hasher)
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
@@ -132,7 +133,7 @@ class GoBuilder:
             for target in targets:
                 _place(built[target], target.action.output)
             return tuple(
-                self._artifact(target, sources, problem)
+                replace(self._artifact(target, sources, problem), peak_memory=peak)
                 for target, problem in zip(targets, problems, strict=True)
             )
 
@@ -166,8 +167,9 @@ class GoBuilder:
 
     def _compile(
         self, command: GoCommand, targets: tuple[_Target, ...], stage: Path
-    ) -> Mapping[_Target, Path]:
+    ) -> tuple[Mapping[_Target, Path], int]:
         built: dict[_Target, Path] = {}
+        peak = 0
         for call in _calls(targets, stage):
             members = tuple(call.targets.values())
             call.folder.mkdir()
@@ -177,7 +179,8 @@ class GoBuilder:
             if done.returncode != 0:
                 raise _compile_error(done, members)
             built.update(call.built)
-        return built
+            peak = max(peak, done.peak_memory)
+        return built, peak
 
     def _argv(self, command: GoCommand, action: Compile, output: str) -> list[str]:
         stamps = (stamp_flag(name, value) for name, value in self._stamps(action))
@@ -253,7 +256,10 @@ def _log(targets: tuple[_Target, ...]) -> Path:
     return action.output.parent / "logs" / f"compile-{action.group or 'default'}.log"
 
 
-def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildError:
+def _compile_error(done: Completed, targets: tuple[_Target, ...]) -> BuildkitError:
+    if done.was_killed:
+        names = ", ".join(target.step.unit.name for target in targets)
+        return out_of_memory(f"{names} for {_platform(targets[0].step)}", done.output)
     failed = [line.split()[1] for line in done.output.splitlines() if _HEADER.match(line)]
     named = [t for t in targets if any(_is_package(path, t) for path in failed)] or targets
     binaries = ", ".join(target.step.unit.name for target in named)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import sys
+from contextlib import closing
 from dataclasses import replace
-
-from filelock import FileLock, Timeout
 
 from buildkit.errors import BuildError, EnvironmentMissingError, UsageError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
+from buildkit.execute.space import check_space, expected_places
+from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import (
     PLAN_COLUMNS,
@@ -32,7 +32,6 @@ from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.units import Kind
 
-_LOCK_SECONDS = 0.3
 _BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
 
 
@@ -49,11 +48,12 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
-        with _only_run(shop):
+        with only_run(shop.state, sys.argv, shop.reporter.note):
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
             graph, planner, plan = _plan(shop, makers, goals)
             _check_templates(plan)
+            _check_space(shop, plan)
             outcomes = _carry_out(shop, makers, planner, plan)
             _remove_obsolete(shop)
             shop.book.save(shop.hasher)
@@ -113,6 +113,8 @@ def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> 
     kinds = {step.unit.kind for step in plan.running}
     crew = Crew(
         builders=makers.builders(kinds),
+        frugal=makers.frugal(kinds),
+        available=shop.available_memory if kinds else 0,
         planner=planner,
         book=shop.book,
         hasher=shop.hasher,
@@ -162,6 +164,12 @@ def _check_templates(plan: Plan) -> None:
         check_templates(units)
 
 
+def _check_space(shop: Workshop, plan: Plan) -> None:
+    if plan.running:
+        out, cache = shop.settings.out, shop.store.root
+        check_space(expected_places(plan, shop.book, out, cache))
+
+
 def _limits(jobs: int) -> dict[Kind, int]:
     # A compile uses all cores until it links; a second one fills that gap. Downloads wait
     # for the network and images for the daemon, so they may overlap with both.
@@ -206,19 +214,3 @@ def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) ->
         )
     if any(outcome.status is Status.ABORTED for outcome in outcomes):
         raise BuildError("not everything was made")
-
-
-@contextmanager
-def _only_run(shop: Workshop) -> Iterator[None]:
-    """Hold the out directory's lock, so that a second run on it waits for the first."""
-    shop.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(shop.state / "lock")
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        shop.reporter.note(f"waiting for another run that uses {shop.settings.out}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -35,6 +35,9 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reference: tuple[str, ...] = ()
     problem: str = ""
     seconds: float = 0.0
+    peak_memory: int = 0
+    """The bytes that its batch took at most, or more than there was where that was too little;
+    0 for unknown."""
     owner: str = ""
     """The targets file that the unit is of: several may share an ``out/``."""
 
@@ -125,6 +128,7 @@ class RecordBook:
             reference=artifact.reference,
             problem=artifact.problem,
             seconds=round(seconds, 3),
+            peak_memory=artifact.peak_memory,
             owner=self._owner,
         )
         with self._lock:
