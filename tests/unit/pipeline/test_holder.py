@@ -61,13 +61,10 @@ def test_a_second_run_is_told_process_command_time_and_place(state: Path) -> Non
     second.join()
     assert second.inside.is_set()
     assert holder is not None
+    assert second.said == [f"waiting for {holder}: both use {state.parent}"]
     clock = time.strftime("%H:%M:%S", time.localtime(holder.since))
-    assert second.said == [
-        (
-            f"waiting for process {os.getpid()} (invoke build --only 'a b'), which began at {clock}: "
-            f"both use {state.parent}"
-        )
-    ]
+    words = f"process {os.getpid()} (invoke build --only 'a b'), which began at {clock}"
+    assert str(holder) == words
 
 
 def test_a_run_that_fails_lets_the_next_one_in(state: Path) -> None:
