@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -137,6 +137,9 @@ class Processes:
                 self._live.discard(child)
         if self._cancelled:
             raise CancelledError(f"{Path(argv[0]).name} was stopped")
+        if child.returncode == -signal.SIGKILL:
+            # What it started would go on and take the memory of the next try.
+            _signal_group(child, signal.SIGKILL)
         done = Completed(
             argv=tuple(argv),
             returncode=child.returncode,
@@ -177,6 +180,7 @@ class Processes:
                     f"cannot start {argv[0]}", details=error.strerror or str(error)
                 ) from error
             self._live.add(child)
+        _offer_first(child.pid)
         return child
 
 
@@ -271,6 +275,13 @@ def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, lo
         raise EnvironmentMissingError(
             f"cannot start {argv[0]} in the background", details=str(error)
         ) from error
+
+
+def _offer_first(process: int) -> None:
+    """Let the kernel end a child, or what it starts, before us: we can tell of it and go on."""
+    with suppress(OSError):
+        # proc_pid_oom_score_adj(5); children inherit it, and everybody may raise it.
+        (PROC / str(process) / "oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _communicate(child: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:

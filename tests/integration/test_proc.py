@@ -121,6 +121,19 @@ def test_a_killed_child_or_grandchild_is_told_from_a_failure(tmp_path: Path) -> 
     assert not Processes().run((SHELL, "-c", "kill -TERM $$"), env={}, cwd=tmp_path).was_killed
 
 
+def test_what_a_killed_child_started_is_ended_too(tmp_path: Path) -> None:
+    code = "sleep 60 >/dev/null 2>&1 & echo $!; kill -KILL $$"
+    done = Processes().run((SHELL, "-c", code), env={"PATH": os.defpath}, cwd=tmp_path)
+    wait_for(lambda: not is_alive(int(done.stdout)), "the end of the grandchild")
+
+
+def test_the_kernel_ends_children_before_us(tmp_path: Path) -> None:
+    code = "sleep 0.2; sh -c 'cat /proc/self/oom_score_adj'"
+    done = Processes().run((SHELL, "-c", code), env={"PATH": os.defpath}, cwd=tmp_path)
+    assert int(done.stdout) == 500
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
+
+
 def test_the_peak_is_the_most_that_a_child_and_what_it_started_held(tmp_path: Path) -> None:
     hold = "import time; held = bytearray(80_000_000); time.sleep(0.8); del held; time.sleep(0.4)"
     code = (
