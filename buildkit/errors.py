@@ -59,10 +59,6 @@ class EnvironmentMissingError(BuildkitError):
         )
 
 
-class OutOfMemoryError(EnvironmentMissingError):
-    """The kernel ended a child, most likely since there was no memory left for it."""
-
-
 class BuildError(BuildkitError):
     """A compiler, a Docker build or another step of the build failed."""
 

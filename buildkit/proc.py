@@ -22,7 +22,6 @@ from buildkit.errors import (
     BuildError,
     CancelledError,
     EnvironmentMissingError,
-    OutOfMemoryError,
 )
 from buildkit.memory import PROC, group_memory, parse_groups
 
@@ -31,6 +30,10 @@ SAMPLE_SECONDS = 0.25
 
 GRACE_SECONDS = 3.0
 """How long a cancelled process group may take to end before it is killed."""
+
+
+class OutOfMemoryError(EnvironmentMissingError):
+    """The kernel ended a child, most likely since there was no memory left for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ import graphlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from buildkit.errors import OutOfMemoryError
 from buildkit.execute.batches import Batch
 from buildkit.plan.records import Record, RecordBook
 from buildkit.plan.units import Kind
+from buildkit.proc import OutOfMemoryError
 
 MEGA = 1_000_000
 

@@ -14,7 +14,6 @@ from buildkit.errors import (
     BuildkitError,
     CancelledError,
     EnvironmentMissingError,
-    OutOfMemoryError,
 )
 from buildkit.execute.batches import Batch, make_batches
 from buildkit.execute.expected import Memory, critical_paths
@@ -25,6 +24,7 @@ from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.records import RecordBook
 from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Verdict
+from buildkit.proc import OutOfMemoryError
 
 _POLL_SECONDS = 0.2
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.errors import BuildError, OutOfMemoryError
+from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Status
 from buildkit.machine import read_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, Verdict
 from buildkit.platform import Platform
+from buildkit.proc import OutOfMemoryError
 from tests.fakes.units import running
 from tests.integration.go_module import APP, FILES, HOST, GoModule, action_of
 

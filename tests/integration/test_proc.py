@@ -15,9 +15,8 @@ from buildkit.errors import (
     BuildError,
     CancelledError,
     EnvironmentMissingError,
-    OutOfMemoryError,
 )
-from buildkit.proc import Completed, Processes, ps_group_memory, spawn_detached
+from buildkit.proc import Completed, OutOfMemoryError, Processes, ps_group_memory, spawn_detached
 
 SHELL = "/bin/sh"
 

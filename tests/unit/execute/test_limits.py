@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from buildkit.config.model import Base
-from buildkit.errors import OutOfMemoryError
 from buildkit.execute.batches import Batch, make_batches
 from buildkit.execute.expected import MEGA, Memory, critical_paths, expected_seconds
 from buildkit.execute.outcomes import Status
@@ -18,7 +17,7 @@ from buildkit.plan.hashing import Hasher
 from buildkit.plan.planner import Plan
 from buildkit.plan.records import RecordBook
 from buildkit.plan.units import AssembleBase, Download, Kind, Progress, Step, Unit, Verdict
-from buildkit.proc import out_of_memory
+from buildkit.proc import OutOfMemoryError, out_of_memory
 from tests.fakes.units import LINUX, artifact, binary, push, running
 from tests.unit.execute.site import ARM, ONE, A, Act, B, Site, Smith, compiled, statuses
 
