@@ -12,15 +12,28 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from buildkit.errors import BuildError, CancelledError, EnvironmentMissingError
+from buildkit.errors import (
+    BuildError,
+    CancelledError,
+    EnvironmentMissingError,
+)
+from buildkit.memory import PROC, group_memory, parse_groups
+
+SAMPLE_SECONDS = 0.25
+"""How often the memory of children is looked at."""
 
 GRACE_SECONDS = 3.0
 """How long a cancelled process group may take to end before it is killed."""
+
+
+class OutOfMemoryError(EnvironmentMissingError):
+    """The kernel ended a child, most likely since there was no memory left for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +45,15 @@ class Completed:
     stdout: bytes
     stderr: bytes
     seconds: float
+    peak_memory: int = 0
+    """The most that its process group was seen to hold, in bytes; 0 where it ended too soon."""
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it, or as Go says a child of its own, got a SIGKILL that we did not send."""
+        return self.returncode == -signal.SIGKILL or (
+            self.returncode != 0 and b"signal: killed" in self.stderr
+        )
 
     @property
     def output(self) -> str:
@@ -42,11 +64,23 @@ class Completed:
         """Return self if the child succeeded.
 
         Raises:
-            BuildError: it did not; details hold its own words.
+            OutOfMemoryError: the kernel ended it.
+            BuildError: it did not succeed; details hold its own words.
         """
+        if self.was_killed:
+            raise out_of_memory(brief, self.output)
         if self.returncode != 0:
             raise BuildError(brief, details=self.output or f"exit status {self.returncode}")
         return self
+
+
+def out_of_memory(brief: str, output: str) -> OutOfMemoryError:
+    """Return the error of a child that was killed: what it was, and its own last words."""
+    return OutOfMemoryError(
+        f"{brief}: a process was killed, most likely for lack of memory",
+        details=output,
+        resolution="--jobs 1 or more memory helps.",
+    )
 
 
 class Runner(Protocol):
@@ -71,6 +105,7 @@ class Processes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._live: set[subprocess.Popen[bytes]] = set()
+        self._meter = _Meter()
         self._cancelled = False
 
     def run(
@@ -98,18 +133,23 @@ class Processes:
         started = time.monotonic()
         child = self._start(argv, env, cwd)
         try:
-            stdout, stderr = _communicate(child, stdin)
+            with self._meter.watching(child.pid) as peak:
+                stdout, stderr = _communicate(child, stdin)
         finally:
             with self._lock:
                 self._live.discard(child)
         if self._cancelled:
             raise CancelledError(f"{Path(argv[0]).name} was stopped")
+        if child.returncode == -signal.SIGKILL:
+            # What it started would go on and take the memory of the next try.
+            _signal_group(child, signal.SIGKILL)
         done = Completed(
             argv=tuple(argv),
             returncode=child.returncode,
             stdout=stdout,
             stderr=stderr,
             seconds=time.monotonic() - started,
+            peak_memory=peak.held,
         )
         if log is not None:
             _write_log(log, done)
@@ -143,7 +183,67 @@ class Processes:
                     f"cannot start {argv[0]}", details=error.strerror or str(error)
                 ) from error
             self._live.add(child)
+        _offer_first(child.pid)
         return child
+
+
+class _Peak:
+    """The most that one process group was seen to hold, in bytes."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
+class _Meter:
+    """Looks every now and then how much memory the watched process groups hold.
+
+    Its thread lives as long as something is watched.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._peaks: dict[int, _Peak] = {}
+        self._is_running = False
+
+    @contextmanager
+    def watching(self, group: int) -> Iterator[_Peak]:
+        """Watch a process group during the block."""
+        with self._lock:
+            peak = self._peaks[group] = _Peak()
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            yield peak
+        finally:
+            with self._lock:
+                del self._peaks[group]
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(SAMPLE_SECONDS)
+            with self._lock:
+                if not self._peaks:
+                    self._is_running = False
+                    return
+            sizes = _group_memory()
+            with self._lock:
+                for group, peak in self._peaks.items():
+                    peak.held = max(peak.held, sizes.get(group, 0))
+
+
+def _group_memory() -> dict[int, int]:
+    if (PROC / "self").exists():
+        return group_memory()
+    return ps_group_memory()
+
+
+def ps_group_memory() -> dict[int, int]:
+    """Return the resident memory of every process group where there is no /proc."""
+    # In one -o with commas all of it would be the first column's title, says POSIX.
+    command = ["/bin/ps", "-A", "-o", "pgid=", "-o", "rss="]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    return parse_groups(done.stdout)
 
 
 def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:
@@ -178,6 +278,13 @@ def spawn_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, lo
         raise EnvironmentMissingError(
             f"cannot start {argv[0]} in the background", details=str(error)
         ) from error
+
+
+def _offer_first(process: int) -> None:
+    """Let the kernel end a child, or what it starts, before us: we can tell of it and go on."""
+    with suppress(OSError):
+        # proc_pid_oom_score_adj(5); children inherit it, and everybody may raise it.
+        (PROC / str(process) / "oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _communicate(child: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildkit.build.gocommand import Target, make_calls
@@ -19,12 +19,12 @@ from buildkit.build.gosources import (
     source_key,
 )
 from buildkit.build.stamps import stamp_problem
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, BuildkitError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
-from buildkit.proc import Completed, Runner
+from buildkit.proc import Completed, Runner, out_of_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class GoBuilder:
 
         Raises:
             BuildError: the compiler refused; details are its own words.
+            OutOfMemoryError: the kernel ended it or what it started.
             VerificationError: an output is for another machine.
         """
         targets = tuple(Target.of(step.unit) for step in steps)
@@ -76,7 +77,7 @@ class GoBuilder:
             command = self.go()
             with ThreadPoolExecutor(max_workers=1) as pool:
                 listing = pool.submit(self._list, command, targets)
-                built = self._compile(command, targets, stage)
+                built, peak = self._compile(command, targets, stage)
                 action = targets[0].action
                 tree = SourceTree(root=str(action.source), hasher=self.hasher)
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
@@ -87,7 +88,7 @@ class GoBuilder:
             for target in targets:
                 _place(built[target], target.action.output)
             return tuple(
-                self._artifact(target, sources, problem)
+                replace(self._artifact(target, sources, problem), peak_memory=peak)
                 for target, problem in zip(targets, problems, strict=True)
             )
 
@@ -118,8 +119,9 @@ class GoBuilder:
 
     def _compile(
         self, command: GoCommand, targets: tuple[Target, ...], stage: Path
-    ) -> Mapping[Target, Path]:
+    ) -> tuple[Mapping[Target, Path], int]:
         built: dict[Target, Path] = {}
+        peak = 0
         for call in make_calls(targets, stage):
             members = tuple(call.targets.values())
             call.folder.mkdir()
@@ -128,7 +130,8 @@ class GoBuilder:
             if done.returncode != 0:
                 raise _compile_error(done, members)
             built.update(call.built)
-        return built
+            peak = max(peak, done.peak_memory)
+        return built, peak
 
     def _list(self, command: GoCommand, targets: tuple[Target, ...]) -> bytes:
         action = targets[0].action
@@ -164,7 +167,10 @@ def _log(targets: tuple[Target, ...]) -> Path:
     return action.output.parent / "logs" / f"compile-{action.group or 'default'}.log"
 
 
-def _compile_error(done: Completed, targets: tuple[Target, ...]) -> BuildError:
+def _compile_error(done: Completed, targets: tuple[Target, ...]) -> BuildkitError:
+    if done.was_killed:
+        names = ", ".join(target.unit.name for target in targets)
+        return out_of_memory(f"{names} for {targets[0].platform}", done.output)
     failed = [line.split()[1] for line in done.output.splitlines() if _HEADER.match(line)]
     named = [t for t in targets if any(_is_package(path, t) for path in failed)] or targets
     binaries = ", ".join(target.unit.name for target in named)

@@ -16,6 +16,10 @@ class Batch:
     key: str
     kind: Kind
     steps: tuple[Step, ...]
+    needs: frozenset[str] = frozenset()
+    """Keys of the batches that it waits for."""
+    is_alone: bool = False
+    """It runs beside no other and in as little memory as it can, after it was killed once."""
 
     @property
     def is_restored(self) -> bool:
@@ -45,11 +49,12 @@ def make_batches(plan: Plan) -> tuple[dict[str, Batch], graphlib.TopologicalSort
     sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
     batches = {}
     for key, steps in members.items():
-        batches[key] = Batch(key=key, kind=steps[0].unit.kind, steps=tuple(steps))
-        sorter.add(key, *_needs(steps, keys))
+        needs = _needs(steps, keys)
+        batches[key] = Batch(key=key, kind=steps[0].unit.kind, steps=tuple(steps), needs=needs)
+        sorter.add(key, *needs)
     sorter.prepare()
     return batches, sorter
 
 
-def _needs(steps: list[Step], keys: dict[str, str]) -> set[str]:
-    return {keys[need] for step in steps for need in step.unit.needs if need in keys}
+def _needs(steps: list[Step], keys: dict[str, str]) -> frozenset[str]:
+    return frozenset(keys[need] for step in steps for need in step.unit.needs if need in keys)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from buildkit.errors import BuildkitError, CancelledError, EnvironmentMissingError
+from buildkit.errors import (
+    BuildkitError,
+    CancelledError,
+    EnvironmentMissingError,
+)
 from buildkit.execute.batches import Batch, make_batches
+from buildkit.execute.expected import Memory, critical_paths
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.log import Reporter
 from buildkit.plan.hashing import Hasher
@@ -18,6 +24,7 @@ from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.records import RecordBook
 from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Verdict
+from buildkit.proc import OutOfMemoryError
 
 _POLL_SECONDS = 0.2
 
@@ -37,6 +44,8 @@ class Crew:
         builders: per kind.
         planner: asked again when a unit's turn comes.
         limits: how many batches of a kind may run at once.
+        frugal: per kind, a builder that takes less memory and longer.
+        available: the bytes of memory for all that run at once.
         fail_fast: start nothing more after a failure.
         cancel: ends what is running.
     """
@@ -48,7 +57,19 @@ class Crew:
     reporter: Reporter
     limits: Mapping[Kind, int]
     cancel: Callable[[], None]
+    frugal: Mapping[Kind, Builder] = field(default_factory=dict)
+    available: int = sys.maxsize
     fail_fast: bool = False
+
+    @property
+    def memory(self) -> Memory:
+        """What there is of memory, and what batches are expected to take."""
+        return Memory(available=self.available, book=self.book)
+
+    def builder(self, batch: Batch) -> Builder:
+        """Return who makes a batch: in less memory, where there is too little."""
+        usual = self.builders[batch.kind]
+        return self.frugal.get(batch.kind, usual) if self.memory.is_short(batch) else usual
 
 
 def execute(plan: Plan, crew: Crew) -> tuple[Outcome, ...]:
@@ -78,6 +99,7 @@ class _Run:
         self._crew = crew
         self._artifacts = dict(plan.artifacts)
         self._batches, self._sorter = make_batches(plan)
+        self._paths = critical_paths(self._batches, crew.book)
         self._waiting: list[Batch] = []
         self._busy: Counter[str] = Counter()
         self._futures: dict[Future[list[Outcome]], Batch] = {}
@@ -96,6 +118,7 @@ class _Run:
             try:
                 while self._sorter.is_active():
                     self._waiting += [self._batches[key] for key in self._sorter.get_ready()]
+                    self._waiting.sort(key=self._urgency)
                     self._start(pool)
                     done, _ = wait(
                         self._futures, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED
@@ -107,6 +130,9 @@ class _Run:
                 self._crew.cancel()
                 self._gate.drain()
                 raise
+
+    def _urgency(self, batch: Batch) -> tuple[bool, float]:
+        return (not batch.is_alone, -self._paths[batch.key])
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         for batch in tuple(self._waiting):
@@ -146,17 +172,31 @@ class _Run:
     def _has_place(self, batch: Batch) -> bool:
         if batch.lane and self._busy[batch.lane]:
             return False
-        return self._busy[batch.kind] < self._crew.limits[batch.kind]
+        if any(other.is_alone for other in self._waiting if other is not batch):
+            return False
+        is_free = self._busy[batch.kind] < self._crew.limits[batch.kind]
+        return is_free and self._crew.memory.has_room(batch, self._futures.values())
 
     def _finish(self, future: Future[list[Outcome]]) -> None:
         batch = self._futures.pop(future)
         self._busy.subtract((batch.kind, batch.lane))
         outcomes = future.result()
+        if not self._stopping and self._tries_again(batch, outcomes[0].error):
+            return
         self._note(batch, outcomes)
         failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
         if failed and self._crew.fail_fast:
             self._stopping = f"--fail-fast, after {failed[0].unit.id}"
         self._sorter.done(batch.key)
+
+    def _tries_again(self, batch: Batch, error: BuildkitError | None) -> bool:
+        """Put back, to run alone, what was killed for lack of memory; only once."""
+        if batch.is_alone or not isinstance(error, OutOfMemoryError):
+            return False
+        numbers = self._crew.memory.numbers(batch)
+        self._crew.reporter.warn(f"{error.brief}: {numbers}; it is made again, alone")
+        self._waiting.append(replace(batch, is_alone=True))
+        return True
 
     def _note(self, batch: Batch, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
@@ -219,6 +259,8 @@ def _work(
             return [restored]
         crew.reporter.started(batch.key)
         return _make(batch, given, crew, progress)
+    except OutOfMemoryError as error:
+        return _failures(batch, crew.memory.explained(batch, error), started)
     except BuildkitError as error:
         return _failures(batch, error, started)
     except OSError as error:
@@ -232,12 +274,13 @@ def _make(
 ) -> list[Outcome]:
     started = time.monotonic()
     before = [inputs(step.unit, given, crew.hasher) for step in batch.steps]
-    artifacts = crew.builders[batch.kind].build(batch.steps, given, progress)
+    artifacts = crew.builder(batch).build(batch.steps, given, progress)
     seconds = time.monotonic() - started
     outcomes = []
     for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
         if artifact.sources is not None:
-            crew.book.note(artifact, used, seconds)
+            peak = crew.memory.learned(batch, artifact.peak_memory)
+            crew.book.note(replace(artifact, peak_memory=peak), used, seconds)
             crew.planner.cache.keep(step.unit, used, artifact)
         outcomes.append(
             Outcome(

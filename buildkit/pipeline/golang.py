@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.config.lock import GoPin
+from buildkit.memory import actions_within
 from buildkit.pipeline.workshop import Workshop
 from buildkit.platform import Platform
 from buildkit.store import note_use
@@ -130,7 +131,7 @@ class GoSupply:
             runner=shop.processes,
             hasher=shop.hasher,
             volatile=shop.volatile,
-            jobs=shop.settings.jobs,
+            jobs=actions_within(shop.available_memory, shop.settings.jobs),
             scratch=shop.state / "tmp",
         )
 

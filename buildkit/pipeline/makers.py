@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +97,12 @@ class Makers:
             Kind.DOCKER_ARCHIVE: self.images.archive_writer,
         }
         return {kind: makers[kind]() for kind in kinds}
+
+    def frugal(self, kinds: set[Kind]) -> dict[Kind, Builder]:
+        """Return builders that take less memory and longer, where there are such."""
+        if Kind.BINARY not in kinds:
+            return {}
+        return {Kind.BINARY: replace(self.go.builder(), jobs=1)}
 
     @cached_property
     def pool(self) -> HttpPool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-
-from filelock import FileLock, Timeout
+import sys
+from contextlib import closing
 
 from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
+from buildkit.execute.space import check_space, expected_places
+from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.planning import Planned, make_plan, plan_only
 from buildkit.pipeline.report import (
@@ -31,8 +31,6 @@ from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan
 from buildkit.plan.units import Kind
 
-_LOCK_SECONDS = 0.3
-
 
 def run(goals: frozenset[Goal], options: Options) -> None:
     """Make what the goals want.
@@ -47,11 +45,12 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
-        with _only_run(shop), shop.store.in_use():
+        with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
             planned = make_plan(shop, makers, goals)
             _check_templates(planned.plan)
+            _check_space(shop, planned.plan)
             outcomes = _carry_out(planned)
             _remove_obsolete(shop)
             shop.book.save(shop.hasher)
@@ -84,6 +83,8 @@ def _carry_out(planned: Planned) -> tuple[Outcome, ...]:
     kinds = {step.unit.kind for step in plan.running}
     crew = Crew(
         builders=planned.makers.builders(kinds),
+        frugal=planned.makers.frugal(kinds),
+        available=shop.available_memory if kinds else 0,
         planner=planned.planner,
         book=shop.book,
         hasher=shop.hasher,
@@ -140,6 +141,12 @@ def _check_templates(plan: Plan) -> None:
         check_templates(units)
 
 
+def _check_space(shop: Workshop, plan: Plan) -> None:
+    if plan.running:
+        out, cache = shop.settings.out, shop.store.root
+        check_space(expected_places(plan, shop.book, out, cache))
+
+
 def _limits(jobs: int) -> dict[Kind, int]:
     # A compile uses all cores until it links; a second one fills that gap. Downloads wait
     # for the network and images for the daemon, so they may overlap with both.
@@ -184,19 +191,3 @@ def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) ->
         )
     if any(outcome.status is Status.ABORTED for outcome in outcomes):
         raise BuildError("not everything was made")
-
-
-@contextmanager
-def _only_run(shop: Workshop) -> Iterator[None]:
-    """Hold the out directory's lock, so that a second run on it waits for the first."""
-    shop.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(shop.state / "lock")
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        shop.reporter.note(f"waiting for another run that uses {shop.settings.out}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

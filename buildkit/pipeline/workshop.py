@@ -11,6 +11,7 @@ from buildkit.config.load import Project, load_project
 from buildkit.errors import UsageError
 from buildkit.log import Reporter, choose_reporter
 from buildkit.machine import read_machine
+from buildkit.memory import available_memory
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.records import RecordBook
@@ -64,6 +65,11 @@ class Workshop:
     def host(self) -> Platform:
         """The platform this runs on."""
         return Platform.host()
+
+    @cached_property
+    def available_memory(self) -> int:
+        """The bytes of memory that this run may take, as things stand now."""
+        return available_memory()
 
     @cached_property
     def os_release(self) -> dict[str, str]:

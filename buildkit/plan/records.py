@@ -38,6 +38,9 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     made: int = 0
     """When, in seconds since 1970."""
+    peak_memory: int = 0
+    """The bytes that its batch took at most, or more than there was where that was too little;
+    0 for unknown."""
     owner: str = ""
     """The targets file that the unit is of: several may share an ``out/``."""
 
@@ -129,6 +132,7 @@ class RecordBook:
             problem=artifact.problem,
             seconds=round(seconds, 3),
             made=int(time.time()),
+            peak_memory=artifact.peak_memory,
             owner=self._owner,
         )
         with self._lock:

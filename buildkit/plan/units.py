@@ -269,6 +269,8 @@ class Artifact:
     next plan must not trust this artifact."""
     problem: str = ""
     """Why an image whose program this is must not be pushed, as the rest of a sentence."""
+    peak_memory: int = 0
+    """The bytes that making its batch took at most; 0 where nobody measured."""
 
 
 Progress = Callable[[str], None]

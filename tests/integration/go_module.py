@@ -126,8 +126,10 @@ class GoModule:
         """Plan and carry out, as a run of the tool does."""
         processes = Processes()
         planner = self.planner()
+        builder = self.builder(planner.hasher, {})
         crew = Crew(
-            builders={Kind.BINARY: self.builder(planner.hasher, {})},
+            builders={Kind.BINARY: builder},
+            frugal={Kind.BINARY: replace(builder, jobs=1)},
             planner=planner,
             book=planner.book,
             hasher=planner.hasher,

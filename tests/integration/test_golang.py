@@ -15,6 +15,7 @@ from buildkit.machine import read_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, Verdict
 from buildkit.platform import Platform
+from buildkit.proc import OutOfMemoryError
 from tests.fakes.units import running
 from tests.integration.go_module import APP, FILES, HOST, GoModule, action_of
 
@@ -199,6 +200,38 @@ def test_a_compile_error_is_told_once_and_leaves_the_old_output(shop: GoModule) 
     assert output_of(made).endswith("|full")
     assert shop.verdict(unit)[0] is Verdict.RUN
     assert shop.verdict(other) == (Verdict.CACHED, "up to date")
+    assert list((shop.out / "tmp").iterdir()) == []
+
+
+def killing(go: str, root: Path, condition: str) -> str:
+    """Return a go that ends by SIGKILL, as the kernel does it, where a shell's condition holds."""
+    program = root / "killing-go"
+    program.write_text(f'#!/bin/sh\nif {condition}; then kill -KILL $$; fi\nexec "{go}" "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_compile_that_the_kernel_killed_is_made_again_one_action_at_a_time(
+    shop: GoModule,
+) -> None:
+    shop.go = killing(shop.go, shop.root, '[ "$1" = build ] && [ "$3" != -p=1 ]')
+    time.sleep(0.06)
+    (outcome,) = shop.run(shop.unit("app", "./cmd/app"))
+    assert (outcome.status, outcome.error) == (Status.DONE, None)
+    record = shop.planner().book.get(outcome.unit.id)
+    assert record is not None
+    assert record.peak_memory > 0
+    log = shop.out / HOST.slug / "logs" / "compile-default.log"
+    assert " -p=1 " in log.read_text()
+
+
+def test_a_compile_that_is_killed_again_says_so_and_leaves_nothing(shop: GoModule) -> None:
+    shop.go = killing(shop.go, shop.root, '[ "$1" = build ]')
+    (outcome,) = shop.run(shop.unit("app", "./cmd/app"))
+    assert isinstance(outcome.error, OutOfMemoryError)
+    brief = f"app for {HOST}: a process was killed, most likely for lack of memory"
+    assert outcome.error.brief == brief
+    assert " MB expected, " in outcome.error.details
     assert list((shop.out / "tmp").iterdir()) == []
 
 

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from buildkit import proc
-from buildkit.errors import BuildError, CancelledError, EnvironmentMissingError
-from buildkit.proc import Completed, Processes, spawn_detached
+from buildkit.errors import (
+    BuildError,
+    CancelledError,
+    EnvironmentMissingError,
+)
+from buildkit.proc import Completed, OutOfMemoryError, Processes, ps_group_memory, spawn_detached
 
 SHELL = "/bin/sh"
 
@@ -101,6 +105,64 @@ def test_a_failure_speaks_with_the_child_s_own_words(tmp_path: Path) -> None:
         silent.check("it broke")
     assert caught.value.details == "exit status 7"
     assert done.output == "why"
+
+
+def test_a_killed_child_or_grandchild_is_told_from_a_failure(tmp_path: Path) -> None:
+    done = Processes().run((SHELL, "-c", "echo last; kill -KILL $$"), env={}, cwd=tmp_path)
+    assert done.was_killed
+    with pytest.raises(OutOfMemoryError, match="it broke: a process was killed") as caught:
+        done.check("it broke")
+    assert caught.value.details == "last"
+    go = "echo 'go build x: /go/link: signal: killed' >&2; exit 1"
+    assert Processes().run((SHELL, "-c", go), env={}, cwd=tmp_path).was_killed
+    mild = "echo 'signal: killed' >&2; exit 0"
+    assert not Processes().run((SHELL, "-c", mild), env={}, cwd=tmp_path).was_killed
+    assert not Processes().run((SHELL, "-c", "kill -TERM $$"), env={}, cwd=tmp_path).was_killed
+
+
+def test_what_a_killed_child_started_is_ended_too(tmp_path: Path) -> None:
+    code = "sleep 60 >/dev/null 2>&1 & echo $!; kill -KILL $$"
+    done = Processes().run((SHELL, "-c", code), env={"PATH": os.defpath}, cwd=tmp_path)
+    wait_for(lambda: not is_alive(int(done.stdout)), "the end of the grandchild")
+
+
+def test_the_kernel_ends_children_before_us(tmp_path: Path) -> None:
+    code = "sleep 0.2; sh -c 'cat /proc/self/oom_score_adj'"
+    done = Processes().run((SHELL, "-c", code), env={"PATH": os.defpath}, cwd=tmp_path)
+    assert int(done.stdout) == 500
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < 500
+
+
+def test_the_peak_is_the_most_that_a_child_and_what_it_started_held(tmp_path: Path) -> None:
+    hold = "import time; held = bytearray(80_000_000); time.sleep(0.8); del held; time.sleep(0.4)"
+    code = (
+        "import subprocess, sys\n"
+        f"one = [sys.executable, '-I', '-c', {hold!r}]\n"
+        "for child in [subprocess.Popen(one) for _ in range(2)]: child.wait()"
+    )
+    done = Processes().run(python(code), env={}, cwd=tmp_path)
+    assert 160_000_000 < done.peak_memory < 400_000_000
+
+
+def test_the_peaks_of_two_children_at_once_are_their_own(tmp_path: Path) -> None:
+    processes = Processes()
+    sizes = (60_000_000, 200_000_000)
+    code = "import time; held = bytearray({}); time.sleep(0.8)"
+    running = [Background(processes, python(code.format(n)), tmp_path) for n in sizes]
+    for size, child in zip(sizes, running, strict=True):
+        done = child.join()
+        assert isinstance(done, Completed)
+        assert size < done.peak_memory < size + 60_000_000
+
+
+def test_ps_tells_of_this_process_group(tmp_path: Path) -> None:
+    code = "import time; held = bytearray(90_000_000); open('ready', 'w'); time.sleep(60)"
+    processes = Processes()
+    running = Background(processes, python(code), tmp_path)
+    wait_for((tmp_path / "ready").exists, "the start of the child")
+    assert any(90_000_000 < size < 200_000_000 for size in ps_group_memory().values())
+    processes.cancel()
+    assert isinstance(running.join(), CancelledError)
 
 
 def test_a_success_is_returned(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""One run at a time on an ``out/`` directory; a second one waits, and says for whom."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+from msgspec import Struct
+
+from buildkit.digest import canonical_json
+from buildkit.store import atomic_write
+
+_FIRST_SECONDS = 0.3
+_AGAIN_SECONDS = 1.0
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """The run that uses an ``out/`` directory."""
+
+    process: int
+    command: str
+    since: int
+    """When it began, in seconds since 1970."""
+
+    def __str__(self) -> str:
+        """Return who it is, for the end of a sentence."""
+        clock = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"process {self.process} ({self.command}), which began at {clock}"
+
+
+@contextmanager
+def only_run(state: Path, argv: Sequence[str], say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of an ``out/`` directory, waiting for its holder if there is one.
+
+    Args:
+        state: the directory of the records.
+        argv: the command line of this run, which others will be told.
+        say: takes for whom it waits, each time that is another run.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "lock")
+    _acquire(lock, state, say)
+    note = state / "holder.json"
+    try:
+        command = shlex.join([Path(argv[0]).name, *argv[1:]])
+        holder = Holder(process=os.getpid(), command=command, since=int(time.time()))
+        # After a power cut nobody holds the lock, and nobody reads this.
+        atomic_write(note, canonical_json(holder), sync=False)
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def read_holder(state: Path) -> Holder | None:
+    """Return who holds the lock; None where it has not said so yet, or has been killed."""
+    try:
+        holder = msgspec.json.decode((state / "holder.json").read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return holder if _is_alive(holder.process) else None
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def _acquire(lock: FileLock, state: Path, say: Callable[[str], None]) -> None:
+    said, patience = "", _FIRST_SECONDS
+    while True:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            who = str(read_holder(state) or "another run")
+            if who != said:
+                say(f"waiting for {who}: both use {state.parent}")
+            said, patience = who, _AGAIN_SECONDS
+        else:
+            return
