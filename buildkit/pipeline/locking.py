@@ -130,7 +130,7 @@ class _LockWriter:
             progress=lambda text: self._shop.reporter.progress(name, text),
         )
         table = self._shop.project.config.fetch[name]
-        self._shop.reporter.note(f"{name:<11} {table.version}")
+        self._shop.reporter.note(f"{name:<11} {table.number}")
         return resolver.fetch(name, table, before.fetch.get(name, {}))
 
     def _debian(self, name: str, base: Base) -> dict[str, tuple[PackagePin, ...]]:

@@ -13,7 +13,7 @@ from buildkit.errors import UsageError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.destinations import Destination
+from buildkit.plan.destinations import Destination, check_protected
 from buildkit.plan.options import Options, split_list
 from buildkit.reference import Reference, hub_reference, split_hub
 
@@ -51,6 +51,9 @@ def run_promote(options: Options, source: str, target: str) -> None:
         for item in _promotions(shop, tag, original, target)
     )
     _check_single(promotions, source, target)
+    if not options.dry_run:
+        rules = shop.project.config.registry.protected
+        check_protected((item.tag.name for item in promotions), rules, shop.environ)
     check_promotions(promotions, as_is=bool(options.as_is))
     warnings = _warn_of_hubs(shop, target)
     with closing(shop.reporter):

@@ -25,6 +25,7 @@ from buildkit.pipeline.report import (
 )
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.action_cache import ActionCache
+from buildkit.plan.destinations import check_protected
 from buildkit.plan.graph import Graph, build_graph, settle_volatile
 from buildkit.plan.image_units import layout_folder
 from buildkit.plan.obsolete import obsolete_output, obsolete_units
@@ -150,6 +151,8 @@ def _drop_from_layout(shop: Workshop, unit: str) -> None:
 def _registry(shop: Workshop, makers: Makers) -> None:
     from buildkit.pipeline.local import ensure_registry  # noqa: PLC0415 - only images need one
 
+    hubs = (item.hub.text for item in shop.settings.pushed)
+    check_protected(hubs, shop.project.config.registry.protected, shop.environ)
     ensure_registry(shop, makers)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
+from buildkit.errors import UsageError
 from buildkit.plan.options import Options, split_list
 from buildkit.reference import Reference, check_tag, hub_reference, is_loopback, split_hub
 
@@ -62,6 +63,34 @@ def destinations(
     return tuple(found)
 
 
+def check_protected(
+    hubs: Iterable[str], protected: Iterable[str], environ: Mapping[str, str]
+) -> None:
+    """Refuse to push to protected hubs, and to all below them, outside CI.
+
+    Raises:
+        UsageError: one is among the hubs, and CI is not set in the environment.
+    """
+    if truthy(environ.get("CI")):
+        return
+    rules = [split_hub(rule) for rule in protected]
+    for hub in hubs:
+        registry, prefix = split_hub(hub)
+        for rule_registry, rule in rules:
+            below = not rule or prefix == rule or prefix.startswith(f"{rule}/")
+            if registry == rule_registry and below:
+                raise UsageError(
+                    f"{hub} is protected: only CI pushes there",
+                    details=f"registry.protected names {rule_registry}/{rule}".rstrip("/") + ".",
+                    resolution="Push to a hub of your own with --hub. A CI system sets CI.",
+                )
+
+
+def truthy(variable: str | None) -> bool:
+    """Tell whether a variable of the environment is set to more than 0, false or no."""
+    return (variable or "").lower() not in {"", "0", "false", "no"}
+
+
 def names_hub(options: Options, environ: Mapping[str, str]) -> bool:
     """Tell whether the user chose the hub for this call, so that no other will do."""
     return options.hub is not None or bool(environ.get("HUBS") or environ.get("HUB"))
@@ -75,7 +104,7 @@ def _hubs(
     if not chosen and local_hub and is_loopback(split_hub(configured)[0]):
         chosen = (Value(text=local_hub, origin="the local registry's port"),)
     if not chosen:
-        chosen = (Value(text=configured, origin="registry.hub in targets.toml"),)
+        chosen = (Value(text=configured, origin=project.origins.phrase("registry.hub")),)
     hubs: dict[str, Value] = {}
     for value in chosen:
         split_hub(value.text)
@@ -92,7 +121,7 @@ def _given_tags(
         return chosen
     values = {"version": _tag_of(version.text), "project": project.config.project.name}
     return tuple(
-        Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
+        Value(text=interpolate(tag, values), origin=project.origins.phrase("registry.tags"))
         for tag in project.config.registry.tags
     )
 
