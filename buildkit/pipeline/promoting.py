@@ -44,6 +44,8 @@ def run_promote(options: Options, source: str, target: str) -> None:
 
     hub = source if not _is_layout(source) and not is_reference(source) else None
     shop = Workshop.open(replace(options, hub=hub or options.hub))
+    if not options.dry_run:
+        _check_protected(shop, target)
     sender = Sender(registry=Makers(shop).registry)
     promotions = tuple(
         item
@@ -51,9 +53,6 @@ def run_promote(options: Options, source: str, target: str) -> None:
         for item in _promotions(shop, tag, original, target)
     )
     _check_single(promotions, source, target)
-    if not options.dry_run:
-        rules = shop.project.config.registry.protected
-        check_protected((item.tag.name for item in promotions), rules, shop.environ)
     check_promotions(promotions, as_is=bool(options.as_is))
     warnings = _warn_of_hubs(shop, target)
     with closing(shop.reporter):
@@ -212,6 +211,12 @@ def _check_single(promotions: tuple[Promotion, ...], source: str, target: str) -
             details=f"There are {len(images)}: {', '.join(sorted(images))}.",
             resolution="Name a hub as the destination, such as registry.example.com/team.",
         )
+
+
+def _check_protected(shop: Workshop, target: str) -> None:
+    places = split_list(target)
+    hubs = (Reference.parse(place).name if is_reference(place) else place for place in places)
+    check_protected(hubs, shop.project.config.registry.protected, shop.environ)
 
 
 def _warn_of_hubs(shop: Workshop, target: str) -> list[str]:
