@@ -63,6 +63,21 @@ def destinations(
     return tuple(found)
 
 
+def protected_hubs(
+    hubs: Iterable[str], protected: Iterable[str], environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return the hubs that only CI pushes to, each with the rule that says so; none in CI."""
+    if truthy(environ.get("CI")):
+        return ()
+    rules = tuple(protected)
+    return tuple((hub, rule) for hub in hubs for rule in rules if _is_below(hub, rule))
+
+
+def _is_below(hub: str, rule: str) -> bool:
+    (registry, prefix), (rule_registry, start) = split_hub(hub), split_hub(rule)
+    return registry == rule_registry and (not start or f"{prefix}/".startswith(f"{start}/"))
+
+
 def check_protected(
     hubs: Iterable[str], protected: Iterable[str], environ: Mapping[str, str]
 ) -> None:
@@ -71,19 +86,12 @@ def check_protected(
     Raises:
         UsageError: one is among the hubs, and CI is not set in the environment.
     """
-    if truthy(environ.get("CI")):
-        return
-    rules = [split_hub(rule) for rule in protected]
-    for hub in hubs:
-        registry, prefix = split_hub(hub)
-        for rule_registry, rule in rules:
-            below = not rule or prefix == rule or prefix.startswith(f"{rule}/")
-            if registry == rule_registry and below:
-                raise UsageError(
-                    f"{hub} is protected: only CI pushes there",
-                    details=f"registry.protected names {rule_registry}/{rule}".rstrip("/") + ".",
-                    resolution="Push to a hub of your own with --hub. A CI system sets CI.",
-                )
+    for hub, rule in protected_hubs(hubs, protected, environ):
+        raise UsageError(
+            f"{hub} is protected: only CI pushes there",
+            details=f"registry.protected names {rule}.",
+            resolution="Push to a hub of your own with --hub. A CI system sets CI.",
+        )
 
 
 def truthy(variable: str | None) -> bool:

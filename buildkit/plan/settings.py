@@ -12,7 +12,7 @@ from buildkit.config.load import Project
 from buildkit.config.model import FromFile
 from buildkit.config.problems import near_miss
 from buildkit.errors import ConfigError, UsageError
-from buildkit.plan.destinations import Destination, Value, destinations, truthy
+from buildkit.plan.destinations import Destination, Value, destinations, protected_hubs, truthy
 from buildkit.plan.istio import environment_images, environment_platforms, read_names
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import ArchiveFormat, EngineName
@@ -74,15 +74,14 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
     environ = around.environ
     version = _version(project, options, around)
     names, origin = _platform_names(project, options, around)
+    places = destinations(project, options, environ, version=version, local_hub=around.local_hub)
     return Settings(
         platforms=_platforms(names, origin, project, around.host),
         platform_origin=origin,
         only=split_list(options.only),
         only_images=() if options.only is not None else environment_images(environ, project),
         version=version,
-        destinations=destinations(
-            project, options, environ, version=version, local_hub=around.local_hub
-        ),
+        destinations=places,
         engine=_engine(options.engine),
         load=options.load is not False,
         no_clobber=bool(options.no_clobber),
@@ -95,7 +94,11 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         fail_fast=bool(options.fail_fast),
         jobs=_jobs(options.jobs, around.cores),
         out=out_directory(project, options),
-        notes=(*_file_notes(project), *read_names(environ, project, options)),
+        notes=(
+            *_file_notes(project),
+            *read_names(environ, project, options),
+            *_refusals(project, places, environ),
+        ),
     )
 
 
@@ -116,6 +119,14 @@ def _file_notes(project: Project) -> tuple[str, ...]:
         if phrase
     ]
     return tuple(notes)
+
+
+def _refusals(
+    project: Project, places: tuple[Destination, ...], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    hubs = (place.hub.text for place in places if place.push)
+    found = protected_hubs(hubs, project.config.registry.protected, environ)
+    return tuple(f"{hub} is protected: pushing there is refused outside CI" for hub, _ in found)
 
 
 def _flag(given: bool | None, variable: str | None) -> bool:

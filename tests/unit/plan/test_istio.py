@@ -147,3 +147,11 @@ def test_protected_hubs_and_what_is_below_them_are_pushed_to_in_ci_alone(hub: st
 @pytest.mark.parametrize("hub", ["docker.io/istio-fork", "docker.io", "localhost:5000/istio"])
 def test_other_hubs_are_open(hub: str) -> None:
     check_protected([hub], RULES, {})
+
+
+def test_the_plan_says_that_a_push_would_be_refused() -> None:
+    text = TEXT + '[registry]\nprotected = ["docker.io/istio"]\n'
+    note = "istio/x is protected: pushing there is refused outside CI"
+    assert settle({}, text, hub="istio/x", push=True).notes == (note,)
+    assert settle({"CI": "1"}, text, hub="istio/x", push=True).notes == ()
+    assert settle({}, text, hub="istio/x").notes == ()
