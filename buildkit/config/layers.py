@@ -145,16 +145,28 @@ def _lay(
     written: dict[tuple[str, ...], Page],
 ) -> None:
     for key in _superseded(path, below, above):
-        below.pop(key, None)
+        _drop(below, key, path, written)
     for key, value in above.items():
         here = (*path, key)
+        if not (isinstance(value, dict) and isinstance(below.get(key), dict)) or _is_whole(here):
+            _drop(below, key, path, written)
         written[here] = page
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            _lay(below.setdefault(key, {}), value, here, page, written)
+        else:
             below[key] = value
-            continue
-        if not isinstance(below.get(key), dict) or _is_whole(here):
-            below[key] = {}
-        _lay(below[key], value, here, page, written)
+
+
+def _drop(
+    table: dict[str, Any], key: str, path: tuple[str, ...], written: dict[tuple[str, ...], Page]
+) -> None:
+    """Remove a value with the memory of who wrote it and what is in it."""
+    if key not in table:
+        return
+    del table[key]
+    here = (*path, key)
+    for keys in [keys for keys in written if keys[: len(here)] == here]:
+        del written[keys]
 
 
 def _is_whole(path: tuple[str, ...]) -> bool:

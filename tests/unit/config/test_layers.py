@@ -105,8 +105,10 @@ def test_another_kind_of_base_leaves_the_keys_of_the_old_one_behind(
     fork: Path, examples: Path
 ) -> None:
     text = 'extends = "istio"\n[bases.plain]\nkind = "static"\n'
-    base = load(fork, examples, text).config.bases["plain"]
+    project = load(fork, examples, text)
+    base = project.config.bases["plain"]
     assert (base.kind, base.suite, base.packages) == ("static", "", ())
+    assert ("bases", "plain", "suite") not in project.origins.written
     more = 'extends = "istio"\n[bases.plain]\nkind = "debian"\nsuite = "forky"\n'
     base = load(fork, examples, more).config.bases["plain"]
     assert (base.suite, base.packages) == ("forky", ("libc6",))
