@@ -36,6 +36,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "version": (None, "the version to stamp"),
     "hub": (None, "where images go, such as localhost:5000; several by commas"),
     "tag": (None, "tags of the images, separated by commas"),
+    "set": ([], "KEY=VALUE over the configuration, for this run; give it again for more"),
     "jobs": (None, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
@@ -62,7 +63,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "quiet": (False, "print errors and warnings only"),
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
-_PLACE = ("targets", "source", "out", "json", "quiet")
+_PLACE = ("targets", "source", "set", "out", "json", "quiet")
+_REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
@@ -90,7 +92,9 @@ def read_options(given: dict[str, Any]) -> Options:
     Raises:
         UsageError: a flag and its opposite are given, or a number is none.
     """
-    chosen = {name: value for name, value in given.items() if value not in {None, False}}
+    chosen = {name: value for name, value in given.items() if value not in (None, False, [])}
+    if "set" in chosen:
+        chosen["set"] = tuple(chosen["set"])
     for name in ("push", "load"):
         if chosen.pop(f"no_{name}", False):
             if name in chosen:
@@ -146,6 +150,7 @@ def mesh_task(
             run,
             name=name or body.__name__.rstrip("_"),
             help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
+            iterable=[flag for flag in flags if flag in _REPEATED],
             auto_shortflags=False,
         )
 
@@ -262,6 +267,14 @@ def cache(session: Session) -> None:
     session.act(show_cache)
 
 
+@mesh_task(*_PLACE)
+def config(session: Session) -> None:
+    """Print the configuration in force, each value with the file and line that gave it."""
+    from buildkit.pipeline.showing import show_config  # noqa: PLC0415
+
+    session.act(show_config)
+
+
 @mesh_task()
 def schema(session: Session) -> None:
     """Print the JSON Schema of targets.toml."""
@@ -315,7 +328,7 @@ def registry_logout(session: Session, host: str) -> None:
 
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
-    shown = (plan, explain, graph, check, schema)
+    shown = (plan, explain, graph, check, config, schema)
     tasks = (build, docker, envoy, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)

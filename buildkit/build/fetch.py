@@ -223,10 +223,16 @@ def check_pins(action: Download, platform: Platform) -> None:
         if not is_current(origin, strips=action.strip):
             raise ConfigError(
                 f"targets.lock is out of date: {action.name} for {platform}",
-                details=f"{pin.source} is pinned for other settings (version, member or strip) "
+                details=f"{pin.source} is pinned for {_settings(pin, action.version)} "
                 "than targets.toml has now.",
                 resolution="Run `invoke lock`.",
             )
+
+
+def _settings(pin: FilePin, wanted: str) -> str:
+    if pin.version != wanted:
+        return f"another version ({pin.version or 'none'}, not {wanted})"
+    return "another member or strip"
 
 
 def is_current(origin: Origin, *, strips: bool) -> bool:

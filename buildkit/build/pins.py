@@ -84,7 +84,7 @@ class Resolver:
     def _pins(
         self, name: str, fetch: Fetch, platform: str, previous: tuple[FilePin, ...]
     ) -> Iterable[FilePin]:
-        known = {pin.source: pin for pin in previous if pin.version == fetch.version}
+        known = {pin.source: pin for pin in previous if pin.version == fetch.number}
         for source in (source for source in fetch.source if platform in source.platforms):
             key = source_key(source)
             try:
@@ -116,8 +116,8 @@ class Resolver:
         """Return what is known before the download: of a wheel its digest, of a URL its name."""
         from buildkit.build.fetch import Origin  # noqa: PLC0415 - see _pin
 
-        pin = FilePin(source=source_key(source), version=fetch.version, file="", sha256="")
-        origin = Origin(source=source, pin=pin, version=fetch.version, platform=platform)
+        pin = FilePin(source=source_key(source), version=fetch.number, file="", sha256="")
+        origin = Origin(source=source, pin=pin, version=fetch.number, platform=platform)
         if source.wheel:
             wheel = self.pip.find(*origin.wheel, platform)
             pin = structs.replace(pin, file=wheel.file, sha256=wheel.sha256, tag=wheel.tag)

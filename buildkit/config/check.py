@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from buildkit.config.from_file import rule_problem
 from buildkit.config.interpolate import FETCH, STABLE, TAG, VOLATILE, has_lone_dollar, names_in
-from buildkit.config.model import Config, Image
+from buildkit.config.model import Config, FromFile, Image
 from buildkit.config.problems import Problems, near_miss
 from buildkit.errors import ConfigError
 from buildkit.platform import GO_PLATFORMS
@@ -21,6 +22,7 @@ _STAMP = re.compile(r"[\w./~-]+\.\w+")
 def cross_check(config: Config, root: Path, problems: Problems) -> None:
     """Add every broken relation between tables to ``problems``."""
     _project(config, problems)
+    _version(config, problems)
     _matrix(config, problems)
     _go(config, problems)
     _fetch(config, problems)
@@ -52,6 +54,21 @@ def _project(config: Config, problems: Problems) -> None:
     # Both become labels, which are interpolated.
     for key, text in (("url", config.project.url), ("licenses", config.project.licenses)):
         _variables(text, STABLE | VOLATILE, f"project.{key}", problems)
+
+
+def _version(config: Config, problems: Problems) -> None:
+    rule = config.version
+    if (rule.json or rule.line) and not rule.file:
+        problems.add("version", "json and line need the file that they look into")
+    _rule(FromFile(file=rule.file, json=rule.json, line=rule.line), "version", problems)
+    for name, fetch in config.fetch.items():
+        if isinstance(fetch.version, FromFile):
+            _rule(fetch.version, f"fetch.{name}.version", problems)
+
+
+def _rule(rule: FromFile, path: str, problems: Problems) -> None:
+    if problem := rule_problem(rule):
+        problems.add(path, problem)
 
 
 def _matrix(config: Config, problems: Problems) -> None:
@@ -235,6 +252,8 @@ def _image_cycles(config: Config, problems: Problems) -> None:
 
 def _registry(config: Config, problems: Problems) -> None:
     _attempt(partial(split_hub, config.registry.hub), "registry.hub", problems)
+    for hub in config.registry.protected:
+        _attempt(partial(split_hub, hub), "registry.protected", problems)
     for tag in config.registry.tags:
         if not names_in(tag):
             _attempt(partial(check_tag, tag), "registry.tags", problems)

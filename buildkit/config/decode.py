@@ -21,6 +21,8 @@ _MISSING = object()
 def decode(value: Any, kind: Any, path: str, problems: Problems) -> Any:
     """Convert a TOML value to ``kind``; what does not fit is added to ``problems``."""
     kind, meta = _strip(kind)
+    if isinstance(value, dict):
+        kind = _table_of(kind)
     origin = typing.get_origin(kind)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct(value, kind, path, problems)
@@ -42,6 +44,16 @@ def _strip(kind: Any) -> tuple[Any, Any]:
     if origin is typing.Annotated:
         return typing.get_args(kind)[0], kind
     return kind, None
+
+
+def _table_of(kind: Any) -> Any:
+    """Return the one table among the members of a union, or the type itself."""
+    if typing.get_origin(kind) not in {typing.Union, types.UnionType}:
+        return kind
+    tables = [
+        t for t in typing.get_args(kind) if isinstance(t, type) and issubclass(t, msgspec.Struct)
+    ]
+    return tables[0] if len(tables) == 1 else kind
 
 
 def _struct(value: Any, kind: type[msgspec.Struct], path: str, problems: Problems) -> Any:

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import tomli
+import msgspec
 
 from buildkit.config.check import cross_check
 from buildkit.config.decode import decode
+from buildkit.config.environment import from_environment, has_envoy
+from buildkit.config.from_file import phrase, read_value
+from buildkit.config.layers import EXAMPLES, Layer, merge, parse_toml, read_layers, read_local
 from buildkit.config.lock import Lock, load_lock, lock_path
-from buildkit.config.model import Config
-from buildkit.config.problems import Problems
-from buildkit.errors import ConfigError, UsageError
+from buildkit.config.model import Config, FromFile
+from buildkit.config.problems import Origins, Page, Problems
+from buildkit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A checked configuration and where it lies."""
+    """A checked configuration and where it lies.
+
+    Attributes:
+        targets: the file that was named.
+        config: everything, laid together.
+        lock: what lies beside ``targets``.
+        source: the Go tree.
+        origins: who wrote what.
+        versions: for a fetched file whose version stands in the source tree, where.
+        files: all files that the configuration was read from, the lowest first.
+        is_local: a local file is in force, so that this machine's builds are its own.
+    """
 
     targets: Path
     config: Config
     lock: Lock
     source: Path
+    origins: Origins = field(default_factory=Origins)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    is_local: bool = False
 
     @property
     def root(self) -> Path:
@@ -31,35 +50,51 @@ class Project:
         return self.targets.parent
 
 
-def load_project(targets: Path, source: Path | None = None) -> Project:
-    """Read and check a targets file and the lock beside it.
+def load_project(
+    targets: Path,
+    source: Path | None = None,
+    *,
+    assignments: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    examples: Path = EXAMPLES,
+) -> Project:
+    """Read and check a targets file, what it extends, and the lock beside it.
 
     Args:
         targets: the file.
         source: the Go tree, where it is not the one that the file names.
+        assignments: values over all files, each as ``dotted.path=value``.
+        environ: the environment, for Istio's names of values that are in the file.
+        examples: where the shipped examples lie.
 
     Raises:
-        UsageError: the file or the source does not exist.
+        UsageError: the file or the source does not exist, or an assignment is malformed.
         ConfigError: the file is wrong; the message lists every place.
     """
     targets = targets.resolve()
-    try:
-        text = targets.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no {targets}",
-            resolution="Name the file with --targets, or start where a targets.toml lies.",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{targets} cannot be read", details=str(error)) from error
-    config = parse_config(text, targets.name, targets.parent)
+    layers = read_layers(targets, examples)
+    main, local = layers[-1], read_local(targets)
+    layers = (*layers, local) if local else layers
+    data, origins = _laid(layers, main, assignments, environ or {})
+    problems = Problems(main.page.file, main.page.text, origins=origins)
+    config = _checked(data, main.root, problems)
     tree = (source or targets.parent / config.project.source).resolve()
     if not tree.is_dir():
         raise UsageError(
             f"the source tree {tree} does not exist",
             resolution="Mend project.source in targets.toml, or name it with --source.",
         )
-    return Project(targets=targets, config=config, lock=load_lock(lock_path(targets)), source=tree)
+    config, versions = _with_versions(config, tree, origins)
+    return Project(
+        targets=targets,
+        config=config,
+        lock=load_lock(lock_path(targets)),
+        source=tree,
+        origins=origins,
+        versions=versions,
+        files=tuple(layer.path for layer in layers if layer.path is not None),
+        is_local=local is not None,
+    )
 
 
 def parse_config(text: str, file: str, root: Path) -> Config:
@@ -73,18 +108,42 @@ def parse_config(text: str, file: str, root: Path) -> Config:
     Raises:
         ConfigError: it is wrong; the message lists every place.
     """
-    problems = Problems(file, text)
-    try:
-        data = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        place = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"{file}:{place.group(1)}:{place.group(2)}" if place else file
-        reason = re.sub(r" \(at .*\)$", "", str(error))
-        raise ConfigError(
-            f"{where}: TOML syntax error", details=reason, resolution="Mend that line."
-        ) from error
+    return _checked(parse_toml(Page(file=file, text=text)), root, Problems(file, text))
+
+
+def _laid(
+    layers: tuple[Layer, ...], main: Layer, assignments: Sequence[str], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], Origins]:
+    """Lay the files, then what the environment names, then assignments over each other."""
+    data, origins = merge(layers, main)
+    given = from_environment(environ, main.root)
+    if given and has_envoy(data):
+        layers = (*layers, given)
+        data, origins = merge(layers, main)
+    if assignments:
+        from buildkit.config.assign import assigned  # noqa: PLC0415 - few runs have any
+
+        data, origins = merge((*layers, assigned(assignments, data, main.root)), main)
+    return data, origins
+
+
+def _checked(data: dict[str, Any], root: Path, problems: Problems) -> Config:
     config = decode(data, Config, "", problems)
     problems.raise_if_any()
     cross_check(config, root, problems)
     problems.raise_if_any()
     return config  # type: ignore[no-any-return]  # decode returns what its second argument says
+
+
+def _with_versions(config: Config, tree: Path, origins: Origins) -> tuple[Config, dict[str, str]]:
+    """Put the versions of fetched files that stand in the source tree in their places."""
+    rules = {n: f.version for n, f in config.fetch.items() if isinstance(f.version, FromFile)}
+    if not rules:
+        return config, {}
+    found = dict(config.fetch)
+    for name, rule in rules.items():
+        path = f"fetch.{name}.version"
+        text = read_value(tree, rule, f"{origins.page(path).place(path)}: {path}")
+        found[name] = msgspec.structs.replace(found[name], version=text)
+    phrases = {name: phrase(rule) for name, rule in rules.items()}
+    return msgspec.structs.replace(config, fetch=found), phrases

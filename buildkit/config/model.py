@@ -35,11 +35,26 @@ class Project(Table, frozen=True, kw_only=True):
     """SPDX expression for the image label org.opencontainers.image.licenses."""
 
 
+class FromFile(Table, frozen=True, kw_only=True):
+    """A value that stands in a file of the source tree."""
+
+    file: str
+    """Relative to the source; alone, its first line is the value."""
+    json: str = ""
+    """Where it stands in a JSON file, as ``[name=PROXY_REPO_SHA].lastStableSHA``."""
+    line: str = ""
+    """Or a regular expression that one whole line must match; its one group is the value."""
+
+
 class Version(Table, frozen=True, kw_only=True):
     """The chain that ends in a version: flag, VERSION, ``file``, git describe, ``fallback``."""
 
     file: str = ""
-    """A file below the source whose first line is the version."""
+    """A file below the source; without ``json`` and ``line`` its first line is the version."""
+    json: str = ""
+    """Where it stands in that file, if it is JSON, as ``[name=x].version``."""
+    line: str = ""
+    """A regular expression that one whole line must match; its one group is the version."""
     git: bool = True
     """Ask ``git describe --tags`` where the file gives none."""
     fallback: str = "0.0.0-dev"
@@ -97,11 +112,19 @@ class Source(Table, frozen=True, kw_only=True):
 class Fetch(Table, frozen=True, kw_only=True):
     """A prebuilt binary that is downloaded and pinned, not compiled."""
 
-    version: str
+    version: str | FromFile
+    """A text, or where it stands in the source tree."""
     source: tuple[Source, ...]
     """Tried in order."""
     strip: bool = False
     """Remove symbols and debug information after the download."""
+
+    @property
+    def number(self) -> str:
+        """The version as text; a loaded project has it."""
+        if not isinstance(self.version, str):
+            raise TypeError(self.version.file)
+        return self.version
 
 
 class Base(Table, frozen=True, kw_only=True):
@@ -146,6 +169,8 @@ class Registry(Table, frozen=True, kw_only=True):
     """Default: push to loopback hubs only."""
     insecure: tuple[str, ...] = ()
     """Registries beyond loopback that speak plain http."""
+    protected: tuple[str, ...] = ()
+    """Hubs, and all below them, that are pushed to in CI alone (CI is set)."""
 
 
 class SmokeContainer(Table, frozen=True, kw_only=True):
@@ -210,6 +235,9 @@ class Config(Table, frozen=True, kw_only=True):
     """The whole of ``targets.toml``."""
 
     schema_version: Literal[1]
+    extends: str = ""
+    """A shipped example by its name, or another targets file relative to this one: tables
+    of this file are merged into its tables, key by key; lists and values replace."""
     project: Project
     version: Version = Version()
     stamps: dict[str, str] = {}

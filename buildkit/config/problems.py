@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from buildkit.errors import ConfigError
@@ -14,19 +14,60 @@ _HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'/-]+)\s*=")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where values were written: a file, or what else gives them, which has no text."""
+
+    file: str
+    text: str = ""
+
+    def place(self, path: str) -> str:
+        """Return file and line of a TOML path, as far as they can be told."""
+        line = line_of(self.text, path)
+        return f"{self.file}:{line}" if line else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Which page wrote each value of a configuration that was laid together from several.
+
+    Attributes:
+        main: the targets file, for what no other page wrote.
+        written: the page by the keys of a table or value; empty where there is one page.
+    """
+
+    main: Page = field(default_factory=lambda: Page(file="targets.toml"))
+    written: Mapping[tuple[str, ...], Page] = field(default_factory=dict)
+
+    def page(self, path: str) -> Page:
+        """Return the page that wrote a TOML path, or its nearest parent."""
+        keys = tuple(re.sub(r"(\[\d+\])+$", "", part) for part in split_path(path))
+        for length in range(len(keys), 0, -1):
+            found = self.written.get(keys[:length])
+            if found is not None:
+                return found
+        return self.main
+
+    def phrase(self, path: str) -> str:
+        """Say where a value comes from, as ``registry.hub in targets.toml``."""
+        page = self.page(path)
+        return f"{path} in {page.file}" if page.text or page is self.main else page.file
+
+
 @dataclass(slots=True)
 class Problems:
-    """Collects what is wrong with one file, by TOML path."""
+    """Collects what is wrong with one configuration, by TOML path."""
 
     file: str
     text: str
     found: list[str] = field(default_factory=list)
+    origins: Origins | None = None
+    """Where its values were written, if not all in ``text``."""
 
     def add(self, path: str, what: str, fix: str = "") -> None:
         """Note one problem at a TOML path such as ``images.proxyv2.hub``."""
-        line = line_of(self.text, path)
-        place = f"{self.file}:{line}" if line else self.file
-        self.found.append(f"{place}: {path}: {what}" + (f"; {fix}" if fix else ""))
+        page = self.origins.page(path) if self.origins else Page(file=self.file, text=self.text)
+        self.found.append(f"{page.place(path)}: {path}: {what}" + (f"; {fix}" if fix else ""))
 
     def raise_if_any(self) -> None:
         """End the check.
@@ -59,16 +100,16 @@ def line_of(text: str, path: str) -> int | None:
     Inline tables and multi-line values are not followed, so the answer may be
     the line of the table around the key.
     """
-    wanted = _split(path)
+    wanted = split_path(path)
     best: tuple[int, int] | None = None
     table: list[str] = []
     elements: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
         header, key = _HEADER.match(line), _KEY.match(line)
         if header:
-            table = here = _table(_split(header.group(2)), header.group(1) == "[[", elements)
+            table = here = _table(split_path(header.group(2)), header.group(1) == "[[", elements)
         elif key:
-            here = table + _split(key.group(1))
+            here = table + split_path(key.group(1))
         else:
             continue
         if _leads_to(here, wanted) and (best is None or len(here) > best[0]):
@@ -97,6 +138,7 @@ def _leads_to(here: list[str], wanted: list[str]) -> bool:
     )
 
 
-def _split(dotted: str) -> list[str]:
+def split_path(dotted: str) -> list[str]:
+    """Return the keys of a dotted TOML path, without quotes."""
     parts = re.findall(r"\"[^\"]*\"|'[^']*'|[^.\s]+", dotted)
     return [part.strip("\"'") for part in parts]

@@ -20,6 +20,9 @@ def json_schema() -> dict[str, Any]:
         for field, text in described.get(name, {}).items():
             if field in definition.get("properties", {}):
                 definition["properties"][field].setdefault("description", text)
+    config = schema["$defs"]["Config"]
+    # A file that extends another leaves to that what every configuration needs.
+    config["anyOf"] = [{"required": config.pop("required")}, {"required": ["extends"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

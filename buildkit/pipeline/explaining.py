@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from buildkit.memory import actions_within
 from buildkit.pipeline.commands import Command, Compiler
 from buildkit.pipeline.mermaid import flowchart
 from buildkit.pipeline.planning import Planned, plan_only
@@ -204,7 +205,7 @@ def _compiler(planned: Planned) -> Compiler:
     shop = planned.shop
     return Compiler(
         program=planned.makers.go.program,
-        jobs=shop.settings.jobs,
+        jobs=actions_within(shop.available_memory, shop.settings.jobs),
         volatile=shop.volatile,
         scratch=shop.state / "tmp",
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from buildkit.build.pins import ModuleSums, Resolver, any_go, resolve_go, resolve_tool
+from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
 from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
@@ -40,6 +41,9 @@ def write_lock(options: Options) -> None:
     if options.offline:
         raise UsageError("invoke lock asks the sources, so it cannot be --offline")
     shop = Workshop.open(options)
+    if shop.project.is_local or options.set:
+        what = "--set" if options.set else local_path(shop.project.targets).name
+        shop.reporter.warn(f"{what} is in force: the lock pins what it says, for everybody")
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
     with shop.store.in_use():
@@ -131,7 +135,7 @@ class _LockWriter:
             progress=lambda text: self._shop.reporter.progress(name, text),
         )
         table = self._shop.project.config.fetch[name]
-        self._shop.reporter.note(f"{name:<11} {table.version}")
+        self._shop.reporter.note(f"{name:<11} {table.number}")
         return resolver.fetch(name, table, before.fetch.get(name, {}))
 
     def _debian(self, name: str, base: Base) -> dict[str, tuple[PackagePin, ...]]:

@@ -13,7 +13,7 @@ from buildkit.errors import UsageError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.destinations import Destination
+from buildkit.plan.destinations import Destination, check_protected
 from buildkit.plan.options import Options, split_list
 from buildkit.reference import Reference, hub_reference, split_hub
 
@@ -44,6 +44,8 @@ def run_promote(options: Options, source: str, target: str) -> None:
 
     hub = source if not _is_layout(source) and not is_reference(source) else None
     shop = Workshop.open(replace(options, hub=hub or options.hub))
+    if not options.dry_run:
+        _check_protected(shop, target)
     sender = Sender(registry=Makers(shop).registry)
     promotions = tuple(
         item
@@ -209,6 +211,12 @@ def _check_single(promotions: tuple[Promotion, ...], source: str, target: str) -
             details=f"There are {len(images)}: {', '.join(sorted(images))}.",
             resolution="Name a hub as the destination, such as registry.example.com/team.",
         )
+
+
+def _check_protected(shop: Workshop, target: str) -> None:
+    places = split_list(target)
+    hubs = (Reference.parse(place).name if is_reference(place) else place for place in places)
+    check_protected(hubs, shop.project.config.registry.protected, shop.environ)
 
 
 def _warn_of_hubs(shop: Workshop, target: str) -> list[str]:

@@ -24,6 +24,7 @@ from buildkit.pipeline.report import (
     show_settings,
 )
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.destinations import check_protected
 from buildkit.plan.graph import Graph
 from buildkit.plan.image_units import layout_folder
 from buildkit.plan.obsolete import obsolete_output, obsolete_units
@@ -129,6 +130,8 @@ def _tidy(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
 def _registry(shop: Workshop, makers: Makers) -> None:
     from buildkit.pipeline.local import ensure_registry  # noqa: PLC0415 - only images need one
 
+    hubs = (item.hub.text for item in shop.settings.pushed)
+    check_protected(hubs, shop.project.config.registry.protected, shop.environ)
     ensure_registry(shop, makers)
 
 

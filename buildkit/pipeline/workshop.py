@@ -13,6 +13,7 @@ from buildkit.log import Reporter, choose_reporter
 from buildkit.machine import read_machine
 from buildkit.memory import available_memory
 from buildkit.plan.hashing import Hasher
+from buildkit.plan.istio import unread_names
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.records import RecordBook
 from buildkit.plan.settings import Settings, Surroundings, out_directory, resolve
@@ -57,9 +58,17 @@ class Workshop:
         """
         environ = dict(os.environ)
         source = Path(options.source) if options.source else None
-        project = load_project(Path(options.targets or TARGETS), source)
+        project = load_project(
+            Path(options.targets or TARGETS),
+            source,
+            assignments=options.set or (),
+            environ=environ,
+        )
         quiet = bool(options.quiet or options.json)
-        return cls(options, environ, project, choose_reporter(environ, quiet=quiet))
+        reporter = choose_reporter(environ, quiet=quiet)
+        if unread := unread_names(environ):
+            reporter.warn(unread)
+        return cls(options, environ, project, reporter)
 
     @cached_property
     def host(self) -> Platform:

@@ -86,7 +86,7 @@ def _download(draft: Draft, name: str, platform: Platform) -> Unit:
     pins = draft.project.lock.fetch.get(name, {}).get(str(platform), ())
     action = Download(
         name=name,
-        version=fetch.version,
+        version=fetch.number,
         sources=_pinned(fetch.source, pins, platform),
         override=dict(draft.facts.overrides).get(platform),
         strip=fetch.strip,

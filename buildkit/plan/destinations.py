@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
+from buildkit.errors import UsageError
 from buildkit.plan.options import Options, split_list
 from buildkit.reference import Reference, check_tag, hub_reference, is_loopback, split_hub
 
@@ -62,6 +63,42 @@ def destinations(
     return tuple(found)
 
 
+def protected_hubs(
+    hubs: Iterable[str], protected: Iterable[str], environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return the hubs that only CI pushes to, each with the rule that says so; none in CI."""
+    if truthy(environ.get("CI")):
+        return ()
+    rules = tuple(protected)
+    return tuple((hub, rule) for hub in hubs for rule in rules if _is_below(hub, rule))
+
+
+def _is_below(hub: str, rule: str) -> bool:
+    (registry, prefix), (rule_registry, start) = split_hub(hub), split_hub(rule)
+    return registry == rule_registry and (not start or f"{prefix}/".startswith(f"{start}/"))
+
+
+def check_protected(
+    hubs: Iterable[str], protected: Iterable[str], environ: Mapping[str, str]
+) -> None:
+    """Refuse to push to protected hubs, and to all below them, outside CI.
+
+    Raises:
+        UsageError: one is among the hubs, and CI is not set in the environment.
+    """
+    for hub, rule in protected_hubs(hubs, protected, environ):
+        raise UsageError(
+            f"{hub} is protected: only CI pushes there",
+            details=f"registry.protected names {rule}.",
+            resolution="Push to a hub of your own with --hub. A CI system sets CI.",
+        )
+
+
+def truthy(variable: str | None) -> bool:
+    """Tell whether a variable of the environment is set to more than 0, false or no."""
+    return (variable or "").lower() not in {"", "0", "false", "no"}
+
+
 def names_hub(options: Options, environ: Mapping[str, str]) -> bool:
     """Tell whether the user chose the hub for this call, so that no other will do."""
     return options.hub is not None or bool(environ.get("HUBS") or environ.get("HUB"))
@@ -75,7 +112,7 @@ def _hubs(
     if not chosen and local_hub and is_loopback(split_hub(configured)[0]):
         chosen = (Value(text=local_hub, origin="the local registry's port"),)
     if not chosen:
-        chosen = (Value(text=configured, origin="registry.hub in targets.toml"),)
+        chosen = (Value(text=configured, origin=project.origins.phrase("registry.hub")),)
     hubs: dict[str, Value] = {}
     for value in chosen:
         split_hub(value.text)
@@ -92,7 +129,7 @@ def _given_tags(
         return chosen
     values = {"version": _tag_of(version.text), "project": project.config.project.name}
     return tuple(
-        Value(text=interpolate(tag, values), origin="registry.tags in targets.toml")
+        Value(text=interpolate(tag, values), origin=project.origins.phrase("registry.tags"))
         for tag in project.config.registry.tags
     )
 

@@ -74,11 +74,11 @@ def build_graph(
     _check_only(draft)
     chosen: dict[str, None] = {}
     for unit in draft.units.values():
-        if _wanted(unit.id, goals, settings.only):
+        if _wanted(unit.id, goals, settings):
             _close(unit, draft.units, chosen)
 
     def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings.only))
+        return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings))
 
     units = tuple(draft.units[identity] for identity in chosen)
     mirrors = mirror_notes(units, draft.config.mirrors)
@@ -86,7 +86,7 @@ def build_graph(
         units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*draft.notes, *mirrors),
+        notes=(*settings.notes, *draft.notes, *mirrors),
     )
 
 
@@ -112,10 +112,13 @@ def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:
             return unit
 
 
-def _wanted(identity: str, goals: frozenset[Goal], only: tuple[str, ...]) -> bool:
+def _wanted(identity: str, goals: frozenset[Goal], settings: Settings) -> bool:
     kind = Kind(identity.partition("/")[0])
     if not _GOALS[kind] & goals:
         return False
+    # Istio's DOCKER_TARGETS says nothing of binaries.
+    images = settings.only_images if _GOALS[kind] == {Goal.DOCKER} else ()
+    only = settings.only or images
     return not only or any(matches(identity, pattern) for pattern in only)
 
 

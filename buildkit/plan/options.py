@@ -51,6 +51,8 @@ class Options:
     new_tag: str | None = None
     as_is: bool | None = None
     dry_run: bool | None = None
+    set: tuple[str, ...] | None = None
+    """What --set gave, each as ``dotted.path=value``."""
     json: bool | None = None
     quiet: bool | None = None
     username: str | None = None
@@ -65,6 +67,9 @@ class Options:
         merged: dict[str, Any] = {}
         for name in (item.name for item in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "set" and mine and theirs:
+                merged[name] = tuple(dict.fromkeys((*mine, *theirs)))
+                continue
             if mine is not None and theirs is not None and mine != theirs:
                 flag = f"--{name.replace('_', '-')}"
                 both = f"{flag} and --no-{name} are both given"

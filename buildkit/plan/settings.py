@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit.config.from_file import phrase, read_value
+from buildkit.config.layers import local_path
 from buildkit.config.load import Project
+from buildkit.config.model import FromFile
 from buildkit.config.problems import near_miss
 from buildkit.errors import ConfigError, UsageError
-from buildkit.plan.destinations import Destination, Value, destinations
+from buildkit.plan.destinations import Destination, Value, destinations, protected_hubs, truthy
+from buildkit.plan.istio import environment_images, environment_platforms, read_names
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import ArchiveFormat, EngineName
 from buildkit.platform import Platform
@@ -23,6 +27,8 @@ class Settings:
     platforms: tuple[Platform, ...]
     platform_origin: str
     only: tuple[str, ...]
+    only_images: tuple[str, ...]
+    """The images that the environment names; empty for all, or where ``only`` decides."""
     version: Value
     destinations: tuple[Destination, ...]
     engine: EngineName
@@ -37,6 +43,8 @@ class Settings:
     fail_fast: bool
     jobs: int
     out: Path
+    notes: tuple[str, ...] = ()
+    """What a plan says of where values come from, beside each value's own origin."""
 
     @property
     def pushed(self) -> tuple[Destination, ...]:
@@ -65,15 +73,15 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
     """
     environ = around.environ
     version = _version(project, options, around)
-    names, origin = _platform_names(project, options)
+    names, origin = _platform_names(project, options, around)
+    places = destinations(project, options, environ, version=version, local_hub=around.local_hub)
     return Settings(
-        platforms=_platforms(names, project, around.host),
+        platforms=_platforms(names, origin, project, around.host),
         platform_origin=origin,
         only=split_list(options.only),
+        only_images=() if options.only is not None else environment_images(environ, project),
         version=version,
-        destinations=destinations(
-            project, options, environ, version=version, local_hub=around.local_hub
-        ),
+        destinations=places,
         engine=_engine(options.engine),
         load=options.load is not False,
         no_clobber=bool(options.no_clobber),
@@ -86,6 +94,11 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         fail_fast=bool(options.fail_fast),
         jobs=_jobs(options.jobs, around.cores),
         out=out_directory(project, options),
+        notes=(
+            *_file_notes(project),
+            *read_names(environ, project, options),
+            *_refusals(project, places, environ),
+        ),
     )
 
 
@@ -94,10 +107,30 @@ def out_directory(project: Project, options: Options) -> Path:
     return Path(options.out).resolve() if options.out else project.root / "out"
 
 
+def _file_notes(project: Project) -> tuple[str, ...]:
+    notes = [f"{project.targets.name} extends {project.config.extends}"] * bool(
+        project.config.extends
+    )
+    if project.is_local:
+        notes.append(f"{local_path(project.targets).name} is in force")
+    notes += [
+        f"fetch.{name}.version {project.config.fetch[name].number} ({phrase})"
+        for name, phrase in project.versions.items()
+        if phrase
+    ]
+    return tuple(notes)
+
+
+def _refusals(
+    project: Project, places: tuple[Destination, ...], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    hubs = (place.hub.text for place in places if place.push)
+    found = protected_hubs(hubs, project.config.registry.protected, environ)
+    return tuple(f"{hub} is protected: pushing there is refused outside CI" for hub, _ in found)
+
+
 def _flag(given: bool | None, variable: str | None) -> bool:
-    if given is not None:
-        return given
-    return (variable or "").lower() not in {"", "0", "false", "no"}
+    return truthy(variable) if given is None else given
 
 
 def _engine(given: str | None) -> EngineName:
@@ -153,6 +186,11 @@ def _version_chain(project: Project, options: Options, around: Surroundings) -> 
         return Value(text=options.version, origin="--version")
     if around.environ.get("VERSION"):
         return Value(text=around.environ["VERSION"], origin="VERSION in the environment")
+    if rule.json or rule.line:
+        place = FromFile(file=rule.file, json=rule.json, line=rule.line)
+        where = project.origins.page("version.file").place("version.file")
+        text = read_value(project.source, place, f"{where}: version")
+        return Value(text=text, origin=phrase(place))
     if rule.file:
         path = project.source / rule.file
         if path.is_file():
@@ -162,30 +200,38 @@ def _version_chain(project: Project, options: Options, around: Surroundings) -> 
         facts = around.commit()
         if facts.revision != UNKNOWN and facts.describe:
             return Value(text=facts.describe, origin="git describe")
-    return Value(text=rule.fallback, origin="version.fallback in targets.toml")
+    return Value(text=rule.fallback, origin=project.origins.phrase("version.fallback"))
 
 
-def _platform_names(project: Project, options: Options) -> tuple[tuple[str, ...], str]:
+def _platform_names(
+    project: Project, options: Options, around: Surroundings
+) -> tuple[tuple[str, ...], str]:
     if options.platform is not None:
         return split_list(options.platform), "--platform"
+    named = environment_platforms(around.environ, around.host)
+    if named is not None:
+        return named
     default = project.config.matrix.default
     names = (default,) if isinstance(default, str) else default
-    return names, "matrix.default in targets.toml"
+    return names, project.origins.phrase("matrix.default")
 
 
-def _platforms(names: tuple[str, ...], project: Project, host: Platform) -> tuple[Platform, ...]:
+def _platforms(
+    names: tuple[str, ...], origin: str, project: Project, host: Platform
+) -> tuple[Platform, ...]:
     known = project.config.matrix.platforms
     words = {
         "all": known,
         "host": (str(host),),
         "native": tuple(dict.fromkeys((str(host), f"linux/{host.arch}"))),
     }
+    given = "" if origin == "--platform" else f", from {origin},"
     chosen: dict[str, None] = {}
     for name in names:
         for expanded in words.get(name, (name,)):
             if expanded not in known:
                 raise UsageError(
-                    f"platform '{expanded}' is not in the matrix",
+                    f"platform '{expanded}'{given} is not in the matrix",
                     details=near_miss(expanded, (*known, *words)),
                     resolution="Name one of matrix.platforms, or add it there.",
                 )

@@ -46,14 +46,33 @@ def test_every_command_can_be_typed(command: str) -> None:
     assert [str(call.name) for call in calls] == [word for word in words if word in names]
 
 
+def written(folder: Path) -> Path:
+    """Write the README's configuration: one block is a whole file, others are added to it."""
+    parts = [block for block in blocks("toml") if not block.startswith("extends")]
+    text = "\n".join(sorted(parts, key=lambda block: "schema_version" not in block))
+    (folder.parent / "istio").mkdir()
+    (folder / "images" / "pilot").mkdir(parents=True)
+    (folder / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
+    (folder / "targets.toml").write_text(text)
+    return folder / "targets.toml"
+
+
+def test_the_fork_to_copy_is_right(tmp_path: Path) -> None:
+    written(tmp_path / "meshwright")
+    (text,) = (block for block in blocks("toml") if block.startswith("extends"))
+    (tmp_path / "fork").mkdir()
+    (tmp_path / "fork" / "targets.toml").write_text(text)
+    deps = '[{"name": "PROXY_REPO_SHA", "lastStableSHA": "9a3f"}]'
+    (tmp_path / "fork" / "istio.deps").write_text(deps)
+    project = load_project(tmp_path / "fork" / "targets.toml")
+    assert project.source == tmp_path / "fork"
+    assert project.config.fetch["envoy"].number == "9a3f"
+    pilot = project.config.images["pilot"]
+    assert pilot.dockerfile == "../meshwright/images/pilot/Dockerfile.j2"
+
+
 def test_the_configuration_to_copy_is_right(tmp_path: Path) -> None:
-    # One is a whole file, the others are tables that can be added to it.
-    text = "\n".join(sorted(blocks("toml"), key=lambda block: "schema_version" not in block))
-    (tmp_path / "istio").mkdir()
-    (tmp_path / "mine" / "images" / "pilot").mkdir(parents=True)
-    (tmp_path / "mine" / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
-    (tmp_path / "mine" / "targets.toml").write_text(text)
-    project = load_project(tmp_path / "mine" / "targets.toml")
+    project = load_project(written(tmp_path / "mine"))
     assert set(project.config.binaries) == {"pilot-discovery", "pilot-agent"}
     assert project.source == tmp_path / "istio"
     assert len(project.config.mirrors) == 3

@@ -56,6 +56,7 @@ def option_of(argument: Argument) -> str:
     [
         ("--platform linux/arm64,darwin/arm64", {"platform": "linux/arm64,darwin/arm64"}),
         ("-p host", {"platform": "host"}),
+        ("--set a.b=1 --set c=2,3", {"set": ("a.b=1", "c=2,3")}),
         ("--only pilot-agent,istioctl", {"only": "pilot-agent,istioctl"}),
         ("--targets a.toml --source b --out c", {"targets": "a.toml", "source": "b", "out": "c"}),
         ("--hub h:1/x --tag 1,2", {"hub": "h:1/x", "tag": "1,2"}),

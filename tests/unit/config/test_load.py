@@ -486,3 +486,23 @@ def test_the_default_project_is_right() -> None:
     config = load_project(file).config
     assert len(config.binaries) == 12
     assert set(config.images) == set(tomli.loads(file.read_text())["images"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[version]\njson = "a"\n', "version: json and line need the file"),
+        ('[version]\nfile = "a"\njson = "a b"\n', "version: 'a b' is no path"),
+        ("[version]\nfile = \"a\"\nline = 'a'\n", "version: 'a' needs exactly one group"),
+        ('[registry]\nprotected = ["A B"]\n', "registry.protected: "),
+    ],
+)
+def test_places_in_files_and_protected_hubs_are_checked(text: str, what: str, root: Path) -> None:
+    assert what in complaint(GOOD + text, root)
+
+
+def test_a_fetched_version_may_stand_in_a_file(root: Path) -> None:
+    text = changed('version = "1.40.0"', 'version = { file = "deps", jsn = "a" }')
+    assert "fetch.envoy.version.jsn: unknown key; did you mean 'json'?" in complaint(text, root)
+    text = changed('version = "1.40.0"', 'version = { file = "deps", json = "a", line = "(b)" }')
+    assert "fetch.envoy.version: give either json or line" in complaint(text, root)

@@ -29,3 +29,9 @@ def test_push_and_no_push_are_a_contradiction() -> None:
 def test_a_list_has_no_empty_items() -> None:
     assert split_list(" a, b,,c ,") == ("a", "b", "c")
     assert split_list(None) == ()
+
+
+def test_assignments_of_two_tasks_are_joined() -> None:
+    both = Options(set=("a=1", "b=2")).merge(Options(set=("b=2", "c=3")))
+    assert both.set == ("a=1", "b=2", "c=3")
+    assert Options(set=("a=1",)).merge(Options()).set == ("a=1",)

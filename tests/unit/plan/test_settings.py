@@ -263,3 +263,16 @@ def test_every_refusal_says_what_to_do(flags: dict[str, Any]) -> None:
     with pytest.raises(BuildkitError) as caught:
         settle(**flags)
     assert caught.value.resolution or "at least" in caught.value.brief
+
+
+LINE = TEXT + "[version]\nfile = \"VERSION\"\nline = 'VERSION = (.*)'\n"
+
+
+def test_the_version_of_one_line_of_a_file(tmp_path: Path) -> None:
+    version = settle(LINE, root=with_file(tmp_path, "A = 1\nVERSION = 2.0\n")).version
+    assert (version.text, version.origin) == ("2.0", "the line VERSION = (.*) of VERSION")
+
+
+def test_a_version_that_is_not_in_its_file_does_not_fall_back(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"targets\.toml: version: VERSION: no whole line"):
+        settle(LINE, root=with_file(tmp_path, "A = 1\n"))

@@ -1,0 +1,114 @@
+"""Istio's names in the environment: those that count here, and what to use for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from buildkit.config.environment import ENVOY_VERSION
+from buildkit.config.load import Project
+from buildkit.config.problems import near_miss
+from buildkit.errors import UsageError
+from buildkit.plan.options import Options
+from buildkit.platform import Platform
+
+INSTEAD = {
+    "BASE_VERSION": "bases.NAME.reference, or --set bases.NAME.reference=...",
+    "BUILDINFO": "the table [stamps], and --version",
+    "BUILD_WITH_CONTAINER": "nothing: builds run on this machine",
+    "DEBUG_IMAGE": "images.NAME.base",
+    "DOCKER_BUILD_VARIANTS": "an image of its own with another base",
+    "GOBUILDFLAGS": "go.tags, go.ldflags and go.gcflags",
+    "INCLUDE_UNTAGGED_DEFAULT": "--tag, a list",
+    "ISTIO_BASE_REGISTRY": "the table [mirrors], or bases.NAME.reference",
+    "ISTIO_DOCKER_BUILDER": "--engine",
+    "ISTIO_DOCKER_QEMU": "--platform: nothing is emulated in a build",
+    "ISTIO_ENVOY_BASE_URL": "url in fetch.envoy.source, or the table [mirrors]",
+    "LDFLAGS": "go.ldflags",
+    "PROXY_REPO_SHA": "fetch.envoy.version, or ISTIO_ENVOY_VERSION",
+    "RELEASE_MODE": "fetch.envoy.source",
+    "SIDECAR": "the names of the table [fetch]",
+    "SKIP_MAKE": "nothing: what is up to date is not made again",
+    "STATIC": "go.ldflags",
+    "TARGET_OUT": "--out",
+    "TARGET_OUT_LINUX": "--out",
+    "ZTUNNEL_REPO_SHA": "fetch.ztunnel.version",
+}
+"""Istio's names that do not count, each with what does its work here."""
+
+_OS, _ARCH, _IMAGES = "TARGET_OS", "TARGET_ARCH", "DOCKER_ARCHITECTURES"
+TARGETS = "DOCKER_TARGETS"
+
+
+def unread_names(environ: Mapping[str, str]) -> str:
+    """Return one warning for Istio's names that are set and do not count; empty for none."""
+    found = [f"{name} (use {INSTEAD[name]})" for name in sorted(INSTEAD) if environ.get(name)]
+    return f"not read from the environment: {'; '.join(found)}" if found else ""
+
+
+def read_names(environ: Mapping[str, str], project: Project, options: Options) -> tuple[str, ...]:
+    """Return a note for each name that counts and is set, and what it does or is passed over for.
+
+    VERSION, HUB and TAG are shown where the version, hub and tags are.
+    """
+    notes = []
+    if names := [name for name in (_OS, _ARCH, _IMAGES) if environ.get(name)]:
+        over = "passed over for --platform" if options.platform is not None else "the platforms"
+        notes.append(f"{', '.join(names)} in the environment: {over}")
+    if environ.get(TARGETS):
+        over = "passed over for --only" if options.only is not None else "the images that are made"
+        notes.append(f"{TARGETS} in the environment: {over}")
+    if environ.get(ENVOY_VERSION):
+        notes.append(_envoy_note(environ[ENVOY_VERSION], project))
+    if environ.get("DEBUG"):
+        over = "passed over for --symbols" if options.symbols is not None else "--symbols"
+        notes.append(f"DEBUG in the environment: {over}")
+    return tuple(notes)
+
+
+def environment_platforms(
+    environ: Mapping[str, str], host: Platform
+) -> tuple[tuple[str, ...], str] | None:
+    """Return the platforms that the environment names and from which names, or None.
+
+    TARGET_OS and TARGET_ARCH mean one platform for binaries, and Linux of that
+    architecture for images unless DOCKER_ARCHITECTURES lists those.
+    """
+    used = [name for name in (_OS, _ARCH, _IMAGES) if environ.get(name)]
+    if not used:
+        return None
+    arch = environ.get(_ARCH) or host.arch
+    found = [f"{environ.get(_OS) or host.os}/{arch}"] if used != [_IMAGES] else []
+    images = [item.strip() for item in environ.get(_IMAGES, "").split(",") if item.strip()]
+    found += images or [f"linux/{arch}"]
+    return tuple(dict.fromkeys(found)), f"{', '.join(used)} in the environment"
+
+
+def environment_images(environ: Mapping[str, str], project: Project) -> tuple[str, ...]:
+    """Return the images that DOCKER_TARGETS lists, as ``docker.pilot docker.app``.
+
+    Raises:
+        UsageError: there is no such image.
+    """
+    names = [word.removeprefix("push.").removeprefix("docker.") for word in _words(environ)]
+    for name in names:
+        if name not in project.config.images:
+            raise UsageError(
+                f"{TARGETS} in the environment: there is no image '{name}'",
+                details=near_miss(name, project.config.images),
+                resolution="Unset it, or name images of the targets file, as docker.pilot.",
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _words(environ: Mapping[str, str]) -> list[str]:
+    return environ.get(TARGETS, "").replace(",", " ").split()
+
+
+def _envoy_note(version: str, project: Project) -> str:
+    fetch = project.config.fetch.get("envoy")
+    if fetch is None:
+        return f"{ENVOY_VERSION} in the environment: there is no fetch.envoy for it"
+    taken = fetch.version == version.strip()
+    return f"{ENVOY_VERSION} in the environment: " + (
+        "fetch.envoy.version" if taken else "passed over for --set"
+    )
