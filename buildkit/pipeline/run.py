@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.execute.outcomes import Outcome, Status
@@ -23,6 +23,7 @@ from buildkit.pipeline.report import (
     result_rows,
     show_settings,
 )
+from buildkit.pipeline.tidying import tidy_out
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.graph import Graph
 from buildkit.plan.image_units import layout_folder
@@ -30,6 +31,7 @@ from buildkit.plan.obsolete import obsolete_output, obsolete_units
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan
 from buildkit.plan.units import Kind
+from buildkit.store import file_lock
 
 _LOCK_SECONDS = 0.3
 
@@ -51,6 +53,7 @@ def run(goals: frozenset[Goal], options: Options) -> None:
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
             planned = make_plan(shop, makers, goals)
+            tidy_out(shop.state, planned.plan)
             _check_templates(planned.plan)
             outcomes = _carry_out(planned)
             _remove_obsolete(shop)
@@ -189,8 +192,7 @@ def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) ->
 @contextmanager
 def _only_run(shop: Workshop) -> Iterator[None]:
     """Hold the out directory's lock, so that a second run on it waits for the first."""
-    shop.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(shop.state / "lock")
+    lock = file_lock(shop.state / "lock")
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
