@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ _CACHEDIR_TAG = (
 )
 _USE_SECONDS = 24 * 3600
 """How exact the time of last use is: where a file is an input, each note of it costs a hash."""
+
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
+"""The name of an :func:`atomic_path`, around that of its target."""
+
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @contextmanager
@@ -60,8 +66,46 @@ def atomic_copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
         shutil.copyfile(source, temporary)
 
 
+def remove_leftovers(folder: Path, targets: Container[str] | None = None) -> None:
+    """Remove what a killed process left of an :func:`atomic_path`, while nobody writes there.
+
+    Args:
+        folder: where the targets lie, or would.
+        targets: their names; all where none are given.
+    """
+    with suppress(*_NO_FILE):
+        for path in folder.iterdir():
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and (targets is None or found[1] in targets):
+                discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove what lies at a place that is this tool's alone, be it a directory; or nothing."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # unlink(2) of a directory is EISDIR on Linux, EPERM elsewhere.
+        if not path.is_dir():
+            raise
+        shutil.rmtree(path)
+
+
+def file_lock(path: Path) -> FileLock:
+    """Return the lock of a file that is this tool's alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        discard(path)
+    return FileLock(path)
+
+
 def write_sealed(target: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write bytes below a line with their digest, for :func:`read_sealed`."""
+    """Write bytes below a line with their digest, for :func:`read_sealed`.
+
+    The place is this tool's alone: a directory there is removed.
+    """
+    if target.is_dir():
+        discard(target)
     atomic_write(target, str(Digest.of_bytes(data)).encode() + b"\n" + data, sync=sync)
 
 
@@ -69,7 +113,7 @@ def read_sealed(path: Path) -> bytes | None:
     """Return what :func:`write_sealed` wrote; None where it is missing or damaged."""
     try:
         digest, _, data = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
+    except _NO_FILE:
         return None
     return data if digest == str(Digest.of_bytes(data)).encode() else None
 
@@ -105,9 +149,12 @@ class Store:
 
     def mark(self) -> None:
         """Make the directory, with the tag that tells backup programs to leave it out."""
-        tag = self.root / "CACHEDIR.TAG"
-        if not tag.exists():
-            atomic_write(tag, _CACHEDIR_TAG.encode())
+        tag, text = self.root / "CACHEDIR.TAG", _CACHEDIR_TAG.encode()
+        with suppress(*_NO_FILE):
+            if tag.read_bytes() == text:
+                return
+        discard(tag)
+        atomic_write(tag, text)
 
     def blob(self, digest: Digest) -> Path:
         """Return where a blob lies, whether or not it is there."""
@@ -120,7 +167,7 @@ class Store:
         """
         path = self.peek(digest)
         if path is None:
-            self.blob(digest).unlink(missing_ok=True)
+            discard(self.blob(digest))
         else:
             note_use(path)
         return path
@@ -130,7 +177,7 @@ class Store:
         path = self.blob(digest)
         try:
             return path if Digest.of_file(path) == digest else None
-        except FileNotFoundError:
+        except _NO_FILE:
             return None
 
     def put_file(self, source: Path) -> tuple[Digest, Path]:
@@ -168,7 +215,7 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """Return a lock that other processes using this store respect."""
-        return FileLock(self._lock_file(name))
+        return file_lock(self._lock_file(name))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -185,7 +232,10 @@ class Store:
     @contextmanager
     def _flock(self, operation: int) -> Iterator[bool]:
         # FileLock knows no shared lock; flock(2) has both, and ends with its process.
-        with self._lock_file("use").open("ab") as stream:
+        path = self._lock_file("use")
+        if path.is_dir():
+            discard(path)
+        with path.open("ab") as stream:
             try:
                 fcntl.flock(stream, operation)
             except OSError:

@@ -19,7 +19,7 @@ from buildkit.digest import Digest
 from buildkit.errors import FetchError
 from buildkit.http import BrokenTransferError, HttpPool, Response, host_of, rewrite
 from buildkit.plan.units import Progress
-from buildkit.store import Store, atomic_write
+from buildkit.store import Store, discard, read_sealed, write_sealed
 
 PIECES = 8
 """How many pieces a transfer that is cut again and again may take."""
@@ -88,7 +88,7 @@ class Downloads:
 
     def _transfer(self, url: str, partial: Path, progress: Progress) -> bool:
         """Bring the file to its end; tell whether it was put together from pieces."""
-        resumed = partial.exists() and _validator(partial) != ""
+        resumed = partial.is_file() and _validator(partial) != ""
         state = ""
         for attempt in range(PIECES):
             state = self._piece(url, partial, progress)
@@ -202,7 +202,7 @@ def _name(url: str) -> str:
 
 
 def _size(partial: Path) -> int:
-    return partial.stat().st_size if partial.exists() else 0
+    return partial.stat().st_size if partial.is_file() else 0
 
 
 def _tag_file(partial: Path) -> Path:
@@ -210,10 +210,7 @@ def _tag_file(partial: Path) -> Path:
 
 
 def _validator(partial: Path) -> str:
-    try:
-        return _tag_file(partial).read_text(encoding="latin-1")
-    except FileNotFoundError:
-        return ""
+    return (read_sealed(_tag_file(partial)) or b"").decode("latin-1")
 
 
 def _note_validator(partial: Path, headers: Mapping[str, str]) -> None:
@@ -223,9 +220,9 @@ def _note_validator(partial: Path, headers: Mapping[str, str]) -> None:
     etag = headers.get("ETag", "")
     guard = headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
     if guard:
-        atomic_write(_tag_file(partial), guard.encode("latin-1"))
+        write_sealed(_tag_file(partial), guard.encode("latin-1"))
 
 
 def _drop(partial: Path) -> None:
-    partial.unlink(missing_ok=True)
-    _tag_file(partial).unlink(missing_ok=True)
+    discard(partial)
+    discard(_tag_file(partial))

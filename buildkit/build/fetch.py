@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -250,10 +249,11 @@ def _link(output: Path) -> None:
     if place.is_symlink() and place.readlink() == target:
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as work:
-        made = Path(work) / output.name
-        made.symlink_to(target)
-        made.replace(place)
+    # One name, so that what a killed run left is replaced.
+    made = place.with_name(f".{output.name}.tmp")
+    made.unlink(missing_ok=True)
+    made.symlink_to(target)
+    made.replace(place)
 
 
 def _expect(path: Path, name: str, sha256: str) -> None:

@@ -218,9 +218,11 @@ class Layers:
                 return known
             with self.store.workspace() as folder:
                 known = _compress(self.plain(layer)[0](), folder / "layer.tar.gz")
-                target = self.store.blob(Digest.parse(known.digest))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (folder / "layer.tar.gz").replace(target)
+                digest = Digest.parse(known.digest)
+                if self.store.get(digest) is None:
+                    target = self.store.blob(digest)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    (folder / "layer.tar.gz").replace(target)
             self._remember("gzip", layer.digest, known)
             return known
 

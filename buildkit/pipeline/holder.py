@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from buildkit.digest import canonical_json
-from buildkit.store import atomic_write
+from buildkit.store import atomic_write, file_lock
 
 _FIRST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
@@ -43,8 +43,7 @@ def only_run(state: Path, argv: Sequence[str], say: Callable[[str], None]) -> It
         argv: the command line of this run, which others will be told.
         say: takes for whom it waits, each time that is another run.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / "lock")
+    lock = file_lock(state / "lock")
     _acquire(lock, state, say)
     note = state / "holder.json"
     try:

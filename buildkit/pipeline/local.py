@@ -15,7 +15,7 @@ from buildkit.plan.destinations import names_hub
 from buildkit.plan.options import Options
 from buildkit.platform import Platform
 from buildkit.registry.container import Containers, nearness
-from buildkit.registry.provision import build_registry, registry_path
+from buildkit.registry.provision import build_registry, kept_registry
 from buildkit.registry.serve import LocalRegistry, Serving
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def local_registry(shop: Workshop, makers: Makers) -> LocalRegistry:
 
     def build(target: Platform) -> Path:
         pin = _pin(shop)
-        built = registry_path(target, pin, shop.store)
-        if built.exists():
-            return built
+        kept = kept_registry(target, pin, shop.store)
+        if kept is not None:
+            return kept
         shop.reporter.note(f"building a registry from {pin.module}, once")
         command = makers.go.command()
         return build_registry(

@@ -23,6 +23,7 @@ from buildkit.pipeline.report import (
     result_rows,
     show_settings,
 )
+from buildkit.pipeline.tidying import tidy_out
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import check_protected
 from buildkit.plan.graph import Graph
@@ -50,6 +51,7 @@ def run(goals: frozenset[Goal], options: Options) -> None:
             if Goal.DOCKER in goals:
                 _registry(shop, makers)
             planned = make_plan(shop, makers, goals)
+            tidy_out(shop.state, planned.plan)
             _check_templates(planned.plan)
             _check_space(shop, planned.plan)
             outcomes = _carry_out(planned)

@@ -5,6 +5,9 @@ earlier results, and each result names the source directories it was made from,
 by the digest of their description. Both are relative to the source tree, so a
 clone, a worktree or an unpacked archive finds what another one built. Nothing
 here is believed: descriptions and outputs are verified by digest when read.
+
+Compiled binaries only: what is fetched is in the store under its pin, and its
+builder makes more than the file.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from msgspec import Struct
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.records import directory_key
-from buildkit.plan.units import Artifact, SourceDirectory, Unit
+from buildkit.plan.units import Artifact, Compile, SourceDirectory, Unit
 from buildkit.store import Store, atomic_copy, atomic_write, note_use, read_sealed, write_sealed
 
 KEPT = 8
@@ -65,7 +68,7 @@ class ActionCache:
         The artifact holds the directories it was made from; the output itself is
         only looked for by :meth:`restore`.
         """
-        if unit.output is None:
+        if not isinstance(unit.action, Compile):
             return None
         for result in self._read(unit, inputs).results:
             if all(check(key, self._directory) for key in result.sources):
@@ -101,7 +104,11 @@ class ActionCache:
 
     def keep(self, unit: Unit, inputs: Mapping[str, str], artifact: Artifact) -> None:
         """Remember what a unit made from its inputs and sources, which did not move meanwhile."""
-        if unit.output is None or artifact.path is None or artifact.sources is None:
+        if (
+            not isinstance(unit.action, Compile)
+            or artifact.path is None
+            or artifact.sources is None
+        ):
             return
         keys = tuple(self._keep_directory(source) for source in artifact.sources)
         self.store.keep(artifact.path, Digest.parse(artifact.digest))

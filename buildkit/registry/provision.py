@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from buildkit.config.lock import ToolPin
+from buildkit.digest import Digest
 from buildkit.errors import FetchError, VerificationError
 from buildkit.platform import Platform
 from buildkit.proc import Runner
-from buildkit.store import Store, atomic_copy
+from buildkit.store import Store, atomic_copy, discard, read_sealed, write_sealed
 
 # The module's own cmd/registry differs only in what else it links, above all drivers of
 # three clouds, which need twice the time to compile and 900 MB more of modules.
@@ -74,9 +75,10 @@ def build_registry(
         VerificationError: it is not what the lock pins.
         BuildError: it does not compile.
     """
-    target = registry_path(platform, pin, store)
-    if target.exists():
-        return target
+    kept = kept_registry(platform, pin, store)
+    if kept is not None:
+        return kept
+    target = _place(platform, pin, store)
     settings = {**env, **platform.go_env(), "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
     with store.workspace() as work:
         _verify(pin, go, settings, runner, work)
@@ -87,12 +89,26 @@ def build_registry(
         flags = ("-mod=mod", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
         argv = (str(go), "build", *flags, "-o", str(binary), ".")
         runner.run(argv, env=settings, cwd=work).check("the local registry does not compile")
+        discard(target)
         atomic_copy(binary, target, mode=0o755)
+        write_sealed(_note(target), str(Digest.of_file(binary)).encode())
     return target
 
 
-def registry_path(platform: Platform, pin: ToolPin, store: Store) -> Path:
-    """Return where the binary is kept, once it is built."""
+def kept_registry(platform: Platform, pin: ToolPin, store: Store) -> Path | None:
+    """Return the binary if it was built before and is what it was then."""
+    path = _place(platform, pin, store)
+    known = read_sealed(_note(path))
+    if known is None or not path.is_file():
+        return None
+    return path if str(Digest.of_file(path)).encode() == known else None
+
+
+def _note(binary: Path) -> Path:
+    return binary.with_name(f"{binary.name}.sha256")
+
+
+def _place(platform: Platform, pin: ToolPin, store: Store) -> Path:
     return store.root / "tools" / f"registry-{pin.version}-{platform.slug}" / "registry"
 
 

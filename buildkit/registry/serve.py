@@ -30,7 +30,7 @@ from buildkit.registry.process import (
     last_lines,
 )
 from buildkit.registry.state import State, all_states, birth, end_process, forget, load, save
-from buildkit.store import Store, atomic_write
+from buildkit.store import Store, atomic_write, discard
 
 HEALTH_SECONDS = 20.0
 """How long a new registry may take to answer."""
@@ -231,6 +231,8 @@ class LocalRegistry:
         folder = self._folder(hub)
         config, log, data = folder / "config.yml", folder / "registry.log", folder / "data"
         data.mkdir(parents=True, exist_ok=True)
+        for path in (config, log):
+            discard(path)
         atomic_write(config, default_config(address=_listen(registry), data=str(data)).encode())
         argv = (str(program.path), "serve", str(config))
         pid = self.spawn(argv, env=clean_env(self.environ), cwd=folder, log=log)

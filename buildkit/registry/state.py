@@ -13,7 +13,7 @@ import msgspec
 from buildkit.digest import canonical_json
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
-from buildkit.store import atomic_write
+from buildkit.store import discard, read_sealed, write_sealed
 
 PATIENCE_SECONDS = 5.0
 """How long a registry may take to end before it is killed."""
@@ -39,19 +39,19 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def save(folder: Path, state: State) -> None:
     """Remember a registry in its folder."""
-    atomic_write(folder / "state.json", canonical_json(state))
+    write_sealed(folder / "state.json", canonical_json(state))
 
 
 def forget(folder: Path) -> None:
     """Forget a registry; its data stays."""
-    (folder / "state.json").unlink(missing_ok=True)
+    discard(folder / "state.json")
 
 
 def load(folder: Path) -> State | None:
     """Return what a folder remembers; a damaged file counts as nothing."""
     try:
-        return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
+        return msgspec.json.decode(read_sealed(folder / "state.json") or b"", type=State)
+    except msgspec.MsgspecError:
         return None
 
 

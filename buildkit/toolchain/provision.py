@@ -199,6 +199,8 @@ def _move(tree: Path, home: Path, work: Path) -> None:
     if home.exists():
         # What a cleaner of caches left of it.
         home.rename(work / "remains")
+    # Nothing verifies it again, so all of it has to be on the disk before it has its name.
+    os.sync()
     tree.rename(home)
 
 
@@ -211,7 +213,10 @@ def _checked(home: Path, locked: LockedGo) -> Toolchain:
 
 def _lock(home: Path) -> FileLock:
     home.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(home.with_name(f".{home.name}.lock"))
+    path = home.with_name(f".{home.name}.lock")
+    if path.is_dir():
+        shutil.rmtree(path)
+    return FileLock(path)
 
 
 @contextmanager
