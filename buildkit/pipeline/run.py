@@ -33,7 +33,8 @@ from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.units import Kind
 
 _LOCK_SECONDS = 0.3
-_BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
+BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
+"""What is meant where a call names no goal."""
 
 
 def run(goals: frozenset[Goal], options: Options) -> None:
@@ -49,15 +50,31 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     makers = Makers(shop)
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
-        with _only_run(shop):
-            if Goal.DOCKER in goals:
-                _registry(shop, makers)
-            graph, planner, plan = _plan(shop, makers, goals)
-            _check_templates(plan)
-            outcomes = _carry_out(shop, makers, planner, plan)
-            _remove_obsolete(shop)
-            shop.book.save(shop.hasher)
+        with only_run(shop):
+            graph, planner, plan = prepare(shop, makers, goals)
+            outcomes = carry_out(shop, makers, planner, plan)
         _report(shop, graph, outcomes)
+
+
+def prepare(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph, Planner, Plan]:
+    """Plan a run that will follow, with a registry where its hub needs one."""
+    if Goal.DOCKER in goals:
+        _registry(shop, makers)
+    return _plan(shop, makers, goals)
+
+
+def carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> tuple[Outcome, ...]:
+    """Carry a plan out and write down what it made.
+
+    Raises:
+        ConfigError: a template is wrong; nothing was started.
+        CancelledError: the user ended the run.
+    """
+    _check_templates(plan)
+    outcomes = _execute(shop, makers, planner, plan)
+    _remove_obsolete(shop)
+    shop.book.save(shop.hasher)
+    return outcomes
 
 
 def show_plan(goals: frozenset[Goal], options: Options) -> None:
@@ -68,7 +85,7 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
         from buildkit.pipeline.local import find_registry  # noqa: PLC0415 - see _registry
 
         find_registry(shop, makers)
-    graph, _, plan = _plan(shop, makers, goals or _BOTH)
+    graph, _, plan = _plan(shop, makers, goals or BOTH)
     if options.json:
         print_json(plan_json(plan, graph, shop.settings))
         return
@@ -108,7 +125,7 @@ def _plan(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> tuple[Graph
     return graph, planner, planner.plan(graph)
 
 
-def _carry_out(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> tuple[Outcome, ...]:
+def _execute(shop: Workshop, makers: Makers, planner: Planner, plan: Plan) -> tuple[Outcome, ...]:
     settings = shop.settings
     kinds = {step.unit.kind for step in plan.running}
     crew = Crew(
@@ -183,14 +200,14 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
         print_json(result_json(outcomes, graph, shop.settings))
     shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
     shop.reporter.close()
+    judge(shop, graph, outcomes)
+
+
+def judge(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
+    """End with the error of what failed; several are printed, the first gives the exit code."""
     for outcome in outcomes:
         if outcome.artifact is not None and outcome.artifact.problem:
             shop.reporter.warn(f"{outcome.unit.id} {outcome.artifact.problem}")
-    _raise_first(shop, graph, outcomes)
-
-
-def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
-    """End with the error of what failed; several are printed, the first gives the exit code."""
     errors = distinct_errors(outcomes)
     for error in errors[1:]:
         shop.reporter.error(error)
@@ -209,7 +226,7 @@ def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) ->
 
 
 @contextmanager
-def _only_run(shop: Workshop) -> Iterator[None]:
+def only_run(shop: Workshop) -> Iterator[None]:
     """Hold the out directory's lock, so that a second run on it waits for the first."""
     shop.state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(shop.state / "lock")
