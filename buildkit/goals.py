@@ -34,6 +34,9 @@ _REFUSED = ("command-timeout", "echo", "hide", "prompt-for-sudo-password", "pty"
 """Invoke's flags for its own command runner, which our tasks do not use."""
 
 
+_LOOP = "watch"
+
+
 class Runner(Protocol):
     """Carries goals out, see :func:`buildkit.pipeline.run`."""
 
@@ -54,21 +57,31 @@ class Session:
     options: Options
     run: Runner
     _goals: set[Goal] = field(default_factory=set)
+    _repeats: bool = False
     _documents: list[str] = field(default_factory=list)
 
     def want(self, *goals: Goal) -> None:
         """Register goals; they are carried out together, later."""
         self._goals.update(goals)
 
+    def repeat(self, run: Runner) -> None:
+        """Have the goals of the call carried out by ``run``, again and again until it is stopped.
+
+        Args:
+            run: returns when the user ends it; no goals stand for those of build and docker.
+        """
+        self.run, self._repeats = run, True
+
     def flush(self) -> None:
         """Carry out what was registered."""
         goals, self._goals = frozenset(self._goals), set()
-        if goals:
+        if goals or self._repeats:
             with self._collected():
                 self.run(goals, self.options)
 
     def show(self, action: Callable[[frozenset[Goal], Options], None]) -> None:
         """Hand what was registered before to ``action`` instead of carrying it out."""
+        self._check_end()
         goals, self._goals = frozenset(self._goals), set()
         with self._collected():
             action(goals, self.options)
@@ -80,6 +93,7 @@ class Session:
             action: does it.
             would: what it changes, which a dry run says instead; empty for nothing.
         """
+        self._check_end()
         self.flush()
         with self._collected():
             if not (would and self.options.dry_run):
@@ -96,6 +110,14 @@ class Session:
             parts = [json.loads(text) for text in documents]
             documents = [json.dumps({"documents": parts}, indent=2, sort_keys=True) + "\n"]
         sys.stdout.write("".join(documents))
+
+    def _check_end(self) -> None:
+        if self._repeats:
+            raise UsageError(
+                "only tasks that make something can follow `watch`",
+                details="It goes on until it is stopped, so nothing else would ever come.",
+                resolution="Put the other tasks before `watch`, or run them in another terminal.",
+            )
 
     @contextmanager
     def _collected(self) -> Iterator[None]:
@@ -176,6 +198,12 @@ class GoalExecutor(Executor):
             if collect is not None:
                 check_invoke_flags(self.core)
                 options = options.merge(collect(call.kwargs))
+        names = {call.task.name for call in self.normalize(tasks)}
+        if options.exec is not None and _LOOP not in names:
+            raise UsageError(
+                f"--exec belongs to `{_LOOP}`",
+                resolution=f"Write `invoke {_LOOP} docker --exec COMMAND`, or run it afterwards.",
+            )
         return options
 
 

@@ -61,6 +61,10 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "password_stdin": (False, "read the password from standard input"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
+    "exec": (
+        None,
+        "watch: a command to run after each success, with IMAGE_<NAME> in its environment",
+    ),
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
@@ -208,6 +212,14 @@ def graph(session: Session) -> None:
     session.show(show_graph)
 
 
+@mesh_task(*_ALL)
+def watch(session: Session) -> None:
+    """Make it again whenever a file is saved; alone, build and docker together."""
+    from buildkit.pipeline.watching import watch as watch_sources  # noqa: PLC0415
+
+    session.repeat(watch_sources)
+
+
 @mesh_task(*_PLACE)
 def check(session: Session) -> None:
     """Check targets.toml, its lock and the image templates; start nothing."""
@@ -329,7 +341,7 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, schema)
-    tasks = (build, docker, envoy, lock, smoke, promote, clean, cache, *shown)
+    tasks = (build, docker, envoy, watch, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)

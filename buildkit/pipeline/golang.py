@@ -113,7 +113,10 @@ class GoSupply:
                 from buildkit.build.golang import GoCommand  # noqa: PLC0415 - see toolchain
 
                 shop, toolchain = self._shop, self.toolchain()
-                settings = read_settings(toolchain, shop.environ, shop.processes)
+                settings = shop.answers.once(
+                    f"go env of {toolchain.goroot}",
+                    lambda: read_settings(toolchain, shop.environ, shop.processes),
+                )
                 extra = {"GOPROXY": "off"} if shop.settings.offline else {}
                 self._command = GoCommand(
                     program=toolchain.go,

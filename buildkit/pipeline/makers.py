@@ -192,4 +192,8 @@ class Makers:
             return ""
         from buildkit.images.archive import host_archive  # noqa: PLC0415 - see docker
 
-        return host_archive(shop.processes, shop.environ, shop.os_release) or ""
+        found = shop.answers.once(
+            "apt's archive",
+            lambda: host_archive(shop.processes, shop.environ, shop.os_release),
+        )
+        return found or ""

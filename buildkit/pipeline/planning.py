@@ -13,7 +13,8 @@ from buildkit.plan.graph import Graph, build_graph, settle_volatile
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan, Planner
 
-_BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
+BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
+"""What is meant where a call names no goal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def plan_only(
         from buildkit.pipeline.local import find_registry  # noqa: PLC0415 - only images need one
 
         find_registry(shop, makers)
-    return make_plan(shop, makers, goals or _BOTH, choose)
+    return make_plan(shop, makers, goals or BOTH, choose)
 
 
 def make_plan(

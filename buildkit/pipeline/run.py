@@ -48,17 +48,43 @@ def run(goals: frozenset[Goal], options: Options) -> None:
     # Whatever happens, a terminal gets its cursor back before an error is printed.
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
-            if Goal.DOCKER in goals:
-                _registry(shop, makers)
-            planned = make_plan(shop, makers, goals)
-            tidy_out(shop.state, planned.plan)
-            _check_templates(planned.plan)
-            _check_space(shop, planned.plan)
-            outcomes = _carry_out(planned)
-            _remove_obsolete(shop)
-            shop.book.save(shop.hasher)
-        _tidy(shop, outcomes)
+            planned = prepare(shop, makers, goals)
+            outcomes = carry_out(planned)
+        tidy_cache(shop, outcomes)
         _report(shop, planned.graph, outcomes)
+
+
+def prepare(shop: Workshop, makers: Makers, goals: frozenset[Goal]) -> Planned:
+    """Plan a run that will follow, with a registry where its hub needs one."""
+    if Goal.DOCKER in goals:
+        _registry(shop, makers)
+    return make_plan(shop, makers, goals)
+
+
+def carry_out(planned: Planned) -> tuple[Outcome, ...]:
+    """Carry a plan out and write down what it made.
+
+    Raises:
+        ConfigError: a template is wrong; nothing was started.
+        EnvironmentMissingError: there is too little space; nothing was started.
+        CancelledError: the user ended the run.
+    """
+    shop, plan = planned.shop, planned.plan
+    tidy_out(shop.state, plan)
+    _check_templates(plan)
+    _check_space(shop, plan)
+    outcomes = _execute(planned)
+    _remove_obsolete(shop)
+    shop.book.save(shop.hasher)
+    return outcomes
+
+
+def tidy_cache(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
+    """Keep the user's cache below its size, after a run that may have added to it."""
+    if any(outcome.status is Status.DONE for outcome in outcomes):
+        from buildkit.pipeline.caching import tidy_cache as tidy  # noqa: PLC0415 - see Status.DONE
+
+        tidy(shop, outcomes)
 
 
 def show_plan(goals: frozenset[Goal], options: Options) -> None:
@@ -80,7 +106,7 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
     shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
 
 
-def _carry_out(planned: Planned) -> tuple[Outcome, ...]:
+def _execute(planned: Planned) -> tuple[Outcome, ...]:
     shop, plan = planned.shop, planned.plan
     settings = shop.settings
     kinds = {step.unit.kind for step in plan.running}
@@ -120,13 +146,6 @@ def _drop_from_layout(shop: Workshop, unit: str) -> None:
         from buildkit.images.layout import drop_image  # noqa: PLC0415 - seldom anything obsolete
 
         drop_image(layout_folder(shop.settings), name)
-
-
-def _tidy(shop: Workshop, outcomes: tuple[Outcome, ...]) -> None:
-    if any(outcome.status is Status.DONE for outcome in outcomes):
-        from buildkit.pipeline.caching import tidy_cache  # noqa: PLC0415 - a no-op adds nothing
-
-        tidy_cache(shop, outcomes)
 
 
 def _registry(shop: Workshop, makers: Makers) -> None:
@@ -173,14 +192,14 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
         print_json(result_json(outcomes, graph, shop.settings))
     shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
     shop.reporter.close()
+    judge(shop, graph, outcomes)
+
+
+def judge(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
+    """End with the error of what failed; several are printed, the first gives the exit code."""
     for outcome in outcomes:
         if outcome.artifact is not None and outcome.artifact.problem:
             shop.reporter.warn(f"{outcome.unit.id} {outcome.artifact.problem}")
-    _raise_first(shop, graph, outcomes)
-
-
-def _raise_first(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
-    """End with the error of what failed; several are printed, the first gives the exit code."""
     errors = distinct_errors(outcomes)
     for error in errors[1:]:
         shop.reporter.error(error)

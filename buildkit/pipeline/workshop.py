@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from buildkit.config.load import Project, load_project
 from buildkit.errors import UsageError
@@ -27,6 +29,24 @@ STATE = ".buildkit"
 
 TARGETS = "targets.toml"
 
+T = TypeVar("T")
+
+
+class Answers:
+    """What other programs said that holds as long as this process lives; from several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def once(self, question: str, ask: Callable[[], T]) -> T:
+        """Return the first answer to a question; whoever asks the same later gets it too."""
+        with self._lock:
+            if question not in self._known:
+                self._known[question] = ask()
+            answer: T = self._known[question]
+            return answer
+
 
 class Workshop:
     """One run: its configuration, its settings, and the plain tools that all steps share.
@@ -37,21 +57,35 @@ class Workshop:
         project: the checked configuration and lock.
         reporter: takes what people see.
         processes: starts children and ends them.
+        answers: what is asked once per process, over all runs of a loop.
     """
 
     def __init__(
-        self, options: Options, environ: Mapping[str, str], project: Project, reporter: Reporter
+        self,
+        options: Options,
+        environ: Mapping[str, str],
+        project: Project,
+        reporter: Reporter,
+        answers: Answers,
     ) -> None:
         self.options = options
         self.environ = environ
         self.project = project
         self.reporter = reporter
         self.processes = Processes()
+        self.answers = answers
         self.local_hub = ""
 
     @classmethod
-    def open(cls, options: Options) -> Workshop:
+    def open(
+        cls, options: Options, reporter: Reporter | None = None, answers: Answers | None = None
+    ) -> Workshop:
         """Read and check the configuration that the flags name.
+
+        Args:
+            options: the flags.
+            reporter: takes what people see, instead of one that fits this process.
+            answers: those of earlier runs of this process.
 
         Raises:
             UsageError, ConfigError: see :func:`load_project`.
@@ -64,11 +98,12 @@ class Workshop:
             assignments=options.set or (),
             environ=environ,
         )
-        quiet = bool(options.quiet or options.json)
-        reporter = choose_reporter(environ, quiet=quiet)
-        if unread := unread_names(environ):
-            reporter.warn(unread)
-        return cls(options, environ, project, reporter)
+        if reporter is None:
+            quiet = bool(options.quiet or options.json)
+            reporter = choose_reporter(environ, quiet=quiet)
+            if unread := unread_names(environ):
+                reporter.warn(unread)
+        return cls(options, environ, project, reporter, answers or Answers())
 
     @cached_property
     def host(self) -> Platform:

@@ -57,6 +57,8 @@ class Options:
     quiet: bool | None = None
     username: str | None = None
     password_stdin: bool | None = None
+    exec: str | None = None
+    """What `invoke watch` runs after a success, as a shell's word list."""
 
     def merge(self, other: Options) -> Options:
         """Join the flags of two tasks of one call.

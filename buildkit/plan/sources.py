@@ -175,7 +175,7 @@ def build_names(directory: str) -> tuple[str, ...]:
     """Return the names in a package directory that a compiler could take, sorted."""
     try:
         with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries if _counts(entry.name)]
+            names = [entry.name for entry in entries if is_build_name(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(sorted(names))
@@ -210,7 +210,8 @@ def _changed_ns(path: str) -> int:
     return found.st_mtime_ns if is_folder else max(found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _counts(name: str) -> bool:
+def is_build_name(name: str) -> bool:
+    """Tell whether a compiler could take a file of this name from a package directory."""
     return (
         name.endswith(_SUFFIXES)
         and not name.endswith("_test.go")

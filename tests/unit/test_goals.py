@@ -20,7 +20,7 @@ from invoke.tasks import Task
 from buildkit import tasks
 from buildkit.errors import RegistryError
 from buildkit.goals import GoalExecutor
-from buildkit.pipeline import check, explaining, locking, run, smoking
+from buildkit.pipeline import check, explaining, locking, run, smoking, watching
 from buildkit.pipeline.report import print_json
 from buildkit.plan.options import Goal, Options
 
@@ -39,6 +39,9 @@ class Pipeline:
 
     def show_plan(self, goals: frozenset[Goal], options: Options) -> None:
         self._note("plan", goals, options)
+
+    def watch(self, goals: frozenset[Goal], options: Options) -> None:
+        self._note("watch", goals, options)
 
     def action(self, name: str) -> Callable[[Options], None]:
         return lambda options: self._note(name, frozenset(), options)
@@ -60,6 +63,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     made = Pipeline()
     monkeypatch.setattr(run, "run", made.run)
     monkeypatch.setattr(run, "show_plan", made.show_plan)
+    monkeypatch.setattr(watching, "watch", made.watch)
     monkeypatch.setattr(smoking, "run_smoke", made.action("smoke"))
     monkeypatch.setattr(check, "clean_out", made.action("clean"))
     monkeypatch.setattr(check, "check_project", made.action("check"))
@@ -110,6 +114,43 @@ def test_a_contradiction_starts_nothing(
 ) -> None:
     assert call(words) == 2
     assert message in capsys.readouterr().err
+    assert pipeline.calls == []
+
+
+@pytest.mark.parametrize(
+    "words", ["watch docker envoy", "docker watch envoy", "envoy docker watch"]
+)
+def test_a_watch_takes_the_goals_of_the_whole_call(pipeline: Pipeline, words: str) -> None:
+    assert call(f"{words} --exec roll --only pilot") == 0
+    assert pipeline.calls == [("watch", (DOCKER, ENVOY), Options(exec="roll", only="pilot"))]
+
+
+@pytest.mark.parametrize("executor", [GoalExecutor, Executor])
+def test_a_watch_alone_says_so_by_no_goals(pipeline: Pipeline, executor: type[Executor]) -> None:
+    assert call("watch --jobs 1", executor) == 0
+    assert pipeline.calls == [("watch", (), Options(jobs=1))]
+
+
+def test_other_tasks_come_before_a_watch(pipeline: Pipeline) -> None:
+    assert call("build clean watch --exec x") == 0
+    assert pipeline.order == [("run", (BUILD,)), ("clean", ()), ("watch", ())]
+
+
+@pytest.mark.parametrize("words", ["watch smoke", "docker watch plan"])
+def test_nothing_else_can_follow_a_watch(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert call(words) == 2
+    assert "only tasks that make something can follow `watch`" in capsys.readouterr().err
+    assert pipeline.calls == []
+
+
+@pytest.mark.parametrize("words", ["docker --exec x", "plan --exec x", "smoke --exec x"])
+def test_a_command_without_a_watch_is_refused(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert call(words) == 2
+    assert "--exec belongs to `watch`" in capsys.readouterr().err
     assert pipeline.calls == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields
 from typing import Any
 
@@ -15,12 +16,12 @@ from buildkit.tasks import make_namespace, read_options
 
 CONTEXTS = make_namespace().to_contexts()
 TASKS = {str(context.name): context for context in CONTEXTS}
-EVERYTHING = ("build", "docker", "envoy", "plan", "smoke")
+EVERYTHING = ("build", "docker", "envoy", "plan", "smoke", "watch")
 
 
 def options(words: str) -> Options:
     """Read a command line as Invoke does."""
-    (call,) = Parser(contexts=CONTEXTS).parse_argv(words.split())
+    (call,) = Parser(contexts=CONTEXTS).parse_argv(shlex.split(words))
     given = {name.replace("-", "_"): argument.value for name, argument in call.args.items()}
     return read_options(given)
 
@@ -74,6 +75,7 @@ def option_of(argument: Argument) -> str:
         ("--offline --fail-fast", {"offline": True, "fail_fast": True}),
         ("-n -q", {"dry_run": True, "quiet": True}),
         ("--dry-run --json --quiet", {"dry_run": True, "json": True, "quiet": True}),
+        ("--exec 'x y'", {"exec": "x y"}),
         ("--hub=", {"hub": ""}),
     ],
 )
