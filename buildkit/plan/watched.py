@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from buildkit.config.layers import local_path
 from buildkit.config.load import Project
 from buildkit.config.lock import lock_path
 from buildkit.plan.graph import Graph
