@@ -1,7 +1,7 @@
 """What people and machines see of a run: live lines, plain lines, CI groups, or nothing.
 
-Everything goes to standard error, except the one JSON document of ``--json``,
-so that output can be piped.
+What happens goes to standard error. What a task was asked to show goes to standard
+output, so that it can be piped: a plan, or the one JSON document of ``--json``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from datetime import timedelta
@@ -39,7 +40,7 @@ def show_cache(options: Options) -> None:
         EnvironmentMissingError: another run uses the cache.
     """
     store = user_store(os.environ)
-    reporter = choose_reporter(os.environ, quiet=bool(options.quiet or options.json))
+    reporter = choose_reporter(os.environ, quiet=False, stream=sys.stdout)
     given, origin = options.max_size, "--max-size"
     if given is None:
         given, origin = os.environ.get(VARIABLE), f"{VARIABLE} in the environment"

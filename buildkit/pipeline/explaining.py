@@ -59,10 +59,10 @@ def show_explanation(options: Options, pattern: str) -> None:
     for item in found:
         lines = explanation_lines(item, commands.get(item.step.unit.id), planned.shop.settings)
         for line in _columns(item.step.unit.id, lines):
-            planned.shop.reporter.note(line)
+            planned.shop.shown.note(line)
     for verdict, identity, reason in others:
         for line in _columns(identity, iter((("verdict", verdict), ("reason", reason)))):
-            planned.shop.reporter.note(line)
+            planned.shop.shown.note(line)
 
 
 def show_graph(goals: frozenset[Goal], options: Options) -> None:

@@ -183,9 +183,9 @@ def _describe(serving: Serving, held: tuple[str, ...]) -> dict[str, Any]:
 def _tell(shop: Workshop, serving: Serving, held: tuple[str, ...]) -> None:
     if not serving.is_running:
         words = serving.found.words or "nothing answers"
-        shop.reporter.note(f"no registry at {serving.registry}: {words}")
+        shop.shown.note(f"no registry at {serving.registry}: {words}")
         return
     ours = f"started by this tool, in {serving.folder}" if serving.state else "not ours"
-    shop.reporter.note(f"a registry answers at {serving.registry} ({ours})")
+    shop.shown.note(f"a registry answers at {serving.registry} ({ours})")
     for repository in held:
-        shop.reporter.note(f"  {repository}")
+        shop.shown.note(f"  {repository}")

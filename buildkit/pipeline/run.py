@@ -96,14 +96,14 @@ def show_plan(goals: frozenset[Goal], options: Options) -> None:
 
         print_json(plan_json(plan, graph, shop.settings, plan_details(planned)))
         return
-    show_settings(shop.settings, shop.reporter)
+    show_settings(shop.settings, shop.shown)
     obsolete = (
         f"{unit} is no longer in {shop.project.targets.name}, a run removes what it made"
         for unit in obsolete_units(shop.book, shop.project.config)
     )
     for note in (*planned.makers.go.notes, *plan.notes, *obsolete):
-        shop.reporter.note(f"note       {note}")
-    shop.reporter.table(PLAN_COLUMNS, plan_rows(plan, graph))
+        shop.shown.note(f"note       {note}")
+    shop.shown.table(PLAN_COLUMNS, plan_rows(plan, graph))
 
 
 def _execute(planned: Planned) -> tuple[Outcome, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -104,6 +105,11 @@ class Workshop:
             if unread := unread_names(environ):
                 reporter.warn(unread)
         return cls(options, environ, project, reporter, answers or Answers())
+
+    @cached_property
+    def shown(self) -> Reporter:
+        """Takes what a task was asked to show: standard output, so that it can be piped."""
+        return choose_reporter(self.environ, quiet=False, stream=sys.stdout)
 
     @cached_property
     def host(self) -> Platform:

@@ -151,10 +151,10 @@ def test_a_plan_says_which_settings_of_the_environment_have_no_say(project: Proj
     project.environ.update(GOFLAGS="-mod=banana", CGO_ENABLED="1")
     done = project.run("meshwright", "plan")
     said = "ignored from the environment: CGO_ENABLED, GOFLAGS; [go] env counts"
-    assert f"note       {said}\n" in done.stderr
+    assert f"note       {said}\n" in done.stdout
     project.write("targets.toml", TARGETS + '[go]\nenv = { CGO_ENABLED = "0" }\n')
     done = project.run("meshwright", "plan")
-    assert "note       ignored from the environment: GOFLAGS;" in done.stderr
+    assert "note       ignored from the environment: GOFLAGS;" in done.stdout
 
 
 def test_a_plan_and_a_dry_run_write_nothing(project: Project) -> None:
@@ -162,5 +162,5 @@ def test_a_plan_and_a_dry_run_write_nothing(project: Project) -> None:
     for words in (("plan",), ("build", "--dry-run"), ("--dry", "build", "docker")):
         done = project.run("meshwright", *words)
         assert done.returncode == 0, done.stderr
-        assert "RUN      binary/hello@linux/amd64" in done.stderr
+        assert "RUN      binary/hello@linux/amd64" in done.stdout
     assert sorted(project.root.rglob("*")) == before

@@ -153,7 +153,7 @@ def test_the_command_of_an_explanation_makes_the_same_binary(tree: Tree) -> None
     (unit,) = tree.document("explain", APP)["units"]
     line = next(
         text.split(None, 1)[1]
-        for text in tree.run("explain", APP).stderr.splitlines()
+        for text in tree.run("explain", APP).stdout.splitlines()
         if text.split()[:1] == ["command"]
     )
     stage = tree.root / "by hand"
@@ -183,7 +183,7 @@ def test_an_edit_is_explained_by_its_file_and_both_digests(tree: Tree) -> None:
     assert units[IMAGE]["verdict"] == "RUN"
     assert units[IMAGE]["inputs_digest"] is None
     assert {need["id"]: need["verdict"] for need in units[IMAGE]["needs"]}[APP] == "RUN"
-    text = tree.run("explain", APP).stderr
+    text = tree.run("explain", APP).stdout
     assert f"changed  cmd/app/main.go changed: {before[:19]} -> " in text
 
 

@@ -51,7 +51,7 @@ def test_it_shows_place_size_kinds_and_age(
     cache: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show_cache(Options())
-    lines = capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"place  {cache.root}"
     assert lines[1] == "size   3.0 kB of at most 20.00 GB"
     assert [line.split() for line in lines[2:5]] == [
@@ -66,14 +66,14 @@ def test_an_empty_cache_is_shown_and_not_made(
 ) -> None:
     monkeypatch.setenv("MESHWRIGHT_CACHE", str(tmp_path / "none"))
     show_cache(Options(collect=True))
-    assert "size   0 B of at most" in capsys.readouterr().err
+    assert "size   0 B of at most" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
 
 
 def test_a_size_collects_down_to_it(cache: Store, capsys: pytest.CaptureFixture[str]) -> None:
     show_cache(Options(max_size="1kB"))
     assert blobs(cache) == 1
-    assert "removed 2 files, 2.0 kB" in capsys.readouterr().err
+    assert "removed 2 files, 2.0 kB" in capsys.readouterr().out
     assert (cache.root / "registry" / "data" / "blob").exists()
 
 
@@ -90,7 +90,7 @@ def test_collecting_takes_the_size_of_the_environment(
 def test_a_dry_run_says_what_would_go(cache: Store, capsys: pytest.CaptureFixture[str]) -> None:
     show_cache(Options(max_size="0", dry_run=True))
     assert blobs(cache) == 3
-    assert "would remove 3 files, 3.0 kB" in capsys.readouterr().err
+    assert "would remove 3 files, 3.0 kB" in capsys.readouterr().out
 
 
 def test_the_document_has_every_number(cache: Store, capsys: pytest.CaptureFixture[str]) -> None:
