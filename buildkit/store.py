@@ -94,9 +94,14 @@ def discard(path: Path) -> None:
 def file_lock(path: Path) -> FileLock:
     """Return the lock of a file that is this tool's alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        discard(path)
+    _clear(path)
     return FileLock(path)
+
+
+def _clear(lock: Path) -> None:
+    if lock.is_dir():
+        # Another thread may do the same and hold the lock by now: its file must stay.
+        shutil.rmtree(lock, ignore_errors=True)
 
 
 def write_sealed(target: Path, data: bytes, *, sync: bool = True) -> None:
@@ -233,8 +238,7 @@ class Store:
     def _flock(self, operation: int) -> Iterator[bool]:
         # FileLock knows no shared lock; flock(2) has both, and ends with its process.
         path = self._lock_file("use")
-        if path.is_dir():
-            discard(path)
+        _clear(path)
         with path.open("ab") as stream:
             try:
                 fcntl.flock(stream, operation)

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from buildkit.digest import canonical_json
-from buildkit.store import atomic_write, file_lock
+from buildkit.store import discard, file_lock, read_sealed, write_sealed
 
 _FIRST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
@@ -50,17 +50,17 @@ def only_run(state: Path, argv: Sequence[str], say: Callable[[str], None]) -> It
         command = shlex.join([Path(argv[0]).name, *argv[1:]])
         holder = Holder(process=os.getpid(), command=command, since=int(time.time()))
         # After a power cut nobody holds the lock, and nobody reads this.
-        atomic_write(note, canonical_json(holder), sync=False)
+        write_sealed(note, canonical_json(holder), sync=False)
         yield
     finally:
-        note.unlink(missing_ok=True)
+        discard(note)
         lock.release()
 
 
 def read_holder(state: Path) -> Holder | None:
     """Return who holds the lock; None where it has not said so yet, or has been killed."""
     try:
-        holder = msgspec.json.decode((state / "holder.json").read_bytes(), type=Holder)
+        holder = msgspec.json.decode(read_sealed(state / "holder.json") or b"", type=Holder)
     except (OSError, msgspec.MsgspecError):
         return None
     return holder if _is_alive(holder.process) else None

@@ -282,6 +282,7 @@ def pulled(port: int, repository: str) -> list[str]:
 
 def kind_of(path: Path, world: World) -> str:
     """Return what kind of file one is: its place without digests, names and platforms."""
-    place = str(path.relative_to(world.root))
-    place = re.sub(r"[0-9a-f]{12,64}", "#", place)
-    return re.sub(r"/[0-9a-f]{2}/", "/", place)
+    place = str(path.relative_to(world.tree if world.tree in path.parents else world.root))
+    place = re.sub(r"[^/]+\.lock$", "NAME.lock", place)
+    place = re.sub(rf"images/{SLUG}/\w+", "images/NAME", place)
+    return re.sub(r"(/[0-9a-f]{2})?/[0-9a-f]{64}", "/#", place)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from buildkit.images.daemon import connect
 from tests.fakes.files import FakeFiles
 from tests.integration.crashes import FETCHED, FETCHED_PATH, SLUG, Kill, World
+from tests.integration.leftovers import remove_named
 from tests.integration.registry_servers import installed_program, serve
 
 pytestmark = [pytest.mark.go, pytest.mark.registry]
@@ -57,6 +62,14 @@ RESTORING = {
     "before a restored output is recorded": Kill(event=RENAME, pattern=r"records\.json$"),
 }
 """With the outputs and records gone and the cache there."""
+
+LOADING = {
+    "in the middle of loading": Kill(event=SEND, pattern=r"POST \S+/images/load\S* \+2"),
+    "between two images that are loaded": Kill(
+        event=SEND, pattern=r"POST \S+/images/load\S* \+0", nth=2
+    ),
+}
+"""With a daemon that takes the images too."""
 
 
 class Worlds:
@@ -115,12 +128,12 @@ def reference(worlds: Worlds) -> Reference:
     return Reference(worlds)
 
 
-def check_recovery(world: World, reference: Reference) -> None:
+def check_recovery(world: World, expected: Mapping[str, Any]) -> None:
     """Check that the next run gives what one from nothing gives, and the one after does nothing."""
     done = world.run()
     assert "Traceback" not in done.stderr
     assert done.returncode == 0, done.stderr
-    assert world.result() == reference.result
+    assert world.result() == expected
     assert world.remains() == []
     again = world.run()
     assert again.returncode == 0, again.stderr
@@ -134,7 +147,7 @@ def test_a_run_after_a_kill_and_a_power_cut_is_right(
     world = worlds.new()
     world.run_killed(POINTS[point])
     world.cut_power(frozenset())
-    check_recovery(world, reference)
+    check_recovery(world, reference.result)
 
 
 @pytest.mark.parametrize("point", RESTORING)
@@ -143,7 +156,7 @@ def test_a_run_after_a_kill_while_it_restores_is_right(point: str, reference: Re
     before = world.snapshot()
     world.run_killed(RESTORING[point])
     world.cut_power(before)
-    check_recovery(world, reference)
+    check_recovery(world, reference.result)
 
 
 @pytest.mark.slow
@@ -160,5 +173,23 @@ def test_a_run_after_a_kill_at_any_moment_is_right(worlds: Worlds, reference: Re
             child.send_signal(signal.SIGKILL)
             child.wait()
             world.cut_power(before)
-        check_recovery(world, reference)
+        check_recovery(world, reference.result)
         shutil.rmtree(world.root)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("point", LOADING)
+def test_a_run_after_a_kill_while_images_are_loaded_is_right(
+    point: str, worlds: Worlds, reference: Reference
+) -> None:
+    world = replace(worlds.new(), flags=("--layout",))
+    expected = reference.result
+    with closing(connect(os.environ)) as client:
+        try:
+            world.run_killed(LOADING[point])
+            world.cut_power(frozenset())
+            check_recovery(world, expected)
+            for name, identity in expected["images"].items():
+                assert client.images.get(f"{world.hub}/{name}:latest").id == identity
+        finally:
+            remove_named(client, f"/{world.name}/")

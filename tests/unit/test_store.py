@@ -13,7 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildkit.digest import Digest
-from buildkit.store import Store, atomic_copy, atomic_path, atomic_write, note_use
+from buildkit.store import (
+    Store,
+    atomic_copy,
+    atomic_path,
+    atomic_write,
+    discard,
+    note_use,
+    read_sealed,
+    remove_leftovers,
+    write_sealed,
+)
 
 
 class BrokenError(Exception):
@@ -244,3 +254,98 @@ def test_who_uses_a_store_waits_for_the_collector(store: Store) -> None:
             pool.submit(use)
             assert not entered.wait(0.1)
         assert entered.wait(10)
+
+
+def become_directory(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    (path / "with").mkdir(parents=True)
+    (path / "with" / "a file").write_text("x")
+
+
+def test_a_directory_in_the_place_of_a_blob_is_no_blob_and_is_replaced(
+    store: Store, tmp_path: Path
+) -> None:
+    digest, path = store.put_bytes(b"data")
+    source = tmp_path / "source"
+    source.write_bytes(b"data")
+    become_directory(path)
+    assert store.peek(digest) is None
+    assert store.put_bytes(b"data")[1].read_bytes() == b"data"
+    become_directory(path)
+    store.keep(source, digest)
+    assert path.read_bytes() == b"data"
+    become_directory(path)
+    assert store.get(digest) is None
+    assert not path.exists()
+
+
+def test_what_is_sealed_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    assert read_sealed(path) is None
+    write_sealed(path, b"data")
+    assert read_sealed(path) == b"data"
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert read_sealed(path) is None
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert read_sealed(path) is None
+    become_directory(path)
+    assert read_sealed(path) is None
+    assert read_sealed(path / "with" / "a file" / "below") is None
+    write_sealed(path, b"other")
+    assert read_sealed(path) == b"other"
+    assert [item.name for item in tmp_path.iterdir()] == ["record"]
+
+
+def test_a_lock_whose_file_is_a_directory_is_taken_all_the_same(store: Store) -> None:
+    become_directory(store.root / "locks" / "a.lock")
+    become_directory(store.root / "locks" / "use.lock")
+    with store.lock("a"), pytest.raises(Timeout):
+        store.lock("a").acquire(timeout=0)
+    with store.unused() as is_free:
+        assert is_free
+
+
+@pytest.mark.parametrize("damage", [b"", b"Signature: ", None])
+def test_a_damaged_mark_is_written_again(store: Store, damage: bytes | None) -> None:
+    tag = store.root / "CACHEDIR.TAG"
+    whole = tag.read_bytes()
+    become_directory(tag) if damage is None else tag.write_bytes(damage)
+    store.mark()
+    assert tag.read_bytes() == whole
+
+
+def test_leftovers_go_by_the_names_of_their_targets(tmp_path: Path) -> None:
+    for name in (".app.abcd_123.tmp", ".app.x.abcd_123.tmp", ".app.tmp", "app", "x.abcd_123.tmp"):
+        (tmp_path / name).write_text("x")
+    become_directory(tmp_path / ".dir.abcd_123.tmp")
+    remove_leftovers(tmp_path, {"app"})
+    remaining = {".app.tmp", "app", "x.abcd_123.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *remaining,
+        ".app.x.abcd_123.tmp",
+        ".dir.abcd_123.tmp",
+    }
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == remaining
+    remove_leftovers(tmp_path / "absent")
+
+
+def test_what_an_atomic_write_would_leave_if_it_was_killed_is_a_leftover(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "app") as temporary:
+        temporary.write_bytes(b"whole")
+    temporary.write_bytes(b"half")
+    remove_leftovers(tmp_path, {"app"})
+    assert files_below(tmp_path) == {"app"}
+
+
+def test_discarding_says_why_a_file_cannot_go(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        discard(write(tmp_path / "file") / "below")
+
+
+def write(path: Path) -> Path:
+    path.write_text("x")
+    return path

@@ -206,3 +206,19 @@ def test_a_mirror_by_longest_prefix_may_be_a_directory(
     assert len(server.asked) == 1
     assert fetch(downloads, "https://files.example/local/envoy") == CONTENT
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", ".validator"])
+@pytest.mark.parametrize("damage", [b"", b"\n\xff", None])
+def test_what_was_left_of_a_transfer_and_damaged_is_not_believed(
+    server: FakeFiles, downloads: Downloads, store: Store, suffix: str, damage: bytes | None
+) -> None:
+    server.cuts = [700] * PIECES
+    with pytest.raises(FetchError):
+        fetch(downloads, f"{server.url}/envoy")
+    (name,) = (name for name in partial_files(store) if name.endswith(".validator"))
+    path = store.root / "partial" / (name.removesuffix(".validator") + suffix)
+    path.unlink()
+    path.mkdir() if damage is None else path.write_bytes(damage)
+    assert fetch(downloads, f"{server.url}/envoy") == CONTENT
+    assert partial_files(store) == []

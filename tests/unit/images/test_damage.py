@@ -182,3 +182,21 @@ def remote_layer(tar: bytes, data: bytes) -> SheetLayer:
         size=len(data),
     )
     return SheetLayer(diff_id=str(Digest.of_bytes(tar)), size=len(tar), remote=remote)
+
+
+def test_a_directory_in_the_place_of_compressed_bytes_is_replaced(
+    store: Store, image: Artifact
+) -> None:
+    expected = packed(layers_of(store), image)
+    for name, _ in expected:
+        path = store.blob(Digest.parse(name))
+        path.unlink()
+        (path / "x").mkdir(parents=True)
+    assert packed(layers_of(store), image) == expected
+    for name, _ in expected:
+        path = store.blob(Digest.parse(name))
+        path.unlink()
+        (path / "x").mkdir(parents=True)
+    for path in (store.root / "gzip").iterdir():
+        path.unlink()
+    assert packed(layers_of(store), image) == expected

@@ -91,3 +91,10 @@ def test_what_a_killed_run_left_is_not_believed(state: Path) -> None:
         text = f'{{"process": {process}, "command": "x", "since": 0}}'
         (state / "holder.json").write_text(text)
         assert read_holder(state) is None
+
+
+@pytest.mark.parametrize("name", ["lock", "holder.json"])
+def test_a_directory_in_the_place_of_its_files_is_removed(state: Path, name: str) -> None:
+    (state / name / "x").mkdir(parents=True)
+    with only_run(state, NAMES, lambda _: None):
+        assert read_holder(state) is not None

@@ -632,3 +632,23 @@ def test_long_values_and_digests_are_not_shown() -> None:
     assert changed_input({"a": "sha256:1"}, {"a": "sha256:2"}) == "a changed"
     assert changed_input({"a": "1", "b": "1"}, {"b": "1"}) == "a is gone"
     assert changed_input({"b": "1", "a": "1"}, {"b": "1", "a": "1"}) is None
+
+
+def test_what_is_fetched_is_left_to_its_builder_which_makes_a_link_too(world: World) -> None:
+    action = Download(
+        name="envoy",
+        version="1",
+        strip=False,
+        sources=(),
+        output=world.root / "out" / "envoy",
+        override=None,
+    )
+    unit = Unit(kind=Kind.FETCH, name="envoy", platform=LINUX, action=action)
+    action.output.parent.mkdir(exist_ok=True)
+    action.output.write_text("fetched")
+    digest = str(Digest.of_file(action.output))
+    made = Artifact(unit=unit.id, digest=digest, size=7, path=action.output)
+    used = inputs(unit, {}, world.planner().hasher)
+    world.cache.keep(unit, used, made)
+    assert world.cache.find(unit, used, lambda _key, _load: True) is None
+    assert not (world.root / "cache" / "actions").exists()

@@ -12,7 +12,7 @@ from buildkit.config.lock import ToolPin
 from buildkit.errors import BuildError, FetchError, VerificationError
 from buildkit.platform import Platform
 from buildkit.proc import Completed
-from buildkit.registry.provision import build_registry
+from buildkit.registry.provision import build_registry, kept_registry
 from buildkit.store import Store
 
 PIN = ToolPin(
@@ -114,4 +114,19 @@ def test_what_does_not_compile_leaves_nothing_behind(go: Toolchain, store: Store
     assert "undefined: x" in caught.value.details
     go.build_status = 0
     assert build(go, store).exists()
+    assert len(go.builds) == 2
+
+
+@pytest.mark.parametrize("file", ["registry", "registry.sha256"])
+@pytest.mark.parametrize("damage", [b"", b"\x7fELG", None])
+def test_a_damaged_program_is_built_again(
+    go: Toolchain, store: Store, file: str, damage: bytes | None
+) -> None:
+    path = build(go, store).with_name(file)
+    path.unlink()
+    path.mkdir() if damage is None else path.write_bytes(damage)
+    assert kept_registry(ARM, PIN, store) is None
+    assert build(go, store).read_bytes() == b"\x7fELF"
+    assert len(go.builds) == 2
+    assert kept_registry(ARM, PIN, store) == build(go, store)
     assert len(go.builds) == 2

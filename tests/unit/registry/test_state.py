@@ -110,3 +110,17 @@ def test_a_process_that_ends_between_look_and_signal_is_no_error() -> None:
         raise ProcessLookupError
 
     end_process(7, is_alive=lambda: True, kill=kill, sleep=lambda _: None)
+
+
+def test_a_state_with_another_number_than_was_written_counts_as_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "a", STATE)
+    path = tmp_path / "a" / "state.json"
+    path.write_bytes(path.read_bytes().replace(str(STATE.pid).encode(), b"99"))
+    assert load(tmp_path / "a") is None
+
+
+def test_a_directory_in_the_place_of_a_state_counts_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a" / "state.json" / "x").mkdir(parents=True)
+    assert load(tmp_path / "a") is None
+    save(tmp_path / "a", STATE)
+    assert load(tmp_path / "a") == STATE
