@@ -27,6 +27,10 @@ _COLOURS = {
     "blocked": "yellow",
     "failed": "bold red",
     "aborted": "red",
+    "ok": "green",
+    "note": "cyan",
+    "warning": "yellow",
+    "problem": "bold red",
 }
 
 

@@ -228,6 +228,14 @@ def check(session: Session) -> None:
     session.act(check_project)
 
 
+@mesh_task(*_ALL)
+def doctor(session: Session) -> None:
+    """Check this machine for the tasks that stand before it; alone, for build and docker."""
+    from buildkit.pipeline.doctoring import show_health  # noqa: PLC0415
+
+    session.show(show_health)
+
+
 @mesh_task(*_PLACE, "platform", "only", "debian_archive", "offline")
 def lock(session: Session) -> None:
     """Resolve what comes from outside and pin it in targets.lock."""
@@ -340,7 +348,7 @@ def registry_logout(session: Session, host: str) -> None:
 
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
-    shown = (plan, explain, graph, check, config, schema)
+    shown = (plan, explain, graph, check, config, doctor, schema)
     tasks = (build, docker, envoy, watch, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)

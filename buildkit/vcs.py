@@ -9,6 +9,7 @@ are off, and no lock is taken. The user's own configuration is never changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,51 @@ def find_worktree(directory: Path) -> Path | None:
         if (candidate / ".git").exists():
             return candidate
     return None
+
+
+class WorktreeKind(StrEnum):
+    """Where a tree's repository is (gitrepository-layout(5))."""
+
+    PLAIN = "plain"
+    """In the tree."""
+    LINKED = "linked"
+    """In another tree, by ``git worktree``."""
+    SUBMODULE = "submodule"
+    """In the repository that the tree is a part of."""
+    SEPARATE = "separate"
+    """Anywhere else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worktree:
+    """A tree and its repository, by looking alone."""
+
+    root: Path
+    git_directory: Path
+    kind: WorktreeKind
+    is_shallow: bool = False
+
+
+def look_at_worktree(directory: Path) -> Worktree | None:
+    """Return the tree that a directory is in, None outside git; git is not started.
+
+    Raises:
+        OSError, UnicodeDecodeError: its ``.git`` cannot be read.
+    """
+    root = find_worktree(directory)
+    if root is None:
+        return None
+    own = _git_directory(root)
+    common = own / _read(own / "commondir") if (own / "commondir").exists() else own
+    if own == root / ".git":
+        kind = WorktreeKind.PLAIN
+    elif own.parent.name == "worktrees":
+        kind = WorktreeKind.LINKED
+    else:
+        kind = WorktreeKind.SUBMODULE if "modules" in own.parts else WorktreeKind.SEPARATE
+    return Worktree(
+        root=root, git_directory=own, kind=kind, is_shallow=(common / "shallow").exists()
+    )
 
 
 def commit_stamp(directory: Path) -> str:

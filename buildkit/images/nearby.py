@@ -43,9 +43,8 @@ def find_socket(environ: Mapping[str, str]) -> str:
     host = environ.get("DOCKER_HOST", "")
     if host:
         return host.removeprefix("unix://") if host.startswith("unix://") else ""
-    folder = environ.get("DOCKER_CONFIG") or str(Path(environ.get("HOME", "/")) / ".docker")
-    context = environ.get("DOCKER_CONTEXT") or _context(Path(folder) / "config.json")
-    return DEFAULT_SOCKET if context in {"", "default"} else ""
+    name, _ = chosen_context(environ)
+    return "" if name else DEFAULT_SOCKET
 
 
 def look(environ: Mapping[str, str]) -> Nearby:
@@ -57,6 +56,38 @@ def look(environ: Mapping[str, str]) -> Nearby:
     except EnvironmentMissingError as error:
         return Nearby(problem=f"{error.brief}: {error.details}" if error.details else error.brief)
     return Nearby(platform=Platform(version["Os"], version["Arch"]), socket=path)
+
+
+def describe(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the daemon says of its version and of its state, as ``docker info`` shows it.
+
+    Raises:
+        EnvironmentMissingError: none can be used; the message says why.
+    """
+    path = find_socket(environ)
+    if path:
+        version, info = _get(path, "/version"), _get(path, "/info")
+        check_version(version)
+        return version, info
+    from buildkit.images.daemon import PROBE_SECONDS, connect, daemon_errors  # noqa: PLC0415 - loads the SDK
+
+    client = connect(environ, timeout=PROBE_SECONDS)
+    try:
+        with daemon_errors("the Docker daemon cannot be used", EnvironmentMissingError):
+            return client.version(), client.info()
+    finally:
+        client.close()
+
+
+def chosen_context(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the Docker context in force and what chose it; both are empty for the default one."""
+    if environ.get("DOCKER_CONTEXT"):
+        name, origin = environ["DOCKER_CONTEXT"], "DOCKER_CONTEXT"
+    else:
+        folder = environ.get("DOCKER_CONFIG") or str(Path(environ.get("HOME", "/")) / ".docker")
+        path = Path(folder) / "config.json"
+        name, origin = _context(path), f"currentContext in {path}"
+    return ("", "") if name in {"", "default"} else (name, origin)
 
 
 def list_images(path: str) -> dict[str, str]:

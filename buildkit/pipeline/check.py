@@ -13,7 +13,7 @@ from buildkit.images.render import check_variables, read_template
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import STATE, Workshop
-from buildkit.plan.graph import build_graph
+from buildkit.plan.graph import Graph, build_graph
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.units import BuildImage, Download, Unit
 
@@ -28,18 +28,24 @@ def check_project(options: Options) -> None:
     goals = frozenset(Goal)
     graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
     check_templates(graph.units)
-    problems = [f"{unit.id}: {why}" for unit in graph.units if (why := _pin_problem(unit))]
-    problems += [f"{name}: {why}" for name, why in graph.blocked if "not locked" in why]
+    problems = lock_problems(graph)
     if problems:
         raise ConfigError(
             f"{lock_path(shop.project.targets).name} does not pin what is asked for",
-            details="\n".join(sorted(problems)),
+            details="\n".join(problems),
             resolution="Run `invoke lock` where those sources can be reached.",
         )
     count = len(graph.units)
     if options.json:
         print_json({"targets": str(shop.project.targets), "units": count})
     shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
+
+
+def lock_problems(graph: Graph) -> tuple[str, ...]:
+    """Return what the lock does not pin, each with its unit."""
+    problems = [f"{unit.id}: {why}" for unit in graph.units if (why := _pin_problem(unit))]
+    problems += [f"{name}: {why}" for name, why in graph.blocked if "not locked" in why]
+    return tuple(sorted(problems))
 
 
 def _pin_problem(unit: Unit) -> str:
