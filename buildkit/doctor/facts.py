@@ -194,6 +194,8 @@ class CacheFacts:
     size: int = 0
     limit: int | None = None
     """None for no limit."""
+    wrong_limit: str = ""
+    """Why the limit that is set cannot be read."""
     error: str = ""
     """Why it cannot be used."""
 

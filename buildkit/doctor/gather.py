@@ -9,7 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ from buildkit.registry.container import Nearness, nearness
 from buildkit.registry.credentials import credential_files, credential_keys, load_credentials
 from buildkit.vcs import UNKNOWN, GitFacts, look_at_worktree
 
+Ask = Callable[[Mapping[str, str]], tuple[Mapping[str, Any], Mapping[str, Any]]]
+
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
@@ -47,7 +49,13 @@ _COMPANIONS = {("amd64", "386")}
 
 
 def gather_docker(
-    environ: Mapping[str, str], *, system: str, host_name: str, now: float, needed: str
+    environ: Mapping[str, str],
+    *,
+    system: str,
+    host_name: str,
+    now: float,
+    needed: str,
+    ask: Ask = describe,
 ) -> DockerFacts:
     """Ask the daemon for its version and state.
 
@@ -57,6 +65,7 @@ def gather_docker(
         host_name: this machine's name.
         now: the time here.
         needed: why the project cannot do without a daemon.
+        ask: gives its version and state, see :func:`buildkit.images.nearby.describe`.
     """
     context, chosen_by = chosen_context(environ)
     host = environ.get("DOCKER_HOST", "")
@@ -64,7 +73,7 @@ def gather_docker(
     endpoint = path or (host_of(host) or host if host else f"the context {context}")
     origin = "DOCKER_HOST" if host else chosen_by or "the default"
     try:
-        version, info = describe(environ)
+        version, info = ask(environ)
     except EnvironmentMissingError as error:
         problem = f"{error.brief}: {error.details}" if error.details else error.brief
         return DockerFacts(

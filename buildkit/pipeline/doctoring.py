@@ -78,16 +78,26 @@ def show_health(goals: frozenset[Goal], options: Options) -> None:
         EnvironmentMissingError: something that a goal needs is missing.
     """
     environ = dict(os.environ)
-    wanted = goals or BOTH
-    findings = examine(_Gathering(options, environ).facts())
-    stopped = missing(findings, wanted)
+    facts = _Gathering(options, environ).facts()
+    shown = choose_reporter(environ, quiet=False, stream=sys.stdout)
+    tell_health(facts, goals or BOTH, options, shown)
+
+
+def tell_health(facts: Facts, goals: frozenset[Goal], options: Options, shown: Reporter) -> None:
+    """Print what the checks say of some facts.
+
+    Raises:
+        EnvironmentMissingError: something that a goal needs is missing.
+    """
+    findings = examine(facts)
+    stopped = missing(findings, goals)
     if options.json:
         print_json(health_json(findings, stopped))
     elif not options.quiet:
-        show_findings(findings, choose_reporter(environ, quiet=False, stream=sys.stdout))
+        show_findings(findings, shown)
     if stopped:
         raise EnvironmentMissingError(
-            f"{' and '.join(sorted(wanted))} cannot be done here",
+            f"{' and '.join(sorted(goals))} cannot be done here",
             details="\n".join(f"{item.check}: {item.meaning}" for item in stopped),
             resolution="\n".join(item.mend for item in stopped if item.mend),
         )
@@ -141,11 +151,10 @@ class _Gathering:
         project = self._project()
         planned = project.planned if project else None
         docker = self._docker(planned)
-        toolchain, broken = self._toolchain
         return Facts(
             system=sys.platform,
             project=project.facts if project else None,
-            go=self._go(toolchain, broken),
+            go=self._go(),
             tree=self._tree(),
             docker=docker,
             credentials=gather_credentials(self._environ, self._registries()),
@@ -209,18 +218,39 @@ class _Gathering:
         except EnvironmentMissingError as error:
             return None, error.brief
 
-    def _go(self, found: Toolchain | None, broken: str) -> GoFacts:
-        shop = self._shop
+    @cached_property
+    def _go_settings(self) -> tuple[dict[str, str], str]:
+        """The user's settings of Go, and why they are unknown."""
+        toolchain, broken = self._toolchain
+        if toolchain is None:
+            return {}, broken
+        try:
+            return read_settings(toolchain, self._environ, self._processes), ""
+        except EnvironmentMissingError as error:
+            return {}, error.brief
+
+    def _wanted(self) -> Wanted:
+        if self._shop is None:
+            return Wanted()
+        wanted = read_wanted(self._shop.project.source, self._shop.project.config.go.version)
+        try:
+            wanted.refusal(wanted.minimum or "1.0")
+        except ConfigError:
+            # The check of the configuration says so already.
+            return replace(wanted, specifier="")
+        return wanted
+
+    def _go(self) -> GoFacts:
+        shop, (found, _), (_, broken) = self._shop, self._toolchain, self._go_settings
         config = shop.project.config.go if shop else None
-        wanted = read_wanted(shop.project.source, config.version) if shop and config else Wanted()
         locked = locked_go(shop.project.lock.go, self._host) if shop else None
         named = config.env or {} if config else {}
         store = user_store(self._environ)
         return GoFacts(
-            found=found.version if found else "",
+            found=found.version if found and not broken else "",
             goroot=str(found.goroot) if found else "",
             broken=broken,
-            wanted=wanted,
+            wanted=self._wanted(),
             locked=locked.version if locked else "",
             is_provisioned=bool(locked and (locked.home(store.root) / "bin" / "go").exists()),
             ignored=tuple(n for n in ignored_settings(self._environ) if n not in named),
@@ -272,10 +302,7 @@ class _Gathering:
         return replace(facts, presence=found.presence, words=found.words)
 
     def _mirrors(self) -> MirrorFacts:
-        shop, (toolchain, _) = self._shop, self._toolchain
-        said: dict[str, str] = {}
-        if toolchain is not None:
-            said = read_settings(toolchain, self._environ, self._processes)
+        shop, (said, _) = self._shop, self._go_settings
         return MirrorFacts(
             goproxy=goproxy_hosts(said.get("GOPROXY", "")),
             pip=pip_places(self._environ, sys.platform, Path(sys.prefix)),
@@ -309,10 +336,13 @@ class _Gathering:
         there = next(path for path in (root, *root.parents) if path.exists())
         if not os.access(there, os.W_OK | os.X_OK):
             return CacheFacts(place=str(root), error=f"{there} cannot be written to")
-        limit = read_limit(self._environ.get(VARIABLE), f"{VARIABLE} in the environment")
-        kinds = survey(scan(root))
-        size = sum(kind.size for kind in kinds if not kind.is_kept)
-        return CacheFacts(place=str(root), size=size, limit=limit)
+        size = sum(kind.size for kind in survey(scan(root)) if not kind.is_kept)
+        facts = CacheFacts(place=str(root), size=size)
+        try:
+            limit = read_limit(self._environ.get(VARIABLE), f"{VARIABLE} in the environment")
+        except UsageError as error:
+            return replace(facts, wrong_limit=error.brief)
+        return replace(facts, limit=limit)
 
 
 def _refused(name: str, error: BuildkitError) -> ProjectFacts:

@@ -30,6 +30,7 @@ READERS = (
     ("explain", "app@linux/arm64", "--json"),
     ("graph",),
     ("cache",),
+    ("doctor",),
 )
 
 

@@ -112,6 +112,13 @@ def check_cache(facts: CacheFacts) -> Finding:
             mend="mend its permissions, or let MESHWRIGHT_CACHE name another directory",
             needed_by=EVERY_GOAL,
         )
+    if facts.wrong_limit:
+        return Finding(
+            check="cache",
+            state=State.WARNING,
+            meaning=f"{size(facts.size)} in {facts.place}, never collected: {facts.wrong_limit}",
+            mend="export MESHWRIGHT_CACHE_SIZE=20GB",
+        )
     cap = "without a limit" if facts.limit is None else f"of at most {size(facts.limit)}"
     meaning = f"{size(facts.size)} {cap} in {facts.place}"
     if facts.limit is not None and facts.size > facts.limit:

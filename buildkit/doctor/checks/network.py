@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildkit.doctor.facts import DARWIN, CredentialFacts, HubFacts, MirrorFacts, ProxyFacts
-from buildkit.doctor.finding import COMPILING, EVERY_GOAL, IMAGES, Finding, State
+from buildkit.doctor.finding import EVERY_GOAL, IMAGES, Finding, State
 from buildkit.registry.probe import Presence
 
 
@@ -112,7 +112,6 @@ def check_goproxy(facts: MirrorFacts) -> Finding | None:
             state=State.WARNING,
             meaning="off: a module that the module cache lacks fails the build",
             mend="go env -u GOPROXY; unset GOPROXY",
-            needed_by=COMPILING,
         )
     meaning = f"modules come from {', then '.join(facts.goproxy)}"
     return Finding(check="GOPROXY", state=State.OK, meaning=meaning)
