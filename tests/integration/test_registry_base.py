@@ -161,7 +161,7 @@ def test_a_base_is_pinned_and_read_at_its_mirror_and_mounted_where_it_is(project
 
     hub = ("--hub", f"{project.registry.host}/team")
     note = f"read from the mirror {project.registry.host}/copies/os/base, not registry.test/os/base"
-    assert note in project.invoke("plan", *hub).stderr
+    assert note in project.invoke("plan", *hub).stdout
     assert project.moved() == {"read": 0, "mounted": 0, "sent": 0}
 
     project.push()
