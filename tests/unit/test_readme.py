@@ -1,4 +1,4 @@
-"""What the README says can be typed and copied."""
+"""What the README and the pages beside it say can be typed and copied."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from pathlib import Path
 
 import pytest
 from invoke.parser import Parser
-from invoke.tasks import Task
 
 from buildkit.config.load import load_project
-from buildkit.tasks import make_namespace
+from tasks import namespace
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
 
 
 def commands() -> list[str]:
-    """Return the words after ``./inv`` of every command line in the README."""
-    lines = re.findall(r"\./inv ([^\n`|#]*)", README)
+    """Return the words after ``./inv`` of every command line."""
+    lines = re.findall(r"\./inv ([^\n`|#]*)", "\n".join((README, *PAGES.values())))
     return sorted({re.split(r"&&|;", line)[0].strip() for line in lines})
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(text: str) -> list[str]:
+    """Return the configurations in a page."""
+    return re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_there_are_commands() -> None:
@@ -33,11 +35,6 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_can_be_typed(command: str) -> None:
-    namespace = make_namespace()
-
-    def test(_context: object, only: str = "", all: bool = False) -> None: ...  # noqa: A002
-
-    namespace.add_task(Task(test, name="test"))
     words = shlex.split(command)
     if words[0] in {"--help", "--list"}:
         words = words[1:]
@@ -46,20 +43,19 @@ def test_every_command_can_be_typed(command: str) -> None:
     assert [str(call.name) for call in calls] == [word for word in words if word in names]
 
 
-def written(folder: Path) -> Path:
-    """Write the README's configuration: one block is a whole file, others are added to it."""
-    parts = [block for block in blocks("toml") if not block.startswith("extends")]
-    text = "\n".join(sorted(parts, key=lambda block: "schema_version" not in block))
+def written(folder: Path, page: str = "") -> Path:
+    """Write the README's configuration, and what a page adds to it."""
+    parts = [*blocks(README), *(b for b in blocks(page) if not b.startswith("extends"))]
     (folder.parent / "istio").mkdir()
     (folder / "images" / "pilot").mkdir(parents=True)
     (folder / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
-    (folder / "targets.toml").write_text(text)
+    (folder / "targets.toml").write_text("\n".join(parts))
     return folder / "targets.toml"
 
 
 def test_the_fork_to_copy_is_right(tmp_path: Path) -> None:
     written(tmp_path / "meshwright")
-    (text,) = (block for block in blocks("toml") if block.startswith("extends"))
+    (text,) = (b for b in blocks(PAGES["configuration.md"]) if b.startswith("extends"))
     (tmp_path / "fork").mkdir()
     (tmp_path / "fork" / "targets.toml").write_text(text)
     deps = '[{"name": "PROXY_REPO_SHA", "lastStableSHA": "9a3f"}]'
@@ -75,12 +71,20 @@ def test_the_configuration_to_copy_is_right(tmp_path: Path) -> None:
     project = load_project(written(tmp_path / "mine"))
     assert set(project.config.binaries) == {"pilot-discovery", "pilot-agent"}
     assert project.source == tmp_path / "istio"
-    assert len(project.config.mirrors) == 3
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_what_a_page_adds_to_it_is_right(tmp_path: Path, page: str) -> None:
+    load_project(written(tmp_path / "mine", PAGES[page]))
+
+
+def test_every_page_is_in_the_readme() -> None:
+    assert [name for name in PAGES if f"](docs/{name})" not in README] == []
 
 
 def test_every_task_is_in_the_table() -> None:
     named = set(re.findall(r"^\| (`[^|]*) \|", README, re.MULTILINE))
     words = set(re.findall(r"[a-z.]+", " ".join(named)))
-    for context in make_namespace().to_contexts():
+    for context in namespace.to_contexts():
         name = str(context.name)
         assert name in words or f".{name.rpartition('.')[2]}" in words, name
