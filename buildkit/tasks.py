@@ -180,6 +180,12 @@ def docker(session: Session) -> None:
 
 
 @mesh_task(*_ALL)
+def package(session: Session) -> None:
+    """Make the .deb and .rpm packages, with whatever they need."""
+    session.want(Goal.PACKAGE)
+
+
+@mesh_task(*_ALL)
 def envoy(session: Session) -> None:
     """Fetch the prebuilt binaries alone."""
     session.want(Goal.ENVOY)
@@ -349,7 +355,7 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (build, docker, envoy, watch, lock, smoke, promote, clean, cache, *shown)
+    tasks = (build, docker, package, envoy, watch, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)

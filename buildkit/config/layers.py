@@ -199,6 +199,8 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
 
     if "images" in data:
         data["images"] = _each(data["images"], lambda image: _move_image(image, move))
+    if "packages" in data:
+        data["packages"] = _each(data["packages"], lambda package: _move_package(package, move))
     if isinstance(smoke := data.get("smoke"), dict):
         data["smoke"] = _move_smoke(smoke, move)
     return data
@@ -207,6 +209,17 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
 def _move_image(image: Any, move: Any) -> Any:
     image = _at_key(image, "dockerfile", move)
     return _at_key(image, "files", lambda files: _each(files, move))
+
+
+def _move_package(package: Any, move: Any) -> Any:
+    def files(table: Any) -> Any:
+        return _at_key(table, "files", lambda found: _each(found, move))
+
+    for key in ("files", "config", "scripts"):
+        package = _at_key(package, key, lambda found: _each(found, move))
+    for key in ("deb", "rpm"):
+        package = _at_key(package, key, files)
+    return package
 
 
 def _move_smoke(smoke: Any, move: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from buildkit.config.check import cross_check
+from buildkit.config.check_packages import check_packages
 from buildkit.config.decode import decode
 from buildkit.config.environment import from_environment, has_envoy
 from buildkit.config.from_file import phrase, read_value
@@ -131,6 +132,7 @@ def _checked(data: dict[str, Any], root: Path, problems: Problems) -> Config:
     config = decode(data, Config, "", problems)
     problems.raise_if_any()
     cross_check(config, root, problems)
+    check_packages(config, root, problems)
     problems.raise_if_any()
     return config  # type: ignore[no-any-return]  # decode returns what its second argument says
 

@@ -13,6 +13,9 @@ from msgspec import Meta, Struct
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """The name of a binary, image, base or fetched file."""
 
+PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
+"""The name of a .deb and .rpm package; Debian's rules are the stricter ones."""
+
 PlatformName = Annotated[str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$")]
 """A platform as ``os/arch``."""
 
@@ -152,11 +155,62 @@ class Image(Table, frozen=True, kw_only=True):
     """Compiled or fetched binaries in the build context, each under its own name."""
     files: dict[str, str] = {}
     """Files and directories in the build context: name there = path beside this file."""
+    packages: tuple[str, ...] = ()
+    """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: the Linux platforms of the matrix."""
     variables: dict[str, str] = {}
     """Values for the template, under ``vars``."""
     description: str = ""
+
+
+class PackageScripts(Table, frozen=True, kw_only=True):
+    """What the package manager runs as root; each is a path beside this file."""
+
+    preinstall: str = ""
+    postinstall: str = ""
+    preremove: str = ""
+    postremove: str = ""
+
+
+class PackageFormat(Table, frozen=True, kw_only=True):
+    """What one format has beside what all of them have."""
+
+    depends: tuple[str, ...] = ()
+    """In the format's own words: ``libc6 (>= 2.30)`` for a .deb, ``glibc >= 2.30`` for an .rpm."""
+    recommends: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    """As the package's own."""
+
+
+class Package(Table, frozen=True, kw_only=True):
+    """A package for Linux distributions; all paths in it are absolute."""
+
+    description: str
+    """Its first line is the summary."""
+    maintainer: str
+    """Who answers for it, as ``Name <mail@example.com>``."""
+    formats: tuple[Literal["deb", "rpm"], ...] = ("deb", "rpm")
+    binaries: dict[Name, str] = {}
+    """Compiled or fetched binary = path in the package."""
+    files: dict[str, str] = {}
+    """Path in the package = file beside this file; directories are copied whole."""
+    config: dict[str, str] = {}
+    """As ``files``, for what users edit: an upgrade keeps their changes."""
+    directories: tuple[str, ...] = ()
+    """Directories that it owns."""
+    links: dict[str, str] = {}
+    """Path in the package = where the symbolic link points to."""
+    scripts: PackageScripts = PackageScripts()
+    depends: tuple[str, ...] = ()
+    """Packages that have one name everywhere, such as iptables."""
+    section: str = "misc"
+    """Debian's section and RPM's group."""
+    deb: PackageFormat = PackageFormat()
+    rpm: PackageFormat = PackageFormat()
+    platforms: tuple[PlatformName, ...] | None = None
+    """Default: the Linux platforms of the matrix."""
 
 
 class Registry(Table, frozen=True, kw_only=True):
@@ -248,6 +302,7 @@ class Config(Table, frozen=True, kw_only=True):
     fetch: dict[Name, Fetch] = {}
     bases: dict[Name, Base] = {}
     images: dict[Name, Image] = {}
+    packages: dict[PackageName, Package] = {}
     registry: Registry = Registry()
     mirrors: dict[str, str] = {}
     """For people behind a wall: prefix = replacement, of URLs for downloads, and of image

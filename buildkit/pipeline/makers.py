@@ -73,6 +73,8 @@ class Makers:
             Kind.LAYOUT: self.images.layout_present,
             Kind.OCI_ARCHIVE: file,
             Kind.DOCKER_ARCHIVE: file,
+            Kind.DEB: file,
+            Kind.RPM: file,
         }
 
     def blocked(self, goals: frozenset[Goal]) -> dict[Kind, str]:
@@ -95,6 +97,8 @@ class Makers:
             Kind.LAYOUT: self.images.layout_writer,
             Kind.OCI_ARCHIVE: self.images.archive_writer,
             Kind.DOCKER_ARCHIVE: self.images.archive_writer,
+            Kind.DEB: self._packager,
+            Kind.RPM: self._packager,
         }
         return {kind: makers[kind]() for kind in kinds}
 
@@ -163,6 +167,11 @@ class Makers:
             pip=make_pip(shop),
             offline=shop.settings.offline,
         )
+
+    def _packager(self) -> Builder:
+        from buildkit.pipeline.packaging import make_packager  # noqa: PLC0415 - see _fetcher
+
+        return make_packager(self._shop, self.go)
 
     def _assembler_version(self) -> str:
         from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker

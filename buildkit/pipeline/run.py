@@ -184,6 +184,8 @@ def _limits(jobs: int) -> dict[Kind, int]:
         Kind.LAYOUT: 2,
         Kind.OCI_ARCHIVE: 2,
         Kind.DOCKER_ARCHIVE: 2,
+        Kind.DEB: 2,
+        Kind.RPM: 2,
     }
 
 

@@ -10,6 +10,7 @@ from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Image
 from buildkit.plan.destinations import Destination
 from buildkit.plan.draft import Draft, Texts, split_stable
+from buildkit.plan.package_units import package_unit
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import (
     ArchiveFormat,
@@ -215,6 +216,7 @@ def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
     for name in image.binaries:
         kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
         found.append((name, unit_id(kind, name, platform)))
+    found += [(file, package_unit(file, platform)) for file in image.packages]
     root = draft.project.root
     found += [(name, f"file:{root / file}") for name, file in sorted(image.files.items())]
     return tuple(found)

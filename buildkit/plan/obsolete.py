@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildkit.config.check import binary_platforms, image_platforms
+from buildkit.config.check_packages import package_platforms
 from buildkit.config.model import Config
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.records import RecordBook
@@ -27,7 +28,7 @@ def obsolete_output(unit: str, book: RecordBook, hasher: Hasher, out: Path) -> P
     return path if mine and path.is_file() else None
 
 
-def _exists(unit: str, config: Config) -> bool:
+def _exists(unit: str, config: Config) -> bool:  # noqa: PLR0911 - one for each kind
     kind, _, rest = unit.partition("/")
     name, _, platform = rest.partition("@")
     match kind:
@@ -43,5 +44,9 @@ def _exists(unit: str, config: Config) -> bool:
             return image is not None and platform in image_platforms(config, image)
         case Kind.PUSH | Kind.LOAD | Kind.LAYOUT | Kind.OCI_ARCHIVE | Kind.DOCKER_ARCHIVE:
             return name in config.images
+        case Kind.DEB | Kind.RPM:
+            package = config.packages.get(name)
+            known = package is not None and kind in package.formats
+            return known and platform in package_platforms(config, config.packages[name])
         case _:
             return True

@@ -15,6 +15,7 @@ class Goal(StrEnum):
     BUILD = "build"
     ENVOY = "envoy"
     DOCKER = "docker"
+    PACKAGE = "package"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from buildkit.config.lock import FilePin, PackagePin
-from buildkit.config.model import Base, Image, Source
+from buildkit.config.model import Base, Image, Package, Source
 from buildkit.platform import Platform
 
 
@@ -25,6 +25,8 @@ class Kind(StrEnum):
     LAYOUT = "layout"
     OCI_ARCHIVE = "oci-archive"
     DOCKER_ARCHIVE = "docker-archive"
+    DEB = "deb"
+    RPM = "rpm"
 
 
 class EngineName(StrEnum):
@@ -170,8 +172,40 @@ class SaveImage:
     compress: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPackage:
+    """Make one .deb or .rpm file; the unit's kind is the format."""
+
+    name: str
+    package: Package
+    """Its texts have their variables filled in."""
+    version: str
+    """As both formats order it, see :func:`buildkit.plan.package_version.package_version`."""
+    architecture: str
+    """As nfpm names it."""
+    contents: tuple[tuple[str, str], ...]
+    """Path in the package and the unit id of the binary, or ``file:`` and its path."""
+    scripts: tuple[tuple[str, Path], ...]
+    """When it runs, as nfpm names it, and the file."""
+    url: str
+    licenses: str
+    packager: str
+    """What writes it, by version."""
+    output: Path
+    created: str = ""
+    """The time of the commit where that counts as an input; it is in the package always."""
+
+
 Action = (
-    Compile | Download | AssembleBase | BuildImage | PushIndex | LoadImage | WriteLayout | SaveImage
+    Compile
+    | Download
+    | AssembleBase
+    | BuildImage
+    | PushIndex
+    | LoadImage
+    | WriteLayout
+    | SaveImage
+    | BuildPackage
 )
 
 
