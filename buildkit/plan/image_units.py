@@ -192,7 +192,7 @@ def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: T
     image = draft.config.images[name]
     values = draft.values(platform)
     labels, volatile = split_stable(_labels(draft, name, image), values)
-    template = image.dockerfile or f"images/{name}/Dockerfile.j2"
+    template = image.template or f"images/{name}/Dockerfile.j2"
     variables = [(key, values[key]) for key in ("version", "project", "hub")]
     variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
     action = BuildImage(
