@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import structs
 
 from buildkit.config.from_file import phrase, read_value
-from buildkit.config.interpolate import escape
+from buildkit.config.interpolate import escape, interpolate
 from buildkit.config.model import Config, FromFile
 from buildkit.config.problems import Origins
 
@@ -58,3 +58,9 @@ def with_arguments(config: Config, tree: Path, origins: Origins) -> tuple[Config
     if not found:
         return config, found
     return structs.replace(config, args=args, images=images, variants=variants), found
+
+
+def argument_at(config: Config, path: str) -> str:
+    """Return the text of the argument at a TOML path, see :func:`with_arguments`."""
+    table, _, name = path.rpartition(".")
+    return interpolate(str(dict(argument_tables(config))[table][name]), {})

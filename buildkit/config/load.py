@@ -12,7 +12,7 @@ import msgspec
 from buildkit.config.arguments import with_arguments
 from buildkit.config.check import cross_check
 from buildkit.config.decode import decode
-from buildkit.config.environment import from_environment, has_envoy
+from buildkit.config.environment import from_environment
 from buildkit.config.from_file import phrase, read_value
 from buildkit.config.layers import EXAMPLES, Layer, merge, parse_toml, read_layers, read_local
 from buildkit.config.lock import Lock, load_lock, lock_path
@@ -127,9 +127,8 @@ def _laid(
 ) -> tuple[dict[str, Any], Origins]:
     """Lay the files, then what the environment names, then assignments over each other."""
     data, origins = merge(layers, main)
-    given = from_environment(environ, main.root)
-    if given and has_envoy(data):
-        layers = (*layers, given)
+    if given := from_environment(environ, data, main.root):
+        layers = (*layers, *given)
         data, origins = merge(layers, main)
     if assignments:
         from buildkit.config.assign import assigned  # noqa: PLC0415 - few runs have any
