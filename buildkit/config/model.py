@@ -19,6 +19,9 @@ PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
 PlatformName = Annotated[str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$")]
 """A platform as ``os/arch``."""
 
+ArgumentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an ARG of a Dockerfile."""
+
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A TOML table; a key it does not know is an error."""
@@ -29,7 +32,7 @@ class Project(Table, frozen=True, kw_only=True):
 
     name: Name
     source: str = "."
-    """The Go tree, relative to this file."""
+    """The Go tree, relative to this file; a path below it is written ``${source}/path``."""
     release_hub: str = ""
     """The hub stamped into binaries; independent of where images are pushed."""
     url: str = ""
@@ -69,6 +72,8 @@ class Matrix(Table, frozen=True, kw_only=True):
     platforms: tuple[PlatformName, ...]
     default: Literal["all", "host", "native"] | tuple[PlatformName, ...] = "all"
     """What is built without --platform; native is the host and linux of its architecture."""
+    variants: tuple[Name, ...] = ()
+    """What is built without --variant; default: the first of ``[variants]``."""
 
 
 class GoSettings(Table, frozen=True, kw_only=True):
@@ -142,21 +147,34 @@ class Base(Table, frozen=True, kw_only=True):
     """A Debian archive's URL; empty takes the one apt uses on this machine."""
     reference: str = ""
     """An image reference, for kind registry; pinned by digest in the lock."""
+    replaces: tuple[str, ...] = ()
+    """Image names, with a tag or for all tags, that a FROM of a Dockerfile means this base by."""
 
 
 class Image(Table, frozen=True, kw_only=True):
     """One container image."""
 
-    dockerfile: str = ""
+    template: str = ""
     """A Jinja2 template relative to this file; default ``images/<name>/Dockerfile.j2``."""
-    base: tuple[Name, ...]
-    """Names of ``[bases]``, the first that can be had on this machine is used."""
+    dockerfile: str = ""
+    """Or a Dockerfile that is used as it is, such as ``${source}/docker/Dockerfile``; what it
+    copies is found by name: binaries, also below ``${TARGETARCH}/``, and ``files``."""
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for the Dockerfile's ARGs, over those of ``[args]``."""
+    base: tuple[Name, ...] = ()
+    """Names of ``[bases]``, the first that can be had on this machine is used; a Dockerfile
+    says by itself what it starts from."""
     binaries: tuple[Name, ...] = ()
-    """Compiled or fetched binaries in the build context, each under its own name."""
+    """Compiled or fetched binaries in the build context, each under its own name; those that
+    a Dockerfile copies by their names need not be named."""
     files: dict[str, str] = {}
-    """Files and directories in the build context: name there = path beside this file."""
+    """Files and directories in the build context: name there = path beside this file, or
+    below the Go tree as ``${source}/path``."""
     packages: tuple[str, ...] = ()
     """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
+    variants: tuple[Name, ...] | bool = True
+    """Names of ``[variants]`` that it is built in; ``false`` for an image without variants,
+    which is built once and keeps plain tags."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: the Linux platforms of the matrix."""
     variables: dict[str, str] = {}
@@ -211,6 +229,17 @@ class Package(Table, frozen=True, kw_only=True):
     rpm: PackageFormat = PackageFormat()
     platforms: tuple[PlatformName, ...] | None = None
     """Default: the Linux platforms of the matrix."""
+
+
+class Variant(Table, frozen=True, kw_only=True):
+    """One way to build every image: other ARGs, other bases."""
+
+    suffix: str | None = None
+    """Joined to every tag by a hyphen; default: the variant's name. Empty for plain tags."""
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for ARGs, over those of ``[args]`` and of an image."""
+    base: dict[Name, Name] = {}
+    """A name of ``[bases]`` = the one that takes its place."""
 
 
 class Registry(Table, frozen=True, kw_only=True):
@@ -301,6 +330,10 @@ class Config(Table, frozen=True, kw_only=True):
     binaries: dict[Name, Binary] = {}
     fetch: dict[Name, Fetch] = {}
     bases: dict[Name, Base] = {}
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for the ARGs of all Dockerfiles that declare them: a text with ``${...}``, or
+    where it stands in the source tree."""
+    variants: dict[Name, Variant] = {}
     images: dict[Name, Image] = {}
     packages: dict[PackageName, Package] = {}
     registry: Registry = Registry()

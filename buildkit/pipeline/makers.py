@@ -58,6 +58,7 @@ class Makers:
             cached_bases=bases,
             overrides=shop.overrides(),
             daemon=self.images.daemon_platform() if images else None,
+            outline=self.images.outline,
         )
 
     def presence(self) -> Mapping[Kind, Presence]:

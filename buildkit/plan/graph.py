@@ -10,19 +10,12 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
 from buildkit.plan.draft import Draft, Facts
-from buildkit.plan.image_units import (
-    add_archives,
-    add_bases,
-    add_image,
-    add_layout,
-    add_load,
-    add_push,
-    mirror_notes,
-)
+from buildkit.plan.image_units import add_bases, add_image, mirror_notes
 from buildkit.plan.options import Goal
 from buildkit.plan.package_units import add_packages
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import BuildImage, BuildPackage, Compile, Kind, Unit
+from buildkit.plan.sink_units import add_archives, add_layout, add_load, add_push
+from buildkit.plan.units import BuildImage, BuildPackage, Compile, Kind, Unit, image_name
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -95,10 +88,17 @@ def build_graph(
 
 
 def matches(unit: str, pattern: str) -> bool:
-    """Tell whether a pattern names a unit: name or kind/name, either with @platform."""
+    """Tell whether a pattern names a unit: name or kind/name, either with @platform.
+
+    The name of an image stands for all its variants.
+    """
     kind_name, _, platform = unit.partition("@")
-    name = kind_name.partition("/")[2]
-    return pattern in {unit, kind_name, name, f"{name}@{platform}"}
+    kind, _, name = kind_name.partition("/")
+    forms = {unit, kind_name, name, f"{name}@{platform}"}
+    if kind != Kind.BASE:
+        image = image_name(name)
+        forms |= {image, f"{kind}/{image}", f"{image}@{platform}", f"{kind}/{image}@{platform}"}
+    return pattern in forms
 
 
 def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:

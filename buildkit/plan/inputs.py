@@ -92,12 +92,16 @@ def _image(
     unit: Unit, action: BuildImage, given: Mapping[str, Artifact], hasher: Hasher
 ) -> dict[str, str]:
     found = {
-        "the template": hasher.digest(action.template) or "missing",
+        "the template" if action.is_template else "the Dockerfile": (
+            hasher.digest(action.template) or "missing"
+        ),
         "the base": f"{action.base} {given[action.base].digest}",
         "the assembler": ASSEMBLER,
         "the platform": str(unit.platform),
         "the engine": action.engine,
     }
+    found |= {f"start {name}": f"{need} {given[need].digest}" for name, need in action.starts}
+    found |= {f"argument {name}": text for name, text in action.args}
     found |= {f"variable {name}": value for name, value in action.variables}
     found |= {f"label {name}": value for name, value in action.labels}
     found |= {f"volatile label {name}": text for name, text in action.volatile_labels}

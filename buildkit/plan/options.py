@@ -37,6 +37,7 @@ class Options:
     envoy: str | None = None
     debian_archive: str | None = None
     engine: str | None = None
+    variant: str | None = None
     push: bool | None = None
     load: bool | None = None
     no_clobber: bool | None = None

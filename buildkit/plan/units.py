@@ -105,13 +105,20 @@ class AssembleBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildImage:
-    """Render an image's Dockerfile and build it for one platform."""
+    """Build an image for one platform from a template, or from a Dockerfile as it is."""
 
     name: str
+    """As in the unit's id: the image, and its variant where that is no other's result."""
     image: Image
     template: Path
+    is_template: bool = True
+    """Whether it is rendered; if not, it is the Dockerfile itself."""
     base: str
     """The unit id of the base."""
+    starts: tuple[tuple[str, str], ...] = ()
+    """Names after FROM and --from= in a Dockerfile, each with the unit id of what it means."""
+    args: tuple[tuple[str, str], ...] = ()
+    """Values of the Dockerfile's ARGs."""
     context: tuple[tuple[str, str], ...]
     """Name in the build context and the unit id of the binary, or ``file:`` and its path."""
     variables: tuple[tuple[str, str], ...]
@@ -239,6 +246,16 @@ class Unit:
         if isinstance(self.action, Compile):
             return f"compile/{self.action.group or 'default'}@{self.platform}"
         return self.id
+
+
+def image_name(unit_name: str) -> str:
+    """Return the image that a unit is of: its name without the variant, ``pilot:distroless``."""
+    return unit_name.partition(":")[0]
+
+
+def file_stem(unit_name: str) -> str:
+    """Return what files of an image's unit are called; some systems have no colon in names."""
+    return unit_name.replace(":", "-")
 
 
 def unit_id(kind: Kind, name: str, platform: Platform | None) -> str:
