@@ -205,12 +205,17 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
             return value
         return _relative(layer.root / value, main.root)
 
+    def archive(table: Any) -> Any:
+        return _at_key(table, "files", lambda files: _each(files, move))
+
     if "images" in data:
         data["images"] = _each(data["images"], lambda image: _move_image(image, move))
     if "packages" in data:
         data["packages"] = _each(data["packages"], lambda package: _move_package(package, move))
     if isinstance(smoke := data.get("smoke"), dict):
         data["smoke"] = _move_smoke(smoke, move)
+    if isinstance(release := data.get("release"), dict):
+        data["release"] = _at_key(release, "archives", lambda found: _each(found, archive))
     return data
 
 

@@ -12,6 +12,7 @@ import msgspec
 from buildkit.config.arguments import with_arguments
 from buildkit.config.check import cross_check
 from buildkit.config.check_packages import check_packages
+from buildkit.config.check_release import check_publish, check_release
 from buildkit.config.decode import decode
 from buildkit.config.environment import from_environment
 from buildkit.config.from_file import phrase, read_value
@@ -154,6 +155,8 @@ def _decoded(data: dict[str, Any], problems: Problems) -> Config:
 def _check(config: Config, root: Path, problems: Problems) -> None:
     cross_check(config, root, problems)
     check_packages(config, root, problems)
+    check_release(config, root, problems)
+    check_publish(config, problems)
     problems.raise_if_any()
 
 

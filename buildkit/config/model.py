@@ -13,6 +13,9 @@ from msgspec import Meta, Struct
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """The name of a binary, image, base or fetched file."""
 
+ByteCount = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)? ?([kKMGT]i?)?B)?$")]
+"""A number of bytes with its unit."""
+
 PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
 """The name of a .deb and .rpm package; Debian's rules are the stricter ones."""
 
@@ -101,6 +104,8 @@ class Binary(Table, frozen=True, kw_only=True):
 
     package: str
     """Go's import path or a path below the source that begins with ``./``."""
+    max_size: ByteCount = ""
+    """What it may have at most in a release, such as ``90MB``."""
     group: Name | None = None
     platforms: tuple[PlatformName, ...] | None = None
 
@@ -175,6 +180,8 @@ class Image(Table, frozen=True, kw_only=True):
     variants: tuple[Name, ...] | bool = True
     """Names of ``[variants]`` that it is built in; ``false`` for an image without variants,
     which is built once and keeps plain tags."""
+    max_size: ByteCount = ""
+    """What one platform's layers may have at most in a release, compressed, such as ``60MB``."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: the Linux platforms of the matrix."""
     variables: dict[str, str] = {}
@@ -254,6 +261,64 @@ class Registry(Table, frozen=True, kw_only=True):
     """Registries beyond loopback that speak plain http."""
     protected: tuple[str, ...] = ()
     """Hubs, and all below them, that are pushed to in CI alone (CI is set)."""
+
+
+class ReleaseArchive(Table, frozen=True, kw_only=True):
+    """A .tar.gz or .zip of a release, one for each platform."""
+
+    name: str = "${project}-${version}-${os}-${arch}"
+    """The file's name without the format."""
+    formats: tuple[Literal["tar.gz", "zip"], ...] = ("tar.gz",)
+    folder: str = ""
+    """The directory in the archive that holds everything, as ``istio-${version}``."""
+    binaries: dict[Name, str] = {}
+    """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
+    files: dict[str, str] = {}
+    """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    platforms: tuple[PlatformName, ...] | None = None
+    """Default: those of the matrix that all its binaries exist for."""
+
+
+class Release(Table, frozen=True, kw_only=True):
+    """What `invoke release` writes beside packages, images and documents."""
+
+    archives: dict[Name, ReleaseArchive] = {}
+    names: dict[str, str] = {}
+    """What the names of archives call an operating system or architecture: ``darwin = "osx"``."""
+    source: bool = True
+    """An archive of the commit, below the source's directory."""
+    licenses: bool = True
+    """An archive of the license texts of all Go modules in the binaries."""
+    unlicensed: tuple[str, ...] = ()
+    """Modules that have no license file, and may."""
+    images: bool = True
+    """The images, as an OCI layout."""
+
+
+class Publish(Table, frozen=True, kw_only=True):
+    """One place that `invoke publish` moves a release to."""
+
+    kind: Literal["registry", "directory", "put", "github"]
+    hub: str = ""
+    """For kind registry: where images go."""
+    tags: tuple[str, ...] = ("${version}",)
+    """Tags that are never moved once they are published."""
+    channels: tuple[str, ...] = ()
+    """Tags that name the newest release, such as ``latest``."""
+    directory: str = ""
+    """For kind directory, relative to this file, as ``/srv/releases/${version}``."""
+    url: str = ""
+    """For kind put: below what files are put, as ``https://files.example.com/${version}/``."""
+    headers: dict[str, str] = {}
+    """Sent with each request; ``${env.NAME}`` is a variable of the environment."""
+    repository: str = ""
+    """For kind github: ``owner/name``."""
+    api: str = "https://api.github.com"
+    """Another address of the API, for GitHub Enterprise."""
+    token: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
+    """The environment variable that holds the token."""
+    draft: bool = False
+    """Leave publishing the GitHub release to a person."""
 
 
 class SmokeContainer(Table, frozen=True, kw_only=True):
@@ -337,6 +402,8 @@ class Config(Table, frozen=True, kw_only=True):
     images: dict[Name, Image] = {}
     packages: dict[PackageName, Package] = {}
     registry: Registry = Registry()
+    release: Release = Release()
+    publish: dict[Name, Publish] = {}
     mirrors: dict[str, str] = {}
     """For people behind a wall: prefix = replacement, of URLs for downloads, and of image
     names for bases; a name begins with its registry, as ``docker.io``."""
