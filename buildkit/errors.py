@@ -89,6 +89,12 @@ class VerificationError(BuildkitError):
     exit_code = 9
 
 
+class SigningError(BuildkitError):
+    """Something was to be signed and cannot be: the key, its password."""
+
+    exit_code = 10
+
+
 class CancelledError(BuildkitError):
     """The user or the CI system ended the run."""
 
