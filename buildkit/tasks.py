@@ -52,6 +52,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
     "collect": (False, "remove what was not used for longest, down to the limit"),
     "max_size": (None, "the limit to collect to, such as 10GB (MESHWRIGHT_CACHE_SIZE, 20GB)"),
+    "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
+    "dist": (None, "where a release is, instead of dist/ beside the configuration"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -73,7 +75,8 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE})
+_RELEASE = ("snapshot", "dist")
+_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE})
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -190,6 +193,14 @@ def package(session: Session) -> None:
 def envoy(session: Session) -> None:
     """Fetch the prebuilt binaries alone."""
     session.want(Goal.ENVOY)
+
+
+@mesh_task(*_ALL, *_RELEASE)
+def release(session: Session) -> None:
+    """Make all of a version: archives, packages, images, documents, in dist/."""
+    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
+
+    session.act(run_release)
 
 
 @mesh_task(*_ALL)
@@ -357,7 +368,20 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (build, docker, package, envoy, watch, lock, smoke, promote, clean, cache, *shown)
+    tasks = (
+        build,
+        docker,
+        release,
+        package,
+        envoy,
+        watch,
+        lock,
+        smoke,
+        promote,
+        clean,
+        cache,
+        *shown,
+    )
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -245,7 +246,7 @@ def tagged_commit(directory: Path, tag: str) -> str:
         return ""
 
 
-def write_commit(directory: Path, target: IO[bytes], prefix: str) -> None:
+def write_commit(directory: Path, target: IO[bytes] | BufferedIOBase, prefix: str) -> None:
     """Write the commit's files below a directory as a tar, which depends on the commit alone.
 
     Args:

@@ -59,6 +59,8 @@ class Options:
     quiet: bool | None = None
     username: str | None = None
     password_stdin: bool | None = None
+    snapshot: bool | None = None
+    dist: str | None = None
     exec: str | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 

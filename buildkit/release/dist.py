@@ -10,7 +10,15 @@ from pathlib import Path
 
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError, UsageError
-from buildkit.release.documents import RELEASE_FILE, ReleaseDocument, decode_release
+from buildkit.release.documents import (
+    CHECKSUMS_FILE,
+    LAYOUT_FOLDER,
+    RELEASE_FILE,
+    ReleaseDocument,
+    checksums,
+    decode_release,
+)
+from buildkit.release.layout import layout_differences
 from buildkit.store import discard
 
 SIGNATURES = (".sig", ".sigstore.json")
@@ -85,26 +93,33 @@ def dist_files(target: Path) -> tuple[str, ...]:
 
 
 def differences(
-    target: Path, document: ReleaseDocument, own: frozenset[str], digest: Callable[[Path], str]
+    target: Path, document: ReleaseDocument, digest: Callable[[Path], str]
 ) -> tuple[str, ...]:
-    """Tell how a directory is not what its document says, one line for each file.
+    """Tell how a directory is not what its release.json says, one line for each file.
 
     Args:
         target: the directory.
         document: its release.json.
-        own: files that the document does not name.
         digest: gives a file's ``sha256:...``, empty where it is missing.
     """
-    entries = {file.path: file for file in document.files}
+    wanted = {file.path: str(Digest(file.sha256)) for file in document.files}
+    sums = [(file.path, Digest(file.sha256)) for file in document.files]
+    sums.append((RELEASE_FILE, Digest.of_file(target / RELEASE_FILE)))
+    wanted[CHECKSUMS_FILE] = str(Digest.of_bytes(checksums(sums)))
     found = []
     for name in dist_files(target):
-        entry = entries.pop(name, None)
-        if entry is not None and digest(target / name) != str(Digest(entry.sha256)):
-            found.append(f"{name} was changed")
-        is_own = name in own or name.endswith(SIGNATURES)
-        if entry is None and not is_own:
+        is_image = name.startswith(f"{LAYOUT_FOLDER}/") and document.images
+        if is_image or name == RELEASE_FILE or name.endswith(SIGNATURES):
+            continue
+        if name not in wanted:
             found.append(f"{name} is no part of it")
-    return (*found, *(f"{name} is missing" for name in entries))
+        elif digest(target / name) != wanted[name]:
+            found.append(f"{name} was changed")
+    there = frozenset(dist_files(target))
+    found += [f"{name} is missing" for name in sorted(wanted.keys() - there)]
+    if document.images:
+        found += layout_differences(target / LAYOUT_FOLDER, document.images, digest)
+    return tuple(found)
 
 
 def _swap(fresh: Path, target: Path) -> None:

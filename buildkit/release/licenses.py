@@ -31,13 +31,14 @@ class ModuleVersion:
 
 
 def license_entries(
-    modules: Iterable[ModuleVersion], cache: Path, *, known: Iterable[str] = ()
+    modules: Iterable[ModuleVersion], cache: Path, *, vendor: Path, known: Iterable[str] = ()
 ) -> tuple[Entry, ...]:
     """Return the license files of modules, each below the module's path and version.
 
     Args:
         modules: what is linked.
         cache: GOMODCACHE.
+        vendor: the tree's own copies of modules; need not be there.
         known: paths of modules that have no license file, which somebody has looked into.
 
     Raises:
@@ -46,7 +47,7 @@ def license_entries(
     found: list[Entry] = []
     missing: list[str] = []
     for module in sorted(set(modules)):
-        files = tuple(_texts(cache / module.folder))
+        files = tuple(_texts(vendor / module.path)) or tuple(_texts(cache / module.folder))
         if not files and module.path not in known:
             missing.append(f"{module.path} {module.version}")
         found += [Entry(name=f"{module.folder}/{file.name}", path=file) for file in files]
