@@ -54,6 +54,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "max_size": (None, "the limit to collect to, such as 10GB (MESHWRIGHT_CACHE_SIZE, 20GB)"),
     "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
     "dist": (None, "where a release is, instead of dist/ beside the configuration"),
+    "to": (None, "names of [publish], separated by commas (all)"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -75,7 +76,7 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_RELEASE = ("snapshot", "dist")
+_RELEASE = ("snapshot", "dist", "to")
 _ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE})
 
 
@@ -195,12 +196,20 @@ def envoy(session: Session) -> None:
     session.want(Goal.ENVOY)
 
 
-@mesh_task(*_ALL, *_RELEASE)
+@mesh_task(*_ALL, "snapshot", "dist")
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
 
     session.act(run_release)
+
+
+@mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")
+def publish(session: Session) -> None:
+    """Move a release that exists to the places of [publish]; goes on where a run broke."""
+    from buildkit.pipeline.publishing import run_publish  # noqa: PLC0415
+
+    session.act(run_publish)
 
 
 @mesh_task(*_ALL)

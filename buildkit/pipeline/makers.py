@@ -122,6 +122,14 @@ class Makers:
         )
 
     @cached_property
+    def plain_pool(self) -> HttpPool:
+        """Connections without mirrors: for registries, and for what is published."""
+        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
+
+        shop = self._shop
+        return HttpPool(environ=shop.environ, offline=bool(shop.options.offline))
+
+    @cached_property
     def downloads(self) -> Downloads:
         """Files by URL, resumed where a transfer was cut."""
         from buildkit.build.download import Downloads  # noqa: PLC0415 - see pool
@@ -132,13 +140,12 @@ class Makers:
     @cached_property
     def registry(self) -> RegistryClient:
         """The client of every registry, with the user's credentials."""
-        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
-        from buildkit.registry.client import RegistryClient  # noqa: PLC0415
+        from buildkit.registry.client import RegistryClient  # noqa: PLC0415 - see pool
         from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
 
         shop = self._shop
         return RegistryClient(
-            pool=HttpPool(environ=shop.environ, offline=bool(shop.options.offline)),
+            pool=self.plain_pool,
             credentials=DockerCredentials(
                 environ=shop.environ, runner=shop.processes, warn=shop.reporter.warn
             ),

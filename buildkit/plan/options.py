@@ -61,6 +61,7 @@ class Options:
     password_stdin: bool | None = None
     snapshot: bool | None = None
     dist: str | None = None
+    to: str | None = None
     exec: str | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 
