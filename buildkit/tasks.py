@@ -377,20 +377,8 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (
-        build,
-        docker,
-        release,
-        package,
-        envoy,
-        watch,
-        lock,
-        smoke,
-        promote,
-        clean,
-        cache,
-        *shown,
-    )
+    makers = (build, docker, package, envoy, watch, release, publish)
+    tasks = (*makers, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry)
