@@ -212,6 +212,19 @@ def publish(session: Session) -> None:
     session.act(run_publish)
 
 
+@mesh_task(
+    *_PLACE,
+    "dist",
+    "offline",
+    words={"subject": "a release's directory, a file in it, or an image with tag or digest"},
+)
+def verify(session: Session, subject: str) -> None:
+    """Check a release, one of its files, or an image; prints what was compared."""
+    from buildkit.pipeline.verifying import run_verify  # noqa: PLC0415
+
+    session.act(lambda options: run_verify(options, subject))
+
+
 @mesh_task(*_ALL)
 def plan(session: Session) -> None:
     """Show what would run and why; alone, for build and docker together."""
@@ -377,7 +390,7 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    makers = (build, docker, package, envoy, watch, release, publish)
+    makers = (build, docker, package, envoy, watch, release, publish, verify)
     tasks = (*makers, lock, smoke, promote, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)

@@ -160,6 +160,7 @@ def write_release(made: Made) -> Released:
     from buildkit.release.dist import check_replaceable, new_dist, read_dist  # noqa: PLC0415
 
     shop = made.shop
+    _refuse_problems(made)
     folder = dist_folder(shop.options, shop)
     check_replaceable(folder)
     before = read_dist(folder)
@@ -171,6 +172,20 @@ def write_release(made: Made) -> Released:
     with new_dist(folder) as fresh:
         document = fill(fresh, made, inputs)
     return Released(folder=folder, document=document, is_new=True)
+
+
+def _refuse_problems(made: Made) -> None:
+    problems = [
+        f"{name} {artifact.problem}"
+        for name, (_, artifact) in made.units.items()
+        if artifact.problem
+    ]
+    if problems:
+        raise VerificationError(
+            "what was built is not what a release may be",
+            details="\n".join(problems),
+            resolution="Mend [stamps] in targets.toml, or the binaries of the image.",
+        )
 
 
 def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> None:
