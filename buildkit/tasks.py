@@ -55,6 +55,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
     "dist": (None, "where a release is, instead of dist/ beside the configuration"),
     "to": (None, "names of [publish], separated by commas (all)"),
+    "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -76,7 +77,7 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_RELEASE = ("snapshot", "dist", "to")
+_RELEASE = ("snapshot", "dist", "to", "rebuild")
 _ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE})
 
 
@@ -215,6 +216,7 @@ def publish(session: Session) -> None:
 @mesh_task(
     *_PLACE,
     "dist",
+    "rebuild",
     "offline",
     words={"subject": "a release's directory, a file in it, or an image with tag or digest"},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,21 +43,25 @@ class Released:
     is_new: bool
 
 
-def run_release(options: Options) -> None:
+def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
     """Make everything that a release has, and write it into one directory.
+
+    Args:
+        options: the flags.
+        environ: the environment, instead of this process's own.
 
     Raises:
         UsageError: it cannot be a release; nothing was made.
         VerificationError: the directory was changed by hand, or something is too large.
         BuildkitError: something failed; the directory is as it was.
     """
-    terms, history = read_terms(options)
+    terms, history = read_terms(Workshop.open(options, environ=environ))
     chosen = release_options(options, terms)
-    goals = release_goals(Workshop.open(chosen))
+    shop = Workshop.open(chosen, environ=environ)
+    goals = release_goals(shop)
     if options.dry_run:
         show_plan(goals, chosen)
         return
-    shop = Workshop.open(chosen)
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)
@@ -83,7 +88,7 @@ def release_goals(shop: Workshop) -> frozenset[Goal]:
     return frozenset(found)
 
 
-def read_terms(options: Options) -> tuple[Terms, History]:
+def read_terms(shop: Workshop) -> tuple[Terms, History]:
     """Find out what the release is of, and refuse what cannot be one.
 
     Raises:
@@ -94,7 +99,7 @@ def read_terms(options: Options) -> tuple[Terms, History]:
     from buildkit.release.version import release_version  # noqa: PLC0415
     from buildkit.vcs import read_history, tagged_commit  # noqa: PLC0415
 
-    shop = Workshop.open(options)
+    options = shop.options
     value, source = shop.settings.version, shop.project.source
     version = release_version(value.text, value.origin)
     found = (tagged_commit(source, name) for name in (f"v{version}", version))

@@ -45,8 +45,14 @@ def run_verify(options: Options, subject: str) -> None:
 
 def _checks(shop: Workshop, subject: str) -> Iterator[Check]:
     path = Path(subject).expanduser()
+    if shop.options.rebuild and not path.is_dir():
+        raise UsageError(f"verify {subject} --rebuild: that is no release's directory")
     if path.is_dir():
         yield from _release_checks(path)
+        if shop.options.rebuild:
+            from buildkit.pipeline.rebuilding import rebuild_checks  # noqa: PLC0415 - seldom
+
+            yield from rebuild_checks(shop.options, path)
     elif path.is_file():
         yield from _file_checks(path)
     elif is_reference(subject):

@@ -62,6 +62,7 @@ class Options:
     snapshot: bool | None = None
     dist: str | None = None
     to: str | None = None
+    rebuild: bool | None = None
     exec: str | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 

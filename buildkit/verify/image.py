@@ -24,14 +24,15 @@ _VERSION, _REVISION = "org.opencontainers.image.version", "org.opencontainers.im
 
 def check_image(original: Original, image: ImageEntry, release: ReleaseDocument) -> Iterator[Check]:
     """Compare an image with what a release says of it: digests, platforms, configs, contents."""
-    yield compare(original.name, "digest", str(original.root.descriptor.digest), image.digest)
+    name = image.reference
+    yield compare(name, "digest", str(original.root.descriptor.digest), image.digest)
     manifests = {
         str(document.descriptor.digest): document
         for document in original.documents
         if document.descriptor.media_type in MANIFESTS
     }
     for platform, digest in image.platforms.items():
-        subject = f"{original.name} {platform}"
+        subject = f"{name} {platform}"
         if digest not in manifests:
             yield Check(subject=subject, compared="manifest", problem=f"{digest} is missing")
             continue

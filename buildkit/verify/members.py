@@ -100,6 +100,19 @@ def read_members(path: Path, text: bytes = b"") -> tuple[Member, ...]:
         raise VerificationError(f"{path.name} cannot be read", details=str(error)) from error
 
 
+def layer_members(path: Path) -> tuple[Member, ...]:
+    """Return the files of a tar whatever it is called, such as a layer.
+
+    Raises:
+        VerificationError: it is no tar.
+    """
+    try:
+        with path.open("rb") as stream:
+            return tuple(tar_members(stream))
+    except _BROKEN as error:
+        raise VerificationError(f"{path.name} is no tar", details=str(error)) from error
+
+
 def tar_members(stream: Stream, text: bytes = b"") -> Iterator[Member]:
     """Yield the files of a tar, compressed or not, from a stream that cannot seek."""
     with tarfile.open(fileobj=stream, mode="r|*") as archive:
