@@ -59,6 +59,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "dry_run": (False, "show the plan, change nothing"),
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),
+    "key": (None, "the private key that signs; its password is in COSIGN_PASSWORD"),
+    "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
     "exec": (
@@ -72,7 +74,8 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE})
+_SIGN = ("key", "legacy_tags")
+_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_SIGN})
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -271,6 +274,22 @@ def promote(session: Session, src: str, dst: str) -> None:
     session.act(lambda options: run_promote(options, src, dst))
 
 
+@mesh_task(*(name for name in _ALL if name != "exec"), *_SIGN)
+def attest(session: Session) -> None:
+    """Write SBOMs and provenance of everything; with --key, sign and attach them to the images."""
+    from buildkit.pipeline.attesting import run_attest  # noqa: PLC0415
+
+    session.act(run_attest, would="write SBOMs and provenance, sign and attach them")
+
+
+@mesh_task("key", "dry_run", "json", "quiet", name="generate")
+def keys_generate(session: Session) -> None:
+    """Write a key pair for signing: cosign.key and cosign.pub, or what --key names."""
+    from buildkit.pipeline.keying import generate_keys  # noqa: PLC0415
+
+    session.act(generate_keys, would="write a key pair")
+
+
 @mesh_task(*_PLACE)
 def clean(session: Session) -> None:
     """Remove out/; what is cached for the user stays."""
@@ -349,10 +368,10 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (build, docker, envoy, watch, lock, smoke, promote, clean, cache, *shown)
+    tasks = (build, docker, envoy, watch, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
-    return Collection(*tasks, registry)
+    return Collection(*tasks, registry, Collection("keys", keys_generate))
 
 
 namespace = make_namespace()

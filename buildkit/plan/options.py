@@ -58,6 +58,8 @@ class Options:
     username: str | None = None
     password_stdin: bool | None = None
     exec: str | None = None
+    key: str | None = None
+    legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 
     def merge(self, other: Options) -> Options:

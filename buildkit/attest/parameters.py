@@ -1,0 +1,47 @@
+"""The parameters of a build, as its provenance lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from buildkit.plan.units import Compile, Unit
+
+
+def external_parameters(
+    units: Iterable[Unit], *, version: str, source: str, targets: str
+) -> dict[str, Any]:
+    """Return what the one who asked for a build decided.
+
+    Args:
+        units: what was made.
+        version: what was stamped.
+        source: the address of the source, empty where there is none.
+        targets: the name of the configuration file.
+    """
+    made = sorted(unit.id for unit in units)
+    value = {"version": version, "source": source, "targets": targets, "units": made}
+    return {key: item for key, item in value.items() if item}
+
+
+def internal_parameters(units: Iterable[Unit]) -> dict[str, Any]:
+    """Return what decided how binaries were compiled, by group of settings."""
+    groups: dict[str, dict[str, Any]] = {}
+    for unit in units:
+        if isinstance(unit.action, Compile):
+            groups[unit.action.group or "default"] = _settings(unit.action)
+    return {"compile": groups} if groups else {}
+
+
+def _settings(action: Compile) -> dict[str, Any]:
+    value = {
+        "toolchain": action.toolchain,
+        "tags": list(action.tags),
+        "ldflags": list(action.ldflags),
+        "gcflags": list(action.gcflags),
+        "cgo": action.cgo,
+        "env": dict(action.env),
+        "trimpath": action.trimpath,
+        "workspace": action.workspace,
+    }
+    return {key: item for key, item in value.items() if item not in ("", [], {})}
