@@ -7,7 +7,7 @@ signature is one too: a statement of cosign's own type about the digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +67,28 @@ class ImageAttester:
         for item, envelopes in signed if self.legacy_tags else ():
             LegacyTags(client=self.client).write(repository, item.subject, self.signer, envelopes)
         return tuple(
-            self.client.referrers.attach(repository, attachment)
+            entry
             for item, envelopes in signed
-            for attachment in self._attachments(item, envelopes)
+            for entry in self._attach(repository, item.subject, envelopes)
         )
+
+    def _attach(
+        self,
+        repository: Reference,
+        subject: Descriptor,
+        envelopes: Iterable[tuple[Statement, Envelope]],
+    ) -> Iterator[Descriptor]:
+        listed = self.client.referrers.find(repository, subject.digest, artifact_type=BUNDLE_TYPE)
+        known = {entry.digest for entry in listed}
+        for statement, envelope in envelopes:
+            attachment = bundle_attachment(subject, statement, envelope, self.epoch)
+            if attachment.descriptor.digest not in known:
+                self.client.referrers.attach(repository, attachment)
+            yield attachment.descriptor
 
     def _sign(self, item: Attested) -> tuple[tuple[Statement, Envelope], ...]:
         statements = (signature_statement(item.subject.digest), *item.statements)
         return tuple((statement, statement.signed(self.signer)) for statement in statements)
-
-    def _attachments(
-        self, item: Attested, envelopes: Iterable[tuple[Statement, Envelope]]
-    ) -> Iterable[Attachment]:
-        for statement, envelope in envelopes:
-            yield bundle_attachment(item.subject, statement, envelope, self.epoch)
 
 
 def signature_statement(digest: Digest) -> Statement:
