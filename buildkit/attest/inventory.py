@@ -35,13 +35,18 @@ class Inventory:
     own: Mapping[Digest, str] = field(default_factory=dict)
     fetched: Mapping[Digest, Component] = field(default_factory=dict)
 
-    def binary(self, path: Path, name: str = "") -> Component:
+    def binary(self, path: Path, name: str = "", digest: Digest | None = None) -> Component:
         """Return the component of a binary that lies in ``out/`` or an archive.
+
+        Args:
+            path: where it lies.
+            name: what it is called there, if not by its file's name.
+            digest: its digest, where that is known.
 
         Raises:
             OSError: it cannot be read.
         """
-        program = Program(digest=Digest.of_file(path), info=read_build_info(path))
+        program = Program(digest=digest or Digest.of_file(path), info=read_build_info(path))
         place = name or path.name
         found = self.program(place, program)
         return found or unknown_program(name=path.name, digest=program.digest, file=place)

@@ -25,11 +25,23 @@ def external_parameters(
 
 
 def internal_parameters(units: Iterable[Unit]) -> dict[str, Any]:
-    """Return what decided how binaries were compiled, by group of settings."""
-    groups: dict[str, dict[str, Any]] = {}
+    """Return what decided how binaries were compiled, by group of settings.
+
+    A group whose settings differ between platforms is listed once for each of those,
+    as ``agent@linux/arm64``.
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for unit in units:
         if isinstance(unit.action, Compile):
-            groups[unit.action.group or "default"] = _settings(unit.action)
+            group = found.setdefault(unit.action.group or "default", {})
+            group[str(unit.platform)] = _settings(unit.action)
+    groups: dict[str, dict[str, Any]] = {}
+    for name, settings in found.items():
+        first = next(iter(settings.values()))
+        if all(item == first for item in settings.values()):
+            groups[name] = first
+        else:
+            groups |= {f"{name}@{platform}": item for platform, item in settings.items()}
     return {"compile": groups} if groups else {}
 
 

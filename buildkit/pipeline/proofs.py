@@ -9,7 +9,14 @@ from pathlib import Path
 
 from buildkit.attest.buildinfo import BuildInfo, read_build_info
 from buildkit.attest.component import Component
-from buildkit.attest.contents import LayerContents, image_contents, layer_contents
+from buildkit.attest.contents import (
+    CONTENTS_VERSION,
+    LayerContents,
+    decode_contents,
+    encode_contents,
+    image_contents,
+    layer_contents,
+)
 from buildkit.attest.inventory import Inventory, python_data
 from buildkit.attest.materials import (
     Material,
@@ -31,6 +38,7 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.units import Artifact, AssembleBase, BuildImage, Compile, Download, Unit
 from buildkit.platform import Platform
 from buildkit.reference import Reference
+from buildkit.store import note_use, read_sealed, write_sealed
 from buildkit.vcs import UNKNOWN
 
 _DATA = {
@@ -90,8 +98,8 @@ class Proofs:
 
     def binary_sboms(self) -> Iterator[tuple[Unit, bytes]]:
         """Yield each binary with its SBOM."""
-        for unit, path, _ in self._made.files():
-            yield unit, self._document(self.inventory.binary(path, unit.name))
+        for unit, path, digest in self._made.files():
+            yield unit, self._document(self.inventory.binary(path, unit.name, digest))
 
     def image_sbom(self, unit: str, reference: Reference, image: Image) -> bytes:
         """Return the SBOM of one platform's image.
@@ -172,9 +180,19 @@ class Proofs:
                 yield python_data(name, version(name), _DATA[name])
 
     def _contents(self, layer: Layer) -> LayerContents:
-        known = self._layers.get(layer.diff_id)
+        if layer.diff_id not in self._layers:
+            self._layers[layer.diff_id] = self._kept(layer)
+        return self._layers[layer.diff_id]
+
+    def _kept(self, layer: Layer) -> LayerContents:
+        """Return what the user's cache knows of a layer, after looking through it once."""
+        name = f"{layer.diff_id.hex}-{CONTENTS_VERSION}.json"
+        place = self._shop.store.root / "contents" / name
+        known = decode_contents(read_sealed(place) or b"")
         if known is None:
-            known = self._layers[layer.diff_id] = layer_contents(layer)
+            known = layer_contents(layer)
+            write_sealed(place, encode_contents(known), sync=False)
+        note_use(place)
         return known
 
     def _document(self, root: Component) -> bytes:

@@ -55,3 +55,12 @@ def test_settings_are_by_group_and_name_no_place_of_this_machine() -> None:
     }
     assert "/home" not in str(found)
     assert internal_parameters(()) == {}
+
+
+def test_a_group_that_differs_between_platforms_is_listed_for_each() -> None:
+    units = (unit("a", "linux/amd64"), unit("a", "linux/arm64", tags=("x",)))
+    found = internal_parameters(units)["compile"]
+    assert {name: item.get("tags") for name, item in found.items()} == {
+        "default@linux/amd64": None,
+        "default@linux/arm64": ["x"],
+    }
