@@ -112,7 +112,7 @@ def signature_payload(repository: Reference, digest: Digest, signer: Signer) -> 
             "optional": None,
         }
     )
-    value = base64.b64encode(signer.sign(data).value).decode()
+    value = base64.b64encode(signer.sign(Digest.of_bytes(data)).value).decode()
     return Payload(content=Content.of(SIMPLE_SIGNING, data), annotations=((_SIGNATURE, value),))
 
 

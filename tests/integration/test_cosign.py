@@ -191,8 +191,10 @@ def test_cosign_signs_with_our_key_and_we_with_cosigns(cosign: Cosign, tmp_path:
 def test_cosign_verifies_files(cosign: Cosign, tmp_path: Path) -> None:
     data = b'{"version": "1.2.3"}'
     (tmp_path / "release.json").write_bytes(data)
-    (tmp_path / "release.json.sig").write_bytes(signature_file(SIGNER, data))
-    (tmp_path / "release.json.sigstore.json").write_bytes(blob_bundle(SIGNER, data))
+    (tmp_path / "release.json.sig").write_bytes(signature_file(SIGNER, Digest.of_bytes(data)))
+    (tmp_path / "release.json.sigstore.json").write_bytes(
+        blob_bundle(SIGNER, Digest.of_bytes(data))
+    )
     for proof in (
         ("--signature", "release.json.sig"),
         ("--bundle", "release.json.sigstore.json"),
