@@ -95,6 +95,12 @@ class SigningError(BuildkitError):
     exit_code = 10
 
 
+class PublishError(BuildkitError):
+    """A place that a release is published to refused or failed, or has something else."""
+
+    exit_code = 11
+
+
 class CancelledError(BuildkitError):
     """The user or the CI system ended the run."""
 

@@ -40,7 +40,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "jobs": (None, "how much runs at once (number of cores)"),
     "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
-    "engine": (None, "who builds images: auto, oci (no daemon) or docker"),
+    "engine": (None, "who builds images: auto, oci (no daemon), docker or buildx"),
+    "variant": (None, "variants of images, such as debug,distroless, or all"),
     "push": (False, "push to a hub that is not loopback too"),
     "no_push": (False, "tag only, push nowhere"),
     "no_load": (False, "leave the Docker daemon without the images"),
@@ -51,6 +52,9 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
     "collect": (False, "remove what was not used for longest, down to the limit"),
     "max_size": (None, "the limit to collect to, such as 10GB (MESHWRIGHT_CACHE_SIZE, 20GB)"),
+    "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
+    "dist": (None, "where a release is, instead of dist/ beside the configuration"),
+    "to": (None, "names of [publish], separated by commas (all)"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -74,8 +78,10 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
+_RELEASE = ("snapshot", "dist", "to")
 _SIGN = ("key", "legacy_tags")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_SIGN})
+_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN})
+_ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -183,9 +189,31 @@ def docker(session: Session) -> None:
 
 
 @mesh_task(*_ALL)
+def package(session: Session) -> None:
+    """Make the .deb and .rpm packages, with whatever they need."""
+    session.want(Goal.PACKAGE)
+
+
+@mesh_task(*_ALL)
 def envoy(session: Session) -> None:
     """Fetch the prebuilt binaries alone."""
     session.want(Goal.ENVOY)
+
+
+@mesh_task(*_ALL, "snapshot", "dist")
+def release(session: Session) -> None:
+    """Make all of a version: archives, packages, images, documents, in dist/."""
+    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
+
+    session.act(run_release)
+
+
+@mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")
+def publish(session: Session) -> None:
+    """Move a release that exists to the places of [publish]; goes on where a run broke."""
+    from buildkit.pipeline.publishing import run_publish  # noqa: PLC0415
+
+    session.act(run_publish)
 
 
 @mesh_task(*_ALL)
@@ -259,6 +287,7 @@ def smoke(session: Session) -> None:
     *_PLACE,
     *_PROMOTE,
     "only",
+    "variant",
     "tag",
     "no_clobber",
     "dry_run",
@@ -368,7 +397,8 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (build, docker, envoy, watch, lock, smoke, promote, attest, clean, cache, *shown)
+    makers = (build, docker, package, envoy, watch, release, publish)
+    tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry, Collection("keys", keys_generate))

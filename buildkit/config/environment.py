@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from buildkit.config.interpolate import escape
 from buildkit.config.layers import Layer
 from buildkit.config.problems import Page
 
 ENVOY_VERSION = "ISTIO_ENVOY_VERSION"
+ARGUMENTS = ("BASE_VERSION", "ISTIO_BASE_REGISTRY")
+"""Names that are ARGs of Istio's Dockerfiles under the same name."""
 
 
-def from_environment(environ: Mapping[str, str], root: Path) -> Layer | None:
-    """Return what the environment puts over the files, if it names anything."""
+def from_environment(
+    environ: Mapping[str, str], data: Mapping[str, Any], root: Path
+) -> tuple[Layer, ...]:
+    """Return what the environment puts over the files, each name by itself.
+
+    Args:
+        environ: the environment.
+        data: the files, laid together; they tell whether there is anything to name.
+        root: the directory of the targets file.
+    """
+    return tuple(
+        Layer(page=Page(file=f"{name} in the environment"), data=found, root=root)
+        for name, found in _values(environ, data)
+    )
+
+
+def _values(
+    environ: Mapping[str, str], data: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     version = environ.get(ENVOY_VERSION, "").strip()
-    if not version:
-        return None
-    data = {"fetch": {"envoy": {"version": version}}}
-    return Layer(page=Page(file=f"{ENVOY_VERSION} in the environment"), data=data, root=root)
+    if version and "envoy" in _table(data, "fetch"):
+        yield ENVOY_VERSION, {"fetch": {"envoy": {"version": version}}}
+    images = {
+        name: _table(image, "args")
+        for name, image in _table(data, "images").items()
+        if isinstance(image, dict) and "dockerfile" in image
+    }
+    for name in ARGUMENTS if images else ():
+        if value := escape(environ.get(name, "").strip()):
+            own = {image: {"args": {name: value}} for image, args in images.items() if name in args}
+            yield name, {"args": {name: value}, "images": own}
 
 
-def has_envoy(data: Mapping[str, Any]) -> bool:
-    """Tell whether a configuration fetches Envoy, which the environment can speak of."""
-    fetch = data.get("fetch")
-    return isinstance(fetch, dict) and isinstance(fetch.get("envoy"), dict)
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    # What is no table is left for the decoder to complain about.
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.outline import Outline
 from buildkit.plan.units import (
     Artifact,
     Builder,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from buildkit.images.docker import DockerEngine
     from buildkit.images.layers import Layers
     from buildkit.images.nearby import Nearby
+    from buildkit.images.outline import Outlines
     from buildkit.images.remote import RegistryImages
     from buildkit.oci.model import Descriptor
     from buildkit.reference import Reference
@@ -61,6 +64,16 @@ class ImageSupply:
         from buildkit.images.nearby import look  # noqa: PLC0415 - images alone ask for it
 
         return look(self._shop.environ)
+
+    def outline(self, path: Path, args: Mapping[str, str], platform: Platform) -> Outline:
+        """Return what a Dockerfile that is used as it is asks for."""
+        return self._outlines.read(path, args, platform)
+
+    @cached_property
+    def _outlines(self) -> Outlines:
+        from buildkit.images.outline import Outlines  # noqa: PLC0415 - many projects have none
+
+        return Outlines()
 
     def daemon_platform(self) -> Platform:
         """Return what the daemon runs, or would run."""

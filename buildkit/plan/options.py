@@ -15,6 +15,7 @@ class Goal(StrEnum):
     BUILD = "build"
     ENVOY = "envoy"
     DOCKER = "docker"
+    PACKAGE = "package"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Options:
     envoy: str | None = None
     debian_archive: str | None = None
     engine: str | None = None
+    variant: str | None = None
     push: bool | None = None
     load: bool | None = None
     no_clobber: bool | None = None
@@ -57,6 +59,9 @@ class Options:
     quiet: bool | None = None
     username: str | None = None
     password_stdin: bool | None = None
+    snapshot: bool | None = None
+    dist: str | None = None
+    to: str | None = None
     exec: str | None = None
     key: str | None = None
     legacy_tags: bool | None = None
