@@ -64,6 +64,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),
     "key": (None, "the private key that signs; its password is in COSIGN_PASSWORD"),
+    "sign": (False, "sign the release with the key of release.sign, or --key"),
     "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
@@ -80,7 +81,7 @@ _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
 _RELEASE = ("snapshot", "dist", "to")
 _SIGN = ("key", "legacy_tags")
-_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN})
+_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, "sign"})
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
@@ -200,7 +201,7 @@ def envoy(session: Session) -> None:
     session.want(Goal.ENVOY)
 
 
-@mesh_task(*_ALL, "snapshot", "dist")
+@mesh_task(*_ALL, "snapshot", "dist", "sign", *_SIGN)
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415

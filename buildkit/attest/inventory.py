@@ -99,24 +99,32 @@ class Inventory:
         )
 
     def package(
-        self, kind: str, name: str, arch: str, path: Path, contains: Iterable[Component]
+        self,
+        path: Path,
+        contains: Iterable[Component],
+        *,
+        kind: str,
+        name: str,
+        version: str,
+        arch: str,
     ) -> Component:
         """Return the component of a package file.
 
         Args:
-            kind: ``deb`` or ``rpm``.
-            name: the package's.
-            arch: as the package's format spells it.
             path: the file.
             contains: what it brings.
+            kind: ``deb`` or ``rpm``.
+            name: the package's.
+            version: as the package has it.
+            arch: as the package's format spells it.
         """
         qualifiers = {"arch": arch}
         full = f"{self.project.lower()}/{name}"
         return Component(
             name=name,
             purpose=Purpose.ARCHIVE,
-            version=self.version,
-            purl=purl.package_url(kind, full, self.version, qualifiers=qualifiers),
+            version=version,
+            purl=purl.package_url(kind, full, version, qualifiers=qualifiers),
             digest=Digest.of_file(path),
             file=path.name,
             license=self.license,

@@ -14,7 +14,7 @@ from buildkit.errors import VerificationError
 from buildkit.images.indexing import index_images, index_of
 from buildkit.oci.model import Image, Index
 from buildkit.pipeline.makers import Makers
-from buildkit.pipeline.proofs import Made
+from buildkit.pipeline.proofs import Products
 from buildkit.plan.units import PushIndex
 from buildkit.platform import Platform
 from buildkit.reference import Reference
@@ -38,7 +38,7 @@ class Pushed:
             yield Subject(name=name, digest=image.descriptor.digest)
 
 
-def pushed_images(makers: Makers, made: Made) -> tuple[Pushed, ...]:
+def pushed_images(makers: Makers, made: Products) -> tuple[Pushed, ...]:
     """Return the images that the run pushed.
 
     Raises:

@@ -12,13 +12,13 @@ from buildkit.attest.images import ImageAttester
 from buildkit.attest.spdx import SUFFIX
 from buildkit.attest.statement import Statement
 from buildkit.digest import Digest
-from buildkit.errors import UsageError
 from buildkit.pipeline.attaching import attach, pushed_images
 from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
-from buildkit.pipeline.proofs import Made, Proofs
+from buildkit.pipeline.proofs import Products, Proofs
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.run import carry_out, judge, prepare
+from buildkit.pipeline.signing import Signing, read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.units import Artifact
@@ -47,12 +47,7 @@ def run_attest(options: Options) -> None:
     """
     shop = Workshop.open(options)
     # Before anything is built: a release that cannot be signed should not take an hour to say so.
-    signer = open_key(shop)
-    if options.legacy_tags and signer is None:
-        raise UsageError(
-            "--legacy-tags without --key: there is nothing to attach",
-            resolution="Name the key that signs with --key.",
-        )
+    signing = read_signing(shop.project, options, shop.environ)
     makers = Makers(shop)
     alone = only_run(shop.state, sys.argv, shop.reporter.note)
     with closing(shop.reporter), alone, shop.store.in_use():
@@ -60,31 +55,18 @@ def run_attest(options: Options) -> None:
         outcomes = carry_out(planned)
         judge(shop, planned.graph, outcomes)
         made = made_by(planned, (item.artifact for item in outcomes))
-        _attest(shop, makers, made, signer)
+        _attest(shop, makers, made, signing)
 
 
-def open_key(shop: Workshop) -> Signer | None:
-    """Return who signs; None where nobody was asked to.
-
-    Raises:
-        SigningError: the key cannot be used.
-    """
-    if not shop.options.key:
-        return None
-    from buildkit.attest.keys import open_signer  # noqa: PLC0415 - loads cryptography
-
-    return open_signer(Path(shop.options.key), shop.environ)
-
-
-def made_by(planned: Planned, artifacts: Iterable[Artifact | None]) -> Made:
+def made_by(planned: Planned, artifacts: Iterable[Artifact | None]) -> Products:
     """Return what a run made or found made."""
-    return Made(
+    return Products(
         units={unit.id: unit for unit in planned.graph.units},
         artifacts={item.unit: item for item in artifacts if item is not None},
     )
 
 
-def _attest(shop: Workshop, makers: Makers, made: Made, signer: Signer | None) -> None:
+def _attest(shop: Workshop, makers: Makers, made: Products, signing: Signing | None) -> None:
     proofs = Proofs(shop, made)
     pushed = pushed_images(makers, made)
     folder = shop.settings.out / FOLDER
@@ -104,20 +86,20 @@ def _attest(shop: Workshop, makers: Makers, made: Made, signer: Signer | None) -
             rows.append(_write(path, data, f"image/{item.name}", str(platform)))
     subjects = [subject for item in pushed for subject in item.subjects()]
     statement = proofs.provenance([*proofs.binary_subjects(), *subjects])
-    rows += _provenance(folder, statement, signer)
+    rows += _provenance(folder, statement, signing.signer if signing else None)
     if shop.git.dirty:
         shop.reporter.warn("the source differs from its commit, so its provenance names no commit")
     attached = 0
-    if signer is not None:
+    if signing is not None:
         shop.reporter.progress(_UNIT, "signing")
         attester = ImageAttester(
             client=makers.registry,
-            signer=signer,
+            signer=signing.signer,
             epoch=shop.epoch(),
-            legacy_tags=bool(shop.options.legacy_tags),
+            legacy_tags=signing.legacy_tags,
         )
         attached = sum(attach(attester, item, statement, sboms) for item in pushed)
-    _report(shop, rows, attached, is_signed=signer is not None)
+    _report(shop, rows, attached, is_signed=signing is not None)
 
 
 def _provenance(folder: Path, statement: Statement, signer: Signer | None) -> list[dict[str, str]]:

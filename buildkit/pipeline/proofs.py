@@ -35,7 +35,15 @@ from buildkit.config.lock import lock_path
 from buildkit.digest import Digest
 from buildkit.oci.model import Image, Layer
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.units import Artifact, AssembleBase, BuildImage, Compile, Download, Unit
+from buildkit.plan.units import (
+    Artifact,
+    AssembleBase,
+    BuildImage,
+    BuildPackage,
+    Compile,
+    Download,
+    Unit,
+)
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.store import note_use, read_sealed, write_sealed
@@ -50,7 +58,7 @@ _DATA_OF_BASES = {"static": ("certifi", "tzdata"), "debian": ("certifi",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Products:
     """What a run made or found made: units and artifacts by id."""
 
     units: Mapping[str, Unit]
@@ -67,7 +75,7 @@ class Made:
 class Proofs:
     """Writes SBOMs and provenance of what one run made; layers are looked through once."""
 
-    def __init__(self, shop: Workshop, made: Made) -> None:
+    def __init__(self, shop: Workshop, made: Products) -> None:
         self._shop = shop
         self._made = made
         self._layers: dict[Digest, LayerContents] = {}
@@ -100,6 +108,29 @@ class Proofs:
         """Yield each binary with its SBOM."""
         for unit, path, digest in self._made.files():
             yield unit, self._document(self.inventory.binary(path, unit.name, digest))
+
+    def package_sboms(self) -> Iterator[tuple[Unit, bytes]]:
+        """Yield each .deb and .rpm with its SBOM."""
+        for identity, artifact in sorted(self._made.artifacts.items()):
+            unit = self._made.units[identity]
+            if isinstance(unit.action, BuildPackage) and artifact.path is not None:
+                yield unit, self._document(self._package(unit, unit.action, artifact.path))
+
+    def _package(self, unit: Unit, action: BuildPackage, path: Path) -> Component:
+        contains = []
+        for place, need in action.contents:
+            made = self._made.artifacts.get(need)
+            if made is not None and made.path is not None:
+                digest = Digest.parse(made.digest)
+                contains.append(self.inventory.binary(made.path, place.lstrip("/"), digest))
+        return self.inventory.package(
+            path,
+            contains,
+            kind=unit.kind,
+            name=unit.name,
+            version=action.version,
+            arch=action.architecture,
+        )
 
     def image_sbom(self, unit: str, reference: Reference, image: Image) -> bytes:
         """Return the SBOM of one platform's image.

@@ -175,7 +175,9 @@ def test_a_package_file_holds_its_binaries(tmp_path: Path) -> None:
     path.write_bytes(b"deb")
     (tmp_path / "istioctl").write_bytes(GO)
     binary = INVENTORY.binary(tmp_path / "istioctl", "usr/bin/istioctl")
-    found = INVENTORY.package("deb", "istioctl", "amd64", path, [binary])
+    found = INVENTORY.package(
+        path, [binary], kind="deb", name="istioctl", version="1.2.3", arch="amd64"
+    )
     assert found.purl == "pkg:deb/mesh/istioctl@1.2.3?arch=amd64"
     assert found.contains[0].file == "usr/bin/istioctl"
     assert found.digest == Digest.of_bytes(b"deb")
