@@ -64,6 +64,9 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "dry_run": (False, "show the plan, change nothing"),
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),
+    "key": (None, "the private key that signs; its password is in COSIGN_PASSWORD"),
+    "sign": (False, "sign the release with the key of release.sign, or --key"),
+    "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
     "exec": (
@@ -78,7 +81,9 @@ _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
 _RELEASE = ("snapshot", "dist", "to", "rebuild")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE})
+_SIGN = ("key", "legacy_tags")
+_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, "sign"})
+_ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -197,7 +202,7 @@ def envoy(session: Session) -> None:
     session.want(Goal.ENVOY)
 
 
-@mesh_task(*_ALL, "snapshot", "dist")
+@mesh_task(*_ALL, "snapshot", "dist", "sign", *_SIGN)
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
@@ -314,6 +319,22 @@ def promote(session: Session, src: str, dst: str) -> None:
     session.act(lambda options: run_promote(options, src, dst))
 
 
+@mesh_task(*(name for name in _ALL if name != "exec"), *_SIGN)
+def attest(session: Session) -> None:
+    """Write SBOMs and provenance of everything; with --key, sign and attach them to the images."""
+    from buildkit.pipeline.attesting import run_attest  # noqa: PLC0415
+
+    session.act(run_attest, would="write SBOMs and provenance, sign and attach them")
+
+
+@mesh_task("key", "dry_run", "json", "quiet", name="generate")
+def keys_generate(session: Session) -> None:
+    """Write a key pair for signing: cosign.key and cosign.pub, or what --key names."""
+    from buildkit.pipeline.keying import generate_keys  # noqa: PLC0415
+
+    session.act(generate_keys, would="write a key pair")
+
+
 @mesh_task(*_PLACE)
 def clean(session: Session) -> None:
     """Remove out/; what is cached for the user stays."""
@@ -393,10 +414,10 @@ def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
     makers = (build, docker, package, envoy, watch, release, publish, verify)
-    tasks = (*makers, lock, smoke, promote, clean, cache, *shown)
+    tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
-    return Collection(*tasks, registry)
+    return Collection(*tasks, registry, Collection("keys", keys_generate))
 
 
 namespace = make_namespace()

@@ -25,47 +25,47 @@ def envelope_bundle(envelope: Envelope) -> bytes:
     return _bundle(envelope.signatures[0].material, "dsseEnvelope", envelope.to_json())
 
 
-def blob_bundle(signer: Signer, data: bytes) -> bytes:
-    """Sign bytes and return a bundle without them, as ``cosign sign-blob --bundle`` does.
+def blob_bundle(signer: Signer, digest: Digest) -> bytes:
+    """Sign a file and return a bundle without it, as ``cosign sign-blob --bundle`` does.
 
     Raises:
-        SigningError: they cannot be signed.
+        SigningError: it cannot be signed.
     """
-    signature = signer.sign(data)
-    digest = base64.b64encode(bytes.fromhex(Digest.of_bytes(data).hex)).decode()
+    signature = signer.sign(digest)
+    encoded = base64.b64encode(bytes.fromhex(digest.hex)).decode()
     message = {
-        "messageDigest": {"algorithm": "SHA2_256", "digest": digest},
+        "messageDigest": {"algorithm": "SHA2_256", "digest": encoded},
         "signature": base64.b64encode(signature.value).decode(),
     }
     return _bundle(signature.material, "messageSignature", message)
 
 
-def signature_file(signer: Signer, data: bytes) -> bytes:
-    """Sign bytes and return what a ``.sig`` file beside them holds, as cosign writes it: base64.
+def signature_file(signer: Signer, digest: Digest) -> bytes:
+    """Sign a file and return what a ``.sig`` beside it holds, as cosign writes it: base64.
 
     Raises:
-        SigningError: they cannot be signed.
+        SigningError: it cannot be signed.
     """
-    return base64.b64encode(signer.sign(data).value) + b"\n"
+    return base64.b64encode(signer.sign(digest).value) + b"\n"
 
 
-def check_signature_file(signature: bytes, data: bytes, verifier: Verifier, name: str) -> None:
+def check_signature_file(signature: bytes, digest: Digest, verifier: Verifier, name: str) -> None:
     """Check a ``.sig`` file.
 
     Args:
         signature: its content.
-        data: what it is of.
+        digest: of the file beside it.
         verifier: the key.
-        name: what the data is called in messages.
+        name: what that file is called in messages.
 
     Raises:
-        VerificationError: it is no signature, or one of other bytes or another key.
+        VerificationError: it is no signature, or one of another file or key.
     """
     try:
         value = base64.b64decode(signature.strip(), validate=True)
     except binascii.Error as error:
         raise VerificationError(f"the signature of {name} is damaged") from error
-    if not verifier.verifies(value, data):
+    if not verifier.verifies(value, digest):
         raise VerificationError(
             f"the signature of {name} is not of its content, or of another key",
             resolution="Check that the key is the signer's; or it was altered: do not use it.",

@@ -1,7 +1,8 @@
 """What an image holds, found out from its layers: programs, and packages of a distribution.
 
 Every layer is read once from front to back; nothing of it is kept but its programs'
-digests and build information, and the databases of package managers.
+digests and build information, and the databases of package managers. That is small and
+depends on the layer alone, so it can be remembered under its DiffID.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from buildkit.attest.buildinfo import BuildInfo, read_build_info
+import msgspec
+
+from buildkit.attest.buildinfo import BuildInfo, find_build_info, read_build_info
 from buildkit.attest.component import Component
 from buildkit.attest.distribution import (
     Distribution,
@@ -37,6 +40,10 @@ _RPM = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _TEXT_LIMIT = 64 << 20
 _BLOCK = 1 << 20
+CONTENTS_VERSION = 1
+"""Raise it when the same layer gives other contents."""
+_SMALL = 4 << 20
+"""Bytes of a program that is looked at in memory; a base has hundreds of small libraries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,19 @@ def image_contents(layers: Iterable[LayerContents]) -> ImageContents:
     return ImageContents(programs=programs, texts=texts)
 
 
+def encode_contents(contents: LayerContents) -> bytes:
+    """Return what was found in a layer as bytes, for :func:`decode_contents`."""
+    return msgspec.json.encode(contents)
+
+
+def decode_contents(data: bytes) -> LayerContents | None:
+    """Return what was found in a layer; None where the bytes are of another version, or none."""
+    try:
+        return msgspec.json.decode(data, type=LayerContents)
+    except msgspec.MsgspecError:
+        return None
+
+
 def layer_contents(layer: Layer) -> LayerContents:
     """Look through a layer.
 
@@ -173,10 +193,13 @@ def _look(
     else:
         head = content.read(4)
         if head.startswith(_MAGICS):
-            programs[path] = _program(head, content)
+            programs[path] = _program(content, head, size)
 
 
-def _program(head: bytes, content: IO[bytes]) -> Program:
+def _program(content: IO[bytes], head: bytes, size: int) -> Program:
+    if size <= _SMALL:
+        data = head + content.read()
+        return Program(digest=Digest.of_bytes(data), info=find_build_info(data))
     hashed = hashlib.sha256()
     with NamedTemporaryFile(prefix="meshwright-program-") as file:
         block = head

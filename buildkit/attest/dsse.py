@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from buildkit.attest.signer import Signature, Signer, Verifier
-from buildkit.digest import canonical_json
+from buildkit.digest import Digest, canonical_json
 from buildkit.errors import VerificationError
 
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -58,7 +58,7 @@ def envelop(signer: Signer, payload_type: str, payload: bytes) -> Envelope:
     Raises:
         SigningError: it cannot be signed.
     """
-    signature = signer.sign(encoding(payload_type, payload))
+    signature = signer.sign(Digest.of_bytes(encoding(payload_type, payload)))
     return Envelope(payload_type=payload_type, payload=payload, signatures=(signature,))
 
 
@@ -69,7 +69,7 @@ def open_envelope(data: bytes, verifier: Verifier, name: str) -> Envelope:
         VerificationError: it is no envelope, or nobody who counts has signed it.
     """
     envelope = parse_envelope(data, name)
-    signed = encoding(envelope.payload_type, envelope.payload)
+    signed = Digest.of_bytes(encoding(envelope.payload_type, envelope.payload))
     if not any(verifier.verifies(item.value, signed) for item in envelope.signatures):
         raise VerificationError(
             f"{name} is not signed by this key",

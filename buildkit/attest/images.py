@@ -15,7 +15,7 @@ import msgspec
 
 from buildkit.attest.bundle import BUNDLE_TYPE, bundled_envelope, envelope_bundle
 from buildkit.attest.dsse import Envelope, open_envelope
-from buildkit.attest.legacy import LegacyTags
+from buildkit.attest.legacy import LegacyTags, attestation_payload, signature_payload
 from buildkit.attest.signer import Signer, Verifier
 from buildkit.attest.statement import COSIGN_SIGN, Statement, Subject, read_statement
 from buildkit.digest import Digest
@@ -28,6 +28,8 @@ from buildkit.registry.client import RegistryClient
 
 _LIMIT = 64 << 20
 """Bytes of a bundle; the SBOM of a large image has a few million."""
+
+_Enveloped = tuple[Statement, Envelope]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,22 +67,59 @@ class ImageAttester:
         """
         signed = [(item, self._sign(item)) for item in items]
         for item, envelopes in signed if self.legacy_tags else ():
-            LegacyTags(client=self.client).write(repository, item.subject, self.signer, envelopes)
+            self._write_tags(repository, item.subject.digest, envelopes)
         return tuple(
-            self.client.referrers.attach(repository, attachment)
+            entry
             for item, envelopes in signed
-            for attachment in self._attachments(item, envelopes)
+            for entry in attach_missing(
+                self.client, repository, item.subject, self._attachments(item, envelopes)
+            )
         )
 
-    def _sign(self, item: Attested) -> tuple[tuple[Statement, Envelope], ...]:
+    def _write_tags(
+        self, repository: Reference, digest: Digest, envelopes: tuple[_Enveloped, ...]
+    ) -> None:
+        said = (item for item in envelopes if item[0].predicate_type != COSIGN_SIGN)
+        LegacyTags(client=self.client).write(
+            repository,
+            digest,
+            signature_payload(repository.name, digest, self.signer),
+            tuple(attestation_payload(one.predicate_type, other.data) for one, other in said),
+        )
+
+    def _sign(self, item: Attested) -> tuple[_Enveloped, ...]:
         statements = (signature_statement(item.subject.digest), *item.statements)
         return tuple((statement, statement.signed(self.signer)) for statement in statements)
 
     def _attachments(
-        self, item: Attested, envelopes: Iterable[tuple[Statement, Envelope]]
-    ) -> Iterable[Attachment]:
-        for statement, envelope in envelopes:
-            yield bundle_attachment(item.subject, statement, envelope, self.epoch)
+        self, item: Attested, envelopes: tuple[_Enveloped, ...]
+    ) -> tuple[Attachment, ...]:
+        return tuple(
+            bundle_attachment(
+                item.subject, statement.predicate_type, envelope_bundle(envelope), self.epoch
+            )
+            for statement, envelope in envelopes
+        )
+
+
+def attach_missing(
+    client: RegistryClient,
+    repository: Reference,
+    subject: Descriptor,
+    attachments: Iterable[Attachment],
+) -> tuple[Descriptor, ...]:
+    """Attach what is not attached yet, and return how all of it is called.
+
+    Raises:
+        RegistryError: the registry fails or refuses.
+    """
+    listed = client.referrers.find(repository, subject.digest, artifact_type=BUNDLE_TYPE)
+    known = {entry.digest for entry in listed}
+    wanted = tuple(attachments)
+    for attachment in wanted:
+        if attachment.descriptor.digest not in known:
+            client.referrers.attach(repository, attachment)
+    return tuple(attachment.descriptor for attachment in wanted)
 
 
 def signature_statement(digest: Digest) -> Statement:
@@ -89,16 +128,23 @@ def signature_statement(digest: Digest) -> Statement:
 
 
 def bundle_attachment(
-    subject: Descriptor, statement: Statement, envelope: Envelope, epoch: int
+    subject: Descriptor, predicate_type: str, bundle: bytes, epoch: int
 ) -> Attachment:
-    """Return what a registry keeps of a signed statement."""
+    """Return what a registry keeps of a signed statement.
+
+    Args:
+        subject: what it is about.
+        predicate_type: the statement's.
+        bundle: with the statement in an envelope.
+        epoch: the manifest's time, in seconds since 1970.
+    """
     return Attachment.of(
         subject,
         BUNDLE_TYPE,
-        (Content.of(BUNDLE_TYPE, envelope_bundle(envelope)),),
+        (Content.of(BUNDLE_TYPE, bundle),),
         {
             "dev.sigstore.bundle.content": "dsse-envelope",
-            "dev.sigstore.bundle.predicateType": statement.predicate_type,
+            "dev.sigstore.bundle.predicateType": predicate_type,
             "org.opencontainers.image.created": timestamp(epoch),
         },
     )

@@ -35,13 +35,18 @@ class Inventory:
     own: Mapping[Digest, str] = field(default_factory=dict)
     fetched: Mapping[Digest, Component] = field(default_factory=dict)
 
-    def binary(self, path: Path, name: str = "") -> Component:
+    def binary(self, path: Path, name: str = "", digest: Digest | None = None) -> Component:
         """Return the component of a binary that lies in ``out/`` or an archive.
+
+        Args:
+            path: where it lies.
+            name: what it is called there, if not by its file's name.
+            digest: its digest, where that is known.
 
         Raises:
             OSError: it cannot be read.
         """
-        program = Program(digest=Digest.of_file(path), info=read_build_info(path))
+        program = Program(digest=digest or Digest.of_file(path), info=read_build_info(path))
         place = name or path.name
         found = self.program(place, program)
         return found or unknown_program(name=path.name, digest=program.digest, file=place)
@@ -94,24 +99,32 @@ class Inventory:
         )
 
     def package(
-        self, kind: str, name: str, arch: str, path: Path, contains: Iterable[Component]
+        self,
+        path: Path,
+        contains: Iterable[Component],
+        *,
+        kind: str,
+        name: str,
+        version: str,
+        arch: str,
     ) -> Component:
         """Return the component of a package file.
 
         Args:
-            kind: ``deb`` or ``rpm``.
-            name: the package's.
-            arch: as the package's format spells it.
             path: the file.
             contains: what it brings.
+            kind: ``deb`` or ``rpm``.
+            name: the package's.
+            version: as the package has it.
+            arch: as the package's format spells it.
         """
         qualifiers = {"arch": arch}
         full = f"{self.project.lower()}/{name}"
         return Component(
             name=name,
             purpose=Purpose.ARCHIVE,
-            version=self.version,
-            purl=purl.package_url(kind, full, self.version, qualifiers=qualifiers),
+            version=version,
+            purl=purl.package_url(kind, full, version, qualifiers=qualifiers),
             digest=Digest.of_file(path),
             file=path.name,
             license=self.license,

@@ -16,10 +16,12 @@ from typing import cast
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from buildkit.attest.sealed import WrongPasswordError, seal, unseal
 from buildkit.attest.signer import Signature
+from buildkit.digest import Digest
 from buildkit.errors import SigningError, VerificationError
 
 PASSWORD_VARIABLE = "COSIGN_PASSWORD"  # noqa: S105 - a name
@@ -69,10 +71,10 @@ class PublicKey:
         der = self.key.public_bytes(serialization.Encoding.DER, form)
         return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
-    def verifies(self, signature: bytes, data: bytes) -> bool:
-        """Tell whether a signature in DER is of these bytes."""
+    def verifies(self, signature: bytes, digest: Digest) -> bool:
+        """Tell whether a signature in DER is of what has this digest."""
         try:
-            self.key.verify(signature, data, ec.ECDSA(SHA256()))
+            self.key.verify(signature, bytes.fromhex(digest.hex), ec.ECDSA(Prehashed(SHA256())))
         except InvalidSignature:
             return False
         return True
@@ -89,14 +91,15 @@ class KeySigner:
         """What verifies its signatures."""
         return PublicKey(self.key.public_key())
 
-    def sign(self, data: bytes) -> Signature:
-        """Sign bytes; the same bytes give the same signature.
+    def sign(self, digest: Digest) -> Signature:
+        """Sign what has this digest; the same gives the same signature.
 
         Raises:
             SigningError: the cryptography library here cannot sign like that.
         """
         try:
-            value = self.key.sign(data, ec.ECDSA(SHA256(), deterministic_signing=True))
+            algorithm = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
+            value = self.key.sign(bytes.fromhex(digest.hex), algorithm)
         except UnsupportedAlgorithm as error:
             raise SigningError(
                 "this Python cannot make deterministic signatures",

@@ -14,13 +14,12 @@ from typing import Any
 
 import msgspec
 
-from buildkit.attest.dsse import ENVELOPE_TYPE, Envelope
+from buildkit.attest.dsse import ENVELOPE_TYPE
 from buildkit.attest.signer import Signer
-from buildkit.attest.statement import COSIGN_SIGN, Statement
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import RegistryError
 from buildkit.oci.attachment import Content
-from buildkit.oci.model import OCI_CONFIG, OCI_MANIFEST, Descriptor
+from buildkit.oci.model import OCI_CONFIG, OCI_MANIFEST
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 
@@ -47,24 +46,23 @@ class LegacyTags:
     client: RegistryClient
 
     def write(
-        self,
-        repository: Reference,
-        subject: Descriptor,
-        signer: Signer,
-        envelopes: Iterable[tuple[Statement, Envelope]],
+        self, repository: Reference, digest: Digest, signed: Payload, said: tuple[Payload, ...]
     ) -> None:
         """Add a signature and attestations; doing it again changes nothing.
 
+        Args:
+            repository: where the image is; tag and digest are ignored.
+            digest: of its manifest or index.
+            signed: see :func:`signature_payload`.
+            said: see :func:`attestation_payload`.
+
         Raises:
-            SigningError: it cannot be signed.
             RegistryError: the registry fails or refuses.
         """
-        stem = f"sha256-{subject.digest.hex}"
-        signed = signature_payload(repository, subject.digest, signer)
+        stem = f"sha256-{digest.hex}"
         self._add(repository.with_tag(f"{stem}.sig"), (signed,))
-        said = [item for item in envelopes if item[0].predicate_type != COSIGN_SIGN]
         if said:
-            self._add(repository.with_tag(f"{stem}.att"), tuple(map(_attestation, said)))
+            self._add(repository.with_tag(f"{stem}.att"), said)
 
     def _add(self, tag: Reference, payloads: tuple[Payload, ...]) -> None:
         kept = self._kept(tag)
@@ -96,8 +94,13 @@ class LegacyTags:
             ) from error
 
 
-def signature_payload(repository: Reference, digest: Digest, signer: Signer) -> Payload:
+def signature_payload(name: str, digest: Digest, signer: Signer) -> Payload:
     """Sign what cosign calls simple signing.
+
+    Args:
+        name: the image's, without tag and digest.
+        digest: of its manifest or index.
+        signer: signs.
 
     Raises:
         SigningError: it cannot be signed.
@@ -105,23 +108,28 @@ def signature_payload(repository: Reference, digest: Digest, signer: Signer) -> 
     data = canonical_json(
         {
             "critical": {
-                "identity": {"docker-reference": repository.name},
+                "identity": {"docker-reference": name},
                 "image": {"docker-manifest-digest": str(digest)},
                 "type": "cosign container image signature",
             },
             "optional": None,
         }
     )
-    value = base64.b64encode(signer.sign(data).value).decode()
-    return Payload(content=Content.of(SIMPLE_SIGNING, data), annotations=((_SIGNATURE, value),))
+    value = base64.b64encode(signer.sign(Digest.of_bytes(data)).value).decode()
+    return signed_payload(data, value)
 
 
-def _attestation(item: tuple[Statement, Envelope]) -> Payload:
-    statement, envelope = item
+def signed_payload(data: bytes, signature: str) -> Payload:
+    """Return such a payload that was signed before; the signature is in base64."""
+    return Payload(content=Content.of(SIMPLE_SIGNING, data), annotations=((_SIGNATURE, signature),))
+
+
+def attestation_payload(predicate_type: str, envelope: bytes) -> Payload:
+    """Return an attestation, an envelope with a statement of a type."""
     return Payload(
-        content=Content.of(ENVELOPE_TYPE, envelope.data),
+        content=Content.of(ENVELOPE_TYPE, envelope),
         # The signature is in the envelope; cosign wants the annotation nevertheless.
-        annotations=((_SIGNATURE, ""), ("predicateType", statement.predicate_type)),
+        annotations=((_SIGNATURE, ""), ("predicateType", predicate_type)),
     )
 
 

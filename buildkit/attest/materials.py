@@ -38,9 +38,13 @@ class Material:
 
 
 def source_material(address: str, revision: str) -> Material:
-    """Return the source tree; ``address`` is of its repository, ``revision`` a commit."""
+    """Return the source tree; ``address`` is of its repository or empty, ``revision`` a commit."""
     uri = address if address.startswith("git+") else f"git+{address}"
-    return Material(uri=f"{uri}@{revision}", digests=(("gitCommit", revision),), name="source")
+    return Material(
+        uri=f"{uri}@{revision}" if address else "",
+        digests=(("gitCommit", revision),),
+        name="source",
+    )
 
 
 def file_material(name: str, data: bytes) -> Material:

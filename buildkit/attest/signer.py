@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from buildkit.digest import Digest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A signature of some bytes.
+    """A signature of something that has a sha256.
 
     Attributes:
-        value: DER of ECDSA's two numbers, over the sha256 of the bytes.
+        value: DER of ECDSA's two numbers, over that sha256.
         material: what a Sigstore bundle says on how to verify it, its
             ``verificationMaterial``: a key's hint; of a keyless signer its certificate
             and the entry in the transparency log.
@@ -23,10 +25,10 @@ class Signature:
 
 
 class Signer(Protocol):
-    """Signs bytes."""
+    """Signs by digest, so that large files are hashed once and never held in memory."""
 
-    def sign(self, data: bytes) -> Signature:
-        """Sign bytes.
+    def sign(self, digest: Digest) -> Signature:
+        """Sign what has this digest.
 
         Raises:
             SigningError: it cannot be done.
@@ -37,6 +39,6 @@ class Signer(Protocol):
 class Verifier(Protocol):
     """Knows whose signatures count."""
 
-    def verifies(self, signature: bytes, data: bytes) -> bool:
-        """Tell whether a signature is of these bytes."""
+    def verifies(self, signature: bytes, digest: Digest) -> bool:
+        """Tell whether a signature is of what has this digest."""
         ...

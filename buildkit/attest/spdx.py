@@ -21,14 +21,14 @@ from buildkit.oci.image import timestamp
 MEDIA_TYPE = "application/spdx+json"
 SUFFIX = ".spdx.json"
 
-_NAMESPACE = "https://spdx.org/spdxdocs"
+NAMESPACE = "https://spdx.org/spdxdocs"
 """What the specification proposes for documents that lie nowhere on the web."""
 _ROOT = "SPDXRef-DOCUMENT"
 _UNKNOWN = "NOASSERTION"
 _OTHER = re.compile(r"[^A-Za-z0-9.-]+")
 
 
-def spdx_document(root: Component, *, epoch: int, namespace: str = _NAMESPACE) -> bytes:
+def spdx_document(root: Component, *, epoch: int, namespace: str = NAMESPACE) -> bytes:
     """Return the document that describes a component and everything below it.
 
     Args:

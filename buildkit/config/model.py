@@ -279,6 +279,15 @@ class ReleaseArchive(Table, frozen=True, kw_only=True):
     """Default: those of the matrix that all its binaries exist for."""
 
 
+class ReleaseSign(Table, frozen=True, kw_only=True):
+    """How `invoke release --sign` signs."""
+
+    key: str = ""
+    """The private key beside this file, as ``cosign.key``; its password is in COSIGN_PASSWORD."""
+    legacy_tags: bool = False
+    """Signatures of images under cosign's ``sha256-....sig`` and ``.att`` tags too."""
+
+
 class Release(Table, frozen=True, kw_only=True):
     """What `invoke release` writes beside packages, images and documents."""
 
@@ -293,6 +302,9 @@ class Release(Table, frozen=True, kw_only=True):
     """Modules that have no license file, and may."""
     images: bool = True
     """The images, as an OCI layout."""
+    sboms: bool = True
+    """An SBOM of every binary, package and platform's image."""
+    sign: ReleaseSign = ReleaseSign()
 
 
 class Publish(Table, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ class ImageSupply:
 
         shop = self._shop
         return ImageEngine(
-            layers=self._layers,
+            layers=self.layers,
             remote=self._remote,
             folder=shop.state / "images",
             project=shop.project.config.project.name,
@@ -126,25 +126,25 @@ class ImageSupply:
         from buildkit.images.publish import IndexPublisher  # noqa: PLC0415 - see engine
         from buildkit.registry.sending import Sender  # noqa: PLC0415
 
-        return IndexPublisher(layers=self._layers, sender=Sender(registry=self._registry()))
+        return IndexPublisher(layers=self.layers, sender=Sender(registry=self._registry()))
 
     def loader(self) -> Builder:
         """Return the builder that loads into the daemon."""
         from buildkit.images.loading import ImageLoader  # noqa: PLC0415 - loads the Docker SDK
 
-        return ImageLoader(client=self._docker, layers=self._layers)
+        return ImageLoader(client=self._docker, layers=self.layers)
 
     def layout_writer(self) -> Builder:
         """Return the builder that writes the layout."""
         from buildkit.images.layout import LayoutWriter  # noqa: PLC0415 - see engine
 
-        return LayoutWriter(layers=self._layers, digest=self._shop.hasher.digest)
+        return LayoutWriter(layers=self.layers, digest=self._shop.hasher.digest)
 
     def archive_writer(self) -> Builder:
         """Return the builder that saves images as files."""
         from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
 
-        return ArchiveWriter(layers=self._layers)
+        return ArchiveWriter(layers=self.layers)
 
     def base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why a base is not there as recorded."""
@@ -220,7 +220,8 @@ class ImageSupply:
         return RegistryImages(registry=self._registry, locate=self._locate)
 
     @cached_property
-    def _layers(self) -> Layers:
+    def layers(self) -> Layers:
+        """The layers of bases and images, as files and as what registries get."""
         from buildkit.images.layers import Layers  # noqa: PLC0415 - see engine
 
         return Layers(
@@ -239,7 +240,7 @@ class ImageSupply:
         shop = self._shop
         return DockerEngine(
             client=self._docker,
-            layers=self._layers,
+            layers=self.layers,
             project=shop.project.config.project.name,
             volatile=shop.volatile,
             locate=self._locate,

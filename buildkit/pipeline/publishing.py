@@ -91,6 +91,8 @@ def read_cargo(shop: Workshop) -> Cargo:
         digest=Digest.of_file(folder / RELEASE_FILE),
         files=_files(folder, document),
         layout=folder / LAYOUT_FOLDER if document.images else None,
+        folder=folder,
+        epoch=document.epoch,
     )
 
 
@@ -202,7 +204,8 @@ def _github(shop: Workshop, makers: Makers, cargo: Cargo, name: str, place: Publ
 
 
 def _images(makers: Makers, cargo: Cargo, name: str, place: Publish) -> Destination:
-    from buildkit.publish.images import Images  # noqa: PLC0415 - see run_publish
+    from buildkit.attest.keeping import KeptProofs  # noqa: PLC0415 - see run_publish
+    from buildkit.publish.images import Images  # noqa: PLC0415
     from buildkit.registry.promotion import check_promotions  # noqa: PLC0415
     from buildkit.registry.sending import Sender  # noqa: PLC0415
 
@@ -210,7 +213,11 @@ def _images(makers: Makers, cargo: Cargo, name: str, place: Publish) -> Destinat
     channels = tuple(_promotions(cargo, place, place.channels))
     check_promotions((*versions, *channels), as_is=False)
     return Images(
-        name=name, versions=versions, channels=channels, sender=Sender(registry=makers.registry)
+        name=name,
+        versions=versions,
+        channels=channels,
+        sender=Sender(registry=makers.registry),
+        proofs=KeptProofs(folder=cargo.folder, epoch=cargo.epoch, client=makers.registry),
     )
 
 

@@ -15,6 +15,7 @@ from buildkit.collection import read_limit
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
 from buildkit.pipeline.release_pieces import Made, archive_trees, pieces
+from buildkit.pipeline.release_proofs import ReleaseProofs
 from buildkit.plan.sink_units import layout_folder
 from buildkit.plan.units import (
     Artifact,
@@ -49,6 +50,7 @@ from buildkit.release.documents import (
     metadata,
 )
 from buildkit.release.layout import copy_images, layers_size, platform_manifests
+from buildkit.release.sealing import seal
 
 _FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
 
@@ -68,6 +70,7 @@ def release_inputs(made: Made) -> str:
         "references": [action.references for _, action in _layouts(made)],
         "trees": archive_trees(made),
         "changes": changes,
+        "signing": [made.signing.identity, made.signing.legacy_tags] if made.signing else [],
     }
     return str(Digest.of_json(value))
 
@@ -84,7 +87,26 @@ def fill(folder: Path, made: Made, inputs: str) -> ReleaseDocument:
     check_budgets(_binary_weights(made))
     images = _images(folder, made)
     files = write_pieces(folder, found, made.shop.reporter.note)
-    return _write_documents(folder, _document(made, files, images, inputs))
+    files = (*files, *_prove(folder, made, files, images))
+    document = _write_documents(folder, _document(made, files, images, inputs))
+    if made.signing is not None:
+        seal(folder, document, made.signing.signer)
+    return document
+
+
+def _prove(
+    folder: Path, made: Made, files: tuple[FileEntry, ...], images: tuple[ImageEntry, ...]
+) -> tuple[FileEntry, ...]:
+    """Write SBOMs, then what is said about all files with them."""
+    about = ReleaseProofs.of(made, folder)
+    wants_sboms = made.shop.project.config.release.sboms
+    manifests = tuple(about.manifests()) if wants_sboms else ()
+    sboms = tuple(about.sboms(manifests)) if wants_sboms else ()
+    made.shop.reporter.note(f"{len(sboms)} SBOMs and the provenance")
+    written = write_pieces(folder, sboms, lambda _: None)
+    provenance = about.provenance((*files, *written), images)
+    pieces = tuple(about.statements(provenance, images, manifests))
+    return (*written, *write_pieces(folder, pieces, lambda _: None))
 
 
 def _images(folder: Path, made: Made) -> tuple[ImageEntry, ...]:

@@ -13,6 +13,7 @@ from buildkit.config.model import ReleaseArchive
 from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.planning import Planned
+from buildkit.pipeline.signing import Signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit, unit_id
 from buildkit.platform import Platform
@@ -46,16 +47,23 @@ class Made:
         terms: version, commit and time.
         history: tags and changes.
         units: each unit that was made, with its artifact, by id.
+        signing: who signs it; None where nobody does.
     """
 
     planned: Planned
     terms: Terms
     history: History
     units: Mapping[str, tuple[Unit, Artifact]]
+    signing: Signing | None = None
 
     @classmethod
     def of(
-        cls, planned: Planned, outcomes: tuple[Outcome, ...], terms: Terms, history: History
+        cls,
+        planned: Planned,
+        outcomes: tuple[Outcome, ...],
+        terms: Terms,
+        history: History,
+        signing: Signing | None = None,
     ) -> Made:
         """Take the outcomes of a run in which nothing failed."""
         units = {
@@ -63,7 +71,7 @@ class Made:
             for item in outcomes
             if item.artifact is not None
         }
-        return cls(planned=planned, terms=terms, history=history, units=units)
+        return cls(planned=planned, terms=terms, history=history, units=units, signing=signing)
 
     @property
     def shop(self) -> Workshop:

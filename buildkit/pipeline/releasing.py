@@ -22,6 +22,7 @@ from buildkit.pipeline.release_outputs import write_ci_outputs
 from buildkit.pipeline.release_pieces import Made
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
 from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
+from buildkit.pipeline.signing import read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Goal, Options
@@ -59,6 +60,8 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     chosen = release_options(options, terms)
     shop = Workshop.open(chosen, environ=environ)
     goals = release_goals(shop)
+    # Before anything is made: an hour of work should not end with a wrong password.
+    signing = read_signing(shop.project, options, shop.environ)
     if options.dry_run:
         show_plan(goals, chosen)
         return
@@ -67,7 +70,7 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
             planned = prepare(shop, Makers(shop), goals)
             outcomes = carry_out(planned)
             judge(shop, planned.graph, outcomes)
-            released = write_release(Made.of(planned, outcomes, terms, history))
+            released = write_release(Made.of(planned, outcomes, terms, history, signing))
         tidy_cache(shop, outcomes)
         _report(planned, outcomes, released)
 

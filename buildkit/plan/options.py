@@ -64,6 +64,9 @@ class Options:
     to: str | None = None
     rebuild: bool | None = None
     exec: str | None = None
+    key: str | None = None
+    sign: bool | None = None
+    legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 
     def merge(self, other: Options) -> Options:

@@ -37,6 +37,8 @@ class Cargo:
         digest: of the document that names everything else.
         files: in the order in which they are sent.
         layout: the image layout, None where the release has no images.
+        folder: the release.
+        epoch: its time, in seconds since 1970.
     """
 
     version: str
@@ -47,3 +49,5 @@ class Cargo:
     digest: Digest
     files: tuple[CargoFile, ...]
     layout: Path | None
+    folder: Path
+    epoch: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from buildkit.attest.keeping import KeptProofs
 from buildkit.publish.cargo import Progress
 from buildkit.publish.destination import Item, State
 from buildkit.registry.promotion import (
@@ -28,12 +29,14 @@ class Images:
         versions: images and the tags that name this version for ever.
         channels: images and tags such as ``latest``, which move from release to release.
         sender: writes to the registries.
+        proofs: attaches signatures and what else the release says about its images.
     """
 
     name: str
     versions: tuple[Promotion, ...]
     channels: tuple[Promotion, ...]
     sender: Sender
+    proofs: KeptProofs
 
     def survey(self) -> tuple[Item, ...]:
         """Tell what each tag names."""
@@ -45,8 +48,17 @@ class Images:
         )
 
     def stage(self, progress: Progress) -> None:
-        """Bring blobs and manifests; no tag is written."""
-        copy_content((*self.versions, *self.channels), self.sender, progress)
+        """Bring blobs and manifests, and attach what is said about them; no tag is written."""
+        promotions = (*self.versions, *self.channels)
+        copy_content(promotions, self.sender, progress)
+        wanted = {
+            (replace(item.tag, tag=""), document.descriptor.digest): document.descriptor
+            for item in promotions
+            for document in item.original.documents
+        }
+        for (repository, _), subject in wanted.items():
+            if count := self.proofs.attach(repository, subject):
+                progress(f"{count} attestations of {subject.digest.short}")
 
     def reveal(self, progress: Progress) -> tuple[Item, ...]:
         """Have the tags name them."""

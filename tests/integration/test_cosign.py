@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.attest.bundle import blob_bundle, signature_file
+from buildkit.attest.bundle import blob_bundle, envelope_bundle, signature_file
 from buildkit.attest.images import Attested, ImageAttester, verified_statements
 from buildkit.attest.keys import KeySigner, generate_key, open_signer, read_signer
 from buildkit.attest.statement import SLSA, SPDX, Statement, Subject
+from buildkit.digest import Digest
 from buildkit.errors import VerificationError
 from buildkit.http import HttpPool
 from buildkit.oci.attachment import Content
@@ -190,8 +191,10 @@ def test_cosign_signs_with_our_key_and_we_with_cosigns(cosign: Cosign, tmp_path:
 def test_cosign_verifies_files(cosign: Cosign, tmp_path: Path) -> None:
     data = b'{"version": "1.2.3"}'
     (tmp_path / "release.json").write_bytes(data)
-    (tmp_path / "release.json.sig").write_bytes(signature_file(SIGNER, data))
-    (tmp_path / "release.json.sigstore.json").write_bytes(blob_bundle(SIGNER, data))
+    (tmp_path / "release.json.sig").write_bytes(signature_file(SIGNER, Digest.of_bytes(data)))
+    (tmp_path / "release.json.sigstore.json").write_bytes(
+        blob_bundle(SIGNER, Digest.of_bytes(data))
+    )
     for proof in (
         ("--signature", "release.json.sig"),
         ("--bundle", "release.json.sigstore.json"),
@@ -200,3 +203,16 @@ def test_cosign_verifies_files(cosign: Cosign, tmp_path: Path) -> None:
         cosign.run("verify-blob", *flags, "release.json")
         (tmp_path / "other.json").write_bytes(data + b"\n")
         assert cosign.run("verify-blob", *flags, "other.json", check=False).returncode != 0
+
+
+def test_cosign_verifies_the_provenance_of_a_file(cosign: Cosign, tmp_path: Path) -> None:
+    (tmp_path / "istioctl").write_bytes(b"binary")
+    subject = Subject(name="linux_amd64/istioctl", digest=Digest.of_bytes(b"binary"))
+    statement = Statement.of([subject], SLSA, {"buildDefinition": {}, "runDetails": {}})
+    (tmp_path / "bundle.json").write_bytes(envelope_bundle(statement.signed(SIGNER)))
+    key = ("--key", "cosign.pub", "--insecure-ignore-tlog")
+    flags = (*key, "--type", "slsaprovenance1", "--bundle", "bundle.json")
+    cosign.run("verify-blob-attestation", *flags, "istioctl")
+    (tmp_path / "istioctl").write_bytes(b"other")
+    done = cosign.run("verify-blob-attestation", *flags, "istioctl", check=False)
+    assert done.returncode != 0

@@ -135,7 +135,14 @@ def test_the_spdx_projects_validator_finds_nothing(module: Path, tmp_path: Path)
         image_contents([layer_contents(layer)]),
         more=(python_data("tzdata", "2026.1", "time zones"),),
     )
-    package = inventory.package("rpm", "pilot", "x86_64", binary, [inventory.binary(binary)])
+    package = inventory.package(
+        binary,
+        [inventory.binary(binary)],
+        kind="rpm",
+        name="pilot",
+        version="1.2.3~rc.1",
+        arch="x86_64",
+    )
     names = []
     for number, root in enumerate((inventory.binary(binary), image, package)):
         path = tmp_path / f"{number}.spdx.json"

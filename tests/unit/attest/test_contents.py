@@ -13,6 +13,8 @@ from buildkit.attest.contents import (
     ImageContents,
     LayerContents,
     Program,
+    decode_contents,
+    encode_contents,
     image_contents,
     layer_contents,
 )
@@ -173,7 +175,9 @@ def test_a_package_file_holds_its_binaries(tmp_path: Path) -> None:
     path.write_bytes(b"deb")
     (tmp_path / "istioctl").write_bytes(GO)
     binary = INVENTORY.binary(tmp_path / "istioctl", "usr/bin/istioctl")
-    found = INVENTORY.package("deb", "istioctl", "amd64", path, [binary])
+    found = INVENTORY.package(
+        path, [binary], kind="deb", name="istioctl", version="1.2.3", arch="amd64"
+    )
     assert found.purl == "pkg:deb/mesh/istioctl@1.2.3?arch=amd64"
     assert found.contains[0].file == "usr/bin/istioctl"
     assert found.digest == Digest.of_bytes(b"deb")
@@ -188,3 +192,17 @@ def test_a_layer_that_cannot_be_read_is_an_error() -> None:
     )
     with pytest.raises(VerificationError, match=r"the layer sha256:\w+ cannot be read"):
         layer_contents(broken)
+
+
+def test_what_was_found_can_be_remembered() -> None:
+    found = layer_contents(layer((*BASE, file("usr/bin/pilot", GO, 0o755), file(".wh.x", b""))))
+    assert decode_contents(encode_contents(found)) == found
+    for data in (b"", b"{}", b'{"programs": 7}', b"\xff"):
+        assert decode_contents(data) is None
+
+
+def test_a_large_program_is_looked_at_too() -> None:
+    large = GO + bytes(5 << 20)
+    found = layer_contents(layer([file("pilot", large, 0o755)])).programs["pilot"]
+    assert found.digest == Digest.of_bytes(large)
+    assert found.info is not None

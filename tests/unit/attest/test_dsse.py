@@ -24,6 +24,7 @@ from buildkit.errors import VerificationError
 from tests.unit.attest.signing import FOREIGN, SIGNER
 
 KEY = SIGNER.public_key
+DATA = Digest.of_bytes(b"data")
 STATEMENT = Statement.of([Subject(name="a", digest=Digest.of_bytes(b"a"))], SLSA, {"x": 1})
 
 
@@ -90,21 +91,21 @@ def test_what_is_no_bundle_is_refused(data: bytes) -> None:
 
 
 def test_a_bundle_of_a_file_names_its_digest() -> None:
-    message = json.loads(blob_bundle(SIGNER, b"data"))["messageSignature"]
+    message = json.loads(blob_bundle(SIGNER, DATA))["messageSignature"]
     digest = base64.b64decode(message["messageDigest"]["digest"])
-    assert digest.hex() == Digest.of_bytes(b"data").hex
-    assert KEY.verifies(base64.b64decode(message["signature"]), b"data")
+    assert digest.hex() == DATA.hex
+    assert KEY.verifies(base64.b64decode(message["signature"]), DATA)
 
 
 def test_a_signature_beside_a_file_is_checked() -> None:
-    signature = signature_file(SIGNER, b"data")
-    check_signature_file(signature, b"data", KEY, "f")
+    signature = signature_file(SIGNER, DATA)
+    check_signature_file(signature, DATA, KEY, "f")
     for text, data, verifier in (
-        (signature, b"date", KEY),
-        (signature, b"data", FOREIGN.public_key),
-        (b"", b"data", KEY),
+        (signature, Digest.of_bytes(b"date"), KEY),
+        (signature, DATA, FOREIGN.public_key),
+        (b"", DATA, KEY),
     ):
         with pytest.raises(VerificationError, match="the signature of f is not"):
             check_signature_file(text, data, verifier, "f")
     with pytest.raises(VerificationError, match="is damaged"):
-        check_signature_file(b"%%%", b"data", KEY, "f")
+        check_signature_file(b"%%%", DATA, KEY, "f")

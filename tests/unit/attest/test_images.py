@@ -106,11 +106,11 @@ def test_nothing_is_written_where_something_cannot_be_signed(
         def __init__(self) -> None:
             self.left = 1
 
-        def sign(self, data: bytes) -> object:
+        def sign(self, digest: Digest) -> object:
             self.left -= 1
             if self.left < 0:
                 raise SigningError("the token is gone")
-            return SIGNER.sign(data)
+            return SIGNER.sign(digest)
 
     broken = ImageAttester(client=client, signer=Broken(), epoch=0)  # type: ignore[arg-type]
     before = registry.count("P(OS|U)T .*")

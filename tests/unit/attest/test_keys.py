@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from buildkit.attest.keys import PublicKey, generate_key, open_signer, read_signer
 from buildkit.attest.sealed import WrongPasswordError, seal, unseal
+from buildkit.digest import Digest
 from buildkit.errors import SigningError, VerificationError
 
 PASSWORD = "open sesame"
 PRIVATE, PUBLIC = generate_key(PASSWORD)
 CURVE = ec.SECP256R1()
+DATA, OTHER = Digest.of_bytes(b"data"), Digest.of_bytes(b"date")
 
 
 def pem_of(
@@ -32,24 +34,24 @@ def pem_of(
 
 def test_what_is_signed_is_verified_by_the_public_key_and_nothing_else() -> None:
     signer = read_signer(PRIVATE, PASSWORD, "cosign.key")
-    signature = signer.sign(b"data").value
+    signature = signer.sign(DATA).value
     key = PublicKey.read(PUBLIC, "cosign.pub")
-    assert key.verifies(signature, b"data")
-    assert not key.verifies(signature, b"date")
-    assert not key.verifies(signature[:-1], b"data")
-    assert not key.verifies(b"", b"data")
-    assert not PublicKey.read(generate_key("")[1], "other").verifies(signature, b"data")
+    assert key.verifies(signature, DATA)
+    assert not key.verifies(signature, OTHER)
+    assert not key.verifies(signature[:-1], DATA)
+    assert not key.verifies(b"", DATA)
+    assert not PublicKey.read(generate_key("")[1], "other").verifies(signature, DATA)
 
 
 def test_a_signature_is_the_same_each_time() -> None:
     signer = read_signer(PRIVATE, PASSWORD, "cosign.key")
-    assert signer.sign(b"data").value == signer.sign(b"data").value
-    assert signer.sign(b"data").value != signer.sign(b"date").value
+    assert signer.sign(DATA).value == signer.sign(DATA).value
+    assert signer.sign(DATA).value != signer.sign(OTHER).value
 
 
 def test_the_material_names_the_key_as_sigstore_does() -> None:
     signer = read_signer(PRIVATE, PASSWORD, "cosign.key")
-    hint = signer.sign(b"").material["publicKey"]["hint"]
+    hint = signer.sign(DATA).material["publicKey"]["hint"]
     assert hint == PublicKey.read(PUBLIC, "").hint
     assert len(base64.b64decode(hint)) == 32
 
@@ -81,7 +83,7 @@ def test_the_older_label_is_read_too() -> None:
 def test_plain_keys_are_read(form: serialization.PrivateFormat, password: str) -> None:
     key = ec.generate_private_key(CURVE)
     signer = read_signer(pem_of(key, form, password), password or None, "key.pem")
-    assert signer.public_key.verifies(signer.sign(b"data").value, b"data")
+    assert signer.public_key.verifies(signer.sign(DATA).value, DATA)
 
 
 def test_a_password_that_is_set_does_not_trouble_a_key_without_one() -> None:

@@ -41,6 +41,8 @@ def cargo(tmp_path: Path) -> Cargo:
         digest=Digest.of_bytes(b"release"),
         files=files,
         layout=None,
+        folder=tmp_path,
+        epoch=0,
     )
 
 
