@@ -86,7 +86,7 @@ def _decided(made: Made) -> str:
     value = {
         "project": msgspec.to_builtins(config.project),
         "release": msgspec.to_builtins(config.release),
-        "references": [action.references for _, action in _layouts(made)],
+        "hubs": [place.hub.text for place in made.shop.settings.destinations],
         "trees": archive_trees(made),
         "changes": [made.history.previous, *(item.revision for item in made.history.changes)],
     }
