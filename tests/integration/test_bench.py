@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from buildkit.errors import BuildError
+from tests.bench.image_results import Scenario
 from tests.bench.images import bench_images
 from tests.bench.measure import Job, measure
-from tests.bench.results import Scenario
 from tests.bench.workload import SIZES, Workload
 from tests.integration.tiny import x86_64
 
