@@ -31,7 +31,8 @@ class ImageResults(Results):
         """Yield our numbers beside the others'."""
         yield self._beyond(Scenario.NOTHING, IMPORT, 0.25)
         yield Comparison(
-            name="nothing changed, read of any file; less than the smallest program",
+            scenario=Scenario.NOTHING,
+            name="read of any file; less than the smallest program",
             value=max(cost.read for cost in self.costs[Scenario.NOTHING, OURS]) / MEGA,
             unit=" MB",
             limit=self.smallest / MEGA,
@@ -42,12 +43,14 @@ class ImageResults(Results):
             if scenario is Scenario.FIRST and tool.startswith("crane")
         )
         yield Comparison(
-            name="one changed : crane, all six appended and pushed",
+            scenario=Scenario.CHANGED,
+            name="of crane, all six appended and pushed",
             value=self.seconds(Scenario.CHANGED, OURS) / best,
             limit=0.3,
         )
         yield Comparison(
-            name="first push : the faster crane",
+            scenario=Scenario.FIRST,
+            name="of the faster crane",
             value=self.seconds(Scenario.FIRST, OURS) / best,
             limit=1.0,
         )
