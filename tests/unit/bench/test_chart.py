@@ -80,13 +80,14 @@ def test_nothing_lies_outside_or_on_another_line() -> None:
 
 
 def test_light_and_dark_have_their_own_colours() -> None:
-    style = picture(WARM).findtext(f"{SVG}style") or ""
+    root = picture(WARM)
+    style = root.findtext(f"{SVG}style") or ""
     light, _, dark = style.partition("@media (prefers-color-scheme: dark)")
-    for name in ("--card", "--text", "--ours", "--met"):
-        assert name in light
-        assert name in dark
-    card = picture(WARM).findall(f"{SVG}rect")[0]
-    assert card.attrib["fill"] == "var(--card)"
+    for name in ("text", ".card", ".bar", ".bar.own", ".faint", ".met", ".missed"):
+        start = f"  {name} {{"
+        assert start in light
+        assert start in dark
+    assert root.findall(f"{SVG}rect")[0].attrib["class"] == "card"
 
 
 def test_text_is_escaped() -> None:
