@@ -49,31 +49,28 @@ def report_build(docs: Path, tools: Path, *, rounds: int, scale: int, cold: bool
         results = bench_build(
             tools, module, gocache=tools / "gocache", rounds=rounds, cold=cold, tell=reporter.note
         )
-        document = {
-            "machine": place.document(),
-            "module": _size(module),
-            "rounds": rounds,
-            "absent": ABSENT,
-        }
-        docs.mkdir(parents=True, exist_ok=True)
-        _write(docs / "build.json", {**document, **results.document()})
-        atomic_write(docs / "build.svg", _chart(results, module, place, rounds).encode())
+        write_build(docs, results, module, place)
         _show(reporter, results)
         for tool, why in ABSENT.items():
             reporter.note(f"{tool} is not measured: it {why}")
 
 
-def _chart(results: Results, module: GoModule, place: Surroundings, rounds: int) -> str:
+def write_build(docs: Path, results: Results, module: GoModule, place: Surroundings) -> None:
+    """Write ``build.json`` and ``build.svg``; neither names a path of the machine."""
     size = _size(module)
-    return draw(
+    head = {"machine": place.document(), "module": size, "absent": ABSENT}
+    chart = draw(
         results,
         title=f"{len(BINARIES)} Go programs for {len(PLATFORMS)} platforms",
         subtitle=(
             f"A generated module of {size['packages']} packages and {size['files']} files. "
-            f"Median of {rounds} rounds; warm caches unless cold; shorter is better."
+            "Medians; caches are warm unless cold; each scenario has its own scale."
         ),
         footer=str(place),
     )
+    docs.mkdir(parents=True, exist_ok=True)
+    _write(docs / "build.json", {**head, **results.document()})
+    atomic_write(docs / "build.svg", chart.encode())
 
 
 def _size(module: GoModule) -> dict[str, Any]:
