@@ -169,6 +169,8 @@ def _bases(config: Config, problems: Problems) -> None:
         path = f"bases.{name}"
         if base.kind == "debian" and not (base.suite and base.packages):
             problems.add(path, "kind debian needs suite and packages")
+        if base.kind == "bootstrap" and not base.suite:
+            problems.add(path, "kind bootstrap needs a suite")
         if base.kind == "registry":
             _attempt(partial(Reference.parse, base.reference), path, problems)
         elif base.reference:

@@ -143,11 +143,12 @@ class Fetch(Table, frozen=True, kw_only=True):
 class Base(Table, frozen=True, kw_only=True):
     """What an image starts from."""
 
-    kind: Literal["scratch", "static", "debian", "registry"]
+    kind: Literal["scratch", "static", "debian", "bootstrap", "registry"]
     suite: str = ""
-    """The Debian suite by its codename, for kind debian."""
+    """The Debian suite by its codename, for kinds debian and bootstrap."""
     packages: tuple[str, ...] = ()
-    """The exact Debian packages to unpack; dependencies are not followed."""
+    """For kind debian the exact packages to unpack, dependencies are not followed; for kind
+    bootstrap packages to install with what they depend on, beside a small system with apt."""
     archive: str = ""
     """A Debian archive's URL; empty takes the one apt uses on this machine."""
     reference: str = ""
@@ -175,6 +176,8 @@ class Image(Table, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     """Files and directories in the build context: name there = path beside this file, or
     below the Go tree as ``${source}/path``."""
+    default: bool = True
+    """Made where no image is named; false for one that is made by its name alone."""
     packages: tuple[str, ...] = ()
     """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
     variants: tuple[Name, ...] | bool = True
@@ -202,7 +205,8 @@ class PackageFormat(Table, frozen=True, kw_only=True):
     """What one format has beside what all of them have."""
 
     depends: tuple[str, ...] = ()
-    """In the format's own words: ``libc6 (>= 2.30)`` for a .deb, ``glibc >= 2.30`` for an .rpm."""
+    """In the format's own words: ``adduser (>= 3.1)`` for a .deb, ``shadow-utils >= 2`` for an
+    .rpm. The glibc that programs need is added, unless it is named here."""
     recommends: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     files: dict[str, str] = {}

@@ -53,8 +53,17 @@ def check_libc(tree: Tree, programs: Mapping[Path, Linkage], image: str, base: s
     """
     sizes = _program_sizes(tree) if programs else frozenset[int]()
     held = {path: item for path, item in programs.items() if path.stat().st_size in sizes}
-    has = tree_glibc(tree) if held else None
-    for path, linkage in held.items():
+    check_every(tree, held, image, base)
+
+
+def check_every(tree: Tree, programs: Mapping[Path, Linkage], image: str, base: str) -> None:
+    """Check what :func:`check_libc` does, for programs that will be put there later too.
+
+    Raises:
+        VerificationError: a program could not start.
+    """
+    has = tree_glibc(tree) if programs else None
+    for path, linkage in programs.items():
         if problem := libc_problem(path.name, linkage, has, base, loads=_loads(tree, linkage)):
             raise VerificationError(
                 f"{image} cannot work: {problem}", resolution=libc_advice(path.name, linkage)

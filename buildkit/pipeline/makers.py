@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -56,6 +57,8 @@ class Makers:
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
+            no_bootstrap=self._no_bootstrap() if images else "",
+            unrunnable=self.images.unrunnable,
             overrides=shop.overrides(),
             daemon=self.images.daemon_platform() if images else None,
             outline=self.images.outline,
@@ -194,6 +197,11 @@ class Makers:
     def _is_cached(self, unit: str) -> bool:
         record = self._shop.book.get(unit)
         return record is not None and (not record.path or Path(record.path).exists())
+
+    def _no_bootstrap(self) -> str:
+        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see docker
+
+        return "" if shutil.which("mmdebstrap", path=self._shop.environ.get("PATH")) else MISSING
 
     def _archive(self, cached: frozenset[str]) -> str:
         shop = self._shop

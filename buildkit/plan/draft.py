@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,10 @@ class Facts:
     """The URL of a Debian archive for bases that name none; empty where there is none."""
     cached_bases: frozenset[str] = frozenset()
     """Unit ids of bases whose layer lies in the user's cache."""
+    no_bootstrap: str = ""
+    """Why no base of that kind can be made here; empty where it can."""
+    unrunnable: Callable[[str], str] = lambda _: ""
+    """Says why programs of an architecture do not run in containers here; empty where they do."""
     overrides: tuple[tuple[Platform, Path], ...] = ()
     """Envoy files that the user gave, by their machine type."""
     daemon: Platform | None = None
