@@ -2,7 +2,8 @@
 # The echo server as a user of its own, and the sidecar beside it: where one ends, both do.
 set -eu
 
-sudo --user=nobody -- /usr/local/bin/server "$@" &
+# Not the sidecar's user: what that one sends goes past Envoy.
+setpriv --reuid=65534 --regid=65534 --clear-groups -- /usr/local/bin/server "$@" &
 server=$!
 /usr/local/bin/istio-start.sh &
 sidecar=$!
