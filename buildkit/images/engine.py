@@ -13,6 +13,7 @@ from buildkit.images.assemble import Assembly, refusal
 from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
+from buildkit.images.libc import check_libc, linked_programs
 from buildkit.images.local import base_sheet, local_base, local_name
 from buildkit.images.recipe import prepare
 from buildkit.images.remote import RegistryImages
@@ -81,6 +82,7 @@ class ImageEngine:
             sheet = self._assemble(step, action, platform, given)
         if sheet is None:
             sheet = self._with_daemon(step, platform, given, progress)
+        self._check_libc(step, action, sheet, given)
         path = self.folder / platform.slug / f"{action.name}.json"
         write_sheet(path, sheet)
         return Artifact(
@@ -90,6 +92,19 @@ class ImageEngine:
             path=path,
             reference=(local_name(self.project, action.name, tag=platform.slug),),
         )
+
+    def _check_libc(
+        self, step: Step, action: BuildImage, sheet: Sheet, given: Mapping[str, Artifact]
+    ) -> None:
+        """Refuse programs that the image's C library is too old for, or that it has none for."""
+        files = (given[need].path for _, need in action.context if need in given)
+        programs = linked_programs(path for path in files if path is not None)
+        if programs:
+            base = action.base.partition("@")[0].partition("/")[2]
+            check_libc(self._tree(sheet), programs, step.unit.id, f"its base {base}")
+
+    def _tree(self, sheet: Sheet) -> Tree:
+        return Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
 
     def _assemble(
         self, step: Step, action: BuildImage, platform: Platform, given: Mapping[str, Artifact]
@@ -138,9 +153,8 @@ class ImageEngine:
     ) -> Sheet:
         (built,) = self.docker().build((step,), given, progress)
         sheet = export_sheet(self.client(), self.layers, built.digest)
-        tree = Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
         run = sheet.image_config.run
-        problem = contents_problem(tree, run, platform, tuple(given.values()))
+        problem = contents_problem(self._tree(sheet), run, platform, tuple(given.values()))
         return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
 
 
