@@ -118,7 +118,7 @@ def _laid(
     data, origins = merge(layers, main)
     given = from_environment(environ, main.root)
     if given and has_envoy(data):
-        layers = (*layers, given)
+        layers = (*layers, *given)
         data, origins = merge(layers, main)
     if assignments:
         from buildkit.config.assign import assigned  # noqa: PLC0415 - few runs have any

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from buildkit.build.pins import ModuleSums, Resolver, any_go, resolve_go, resolve_tool
+from buildkit.build.pins import ModuleSums, any_go, resolve_go, resolve_tool
+from buildkit.build.resolver import Resolver
 from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
@@ -131,6 +132,7 @@ class _LockWriter:
             store=self._shop.store,
             downloads=self._makers.downloads,
             pip=self._pip,
+            environ=self._shop.environ,
             warn=self._shop.reporter.warn,
             progress=lambda text: self._shop.reporter.progress(name, text),
         )

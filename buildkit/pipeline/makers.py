@@ -161,6 +161,7 @@ class Makers:
             store=shop.store,
             downloads=self.downloads,
             pip=make_pip(shop),
+            environ=shop.environ,
             offline=shop.settings.offline,
         )
 

@@ -90,6 +90,7 @@ def _download(draft: Draft, name: str, platform: Platform) -> Unit:
         sources=_pinned(fetch.source, pins, platform),
         override=dict(draft.facts.overrides).get(platform),
         strip=fetch.strip,
+        base_url=fetch.base_url,
         output=draft.output(platform, name),
     )
     return Unit(kind=Kind.FETCH, name=name, platform=platform, action=action)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from buildkit.digest import Digest
 from buildkit.plan.hashing import Hasher
@@ -70,7 +71,8 @@ def _compile(action: Compile) -> dict[str, str]:
 def _download(action: Download, hasher: Hasher) -> dict[str, str]:
     if action.override is not None:
         return {"the local file": hasher.digest(action.override) or "missing"}
-    pins = [msgspec.to_builtins(pin) for _, pin in action.sources]
+    # What a file needs of others changes nothing in it.
+    pins = [msgspec.to_builtins(structs.replace(pin, glibc="")) for _, pin in action.sources]
     return {"the pins": str(Digest.of_json(pins)), "strip": str(action.strip).lower()}
 
 

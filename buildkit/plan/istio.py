@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildkit.config.environment import ENVOY_VERSION
+from buildkit.config.environment import ENVOY_BASE_URL, ENVOY_KEYS
+from buildkit.config.interpolate import names_in
 from buildkit.config.load import Project
 from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
@@ -22,7 +23,6 @@ INSTEAD = {
     "ISTIO_BASE_REGISTRY": "the table [mirrors], or bases.NAME.reference",
     "ISTIO_DOCKER_BUILDER": "--engine",
     "ISTIO_DOCKER_QEMU": "--platform: nothing is emulated in a build",
-    "ISTIO_ENVOY_BASE_URL": "url in fetch.envoy.source, or the table [mirrors]",
     "LDFLAGS": "go.ldflags",
     "PROXY_REPO_SHA": "fetch.envoy.version, or ISTIO_ENVOY_VERSION",
     "RELEASE_MODE": "fetch.envoy.source",
@@ -31,6 +31,7 @@ INSTEAD = {
     "STATIC": "go.ldflags",
     "TARGET_OUT": "--out",
     "TARGET_OUT_LINUX": "--out",
+    "ISTIO_ZTUNNEL_BASE_URL": "fetch.ztunnel.base_url",
     "ZTUNNEL_REPO_SHA": "fetch.ztunnel.version",
 }
 """Istio's names that do not count, each with what does its work here."""
@@ -57,8 +58,8 @@ def read_names(environ: Mapping[str, str], project: Project, options: Options) -
     if environ.get(TARGETS):
         over = "passed over for --only" if options.only is not None else "the images that are made"
         notes.append(f"{TARGETS} in the environment: {over}")
-    if environ.get(ENVOY_VERSION):
-        notes.append(_envoy_note(environ[ENVOY_VERSION], project))
+    given = (name for name in ENVOY_KEYS if environ.get(name, "").strip())
+    notes += [f"{name} in the environment: {_envoy_note(name, environ, project)}" for name in given]
     if environ.get("DEBUG"):
         over = "passed over for --symbols" if options.symbols is not None else "--symbols"
         notes.append(f"DEBUG in the environment: {over}")
@@ -104,11 +105,12 @@ def _words(environ: Mapping[str, str]) -> list[str]:
     return environ.get(TARGETS, "").replace(",", " ").split()
 
 
-def _envoy_note(version: str, project: Project) -> str:
+def _envoy_note(name: str, environ: Mapping[str, str], project: Project) -> str:
     fetch = project.config.fetch.get("envoy")
     if fetch is None:
-        return f"{ENVOY_VERSION} in the environment: there is no fetch.envoy for it"
-    taken = fetch.version == version.strip()
-    return f"{ENVOY_VERSION} in the environment: " + (
-        "fetch.envoy.version" if taken else "passed over for --set"
-    )
+        return "there is no fetch.envoy for it"
+    key = ENVOY_KEYS[name]
+    if name == ENVOY_BASE_URL and not any("base_url" in names_in(s.url) for s in fetch.source):
+        return "passed over, no source of fetch.envoy has ${base_url}"
+    taken = getattr(fetch, key) == environ[name].strip()
+    return f"fetch.envoy.{key}" if taken else "passed over for --set"

@@ -84,6 +84,8 @@ class Download:
     """A local file given by the user instead; its machine type is still checked."""
     strip: bool
     output: Path
+    base_url: str = ""
+    """What ``${base_url}`` stands for in the sources; what is pinned is the same anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 
 from buildkit.build.download import Downloads
 from buildkit.build.fetch import FetchBuilder
-from buildkit.build.pins import Resolver
+from buildkit.build.resolver import Resolver
 from buildkit.build.strip import strip_elf
 from buildkit.config.model import Fetch, Source
 from buildkit.errors import FetchError

