@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from buildkit.config.model import Source
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError, EnvironmentMissingError, FetchError
 from buildkit.machine import check_machine
-from buildkit.plan.units import Artifact, Download, Progress, Step
+from buildkit.plan.units import Artifact, Download, Override, Progress, Step
 from buildkit.platform import Platform
 from buildkit.store import Store, atomic_copy
 from buildkit.wheels import Pip
 
 EXECUTABLE = 0o755
+
+Extract = Callable[[Override, Platform, Path], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class FetchBuilder:
         store: keeps every binary by its sha256, for every project of this user.
         downloads: fetches URLs.
         pip: fetches wheels.
+        extract: writes the program that an image holds to a path.
         environ: has the secrets that sources are asked with.
         offline: take only what the store holds.
     """
@@ -41,6 +44,7 @@ class FetchBuilder:
     store: Store
     downloads: Downloads
     pip: Pip
+    extract: Extract
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
 
@@ -72,9 +76,7 @@ class FetchBuilder:
         if not isinstance(action, Download) or platform is None:
             raise TypeError(step.unit.id)
         if action.override is not None:
-            check_machine(action.override, platform)
-            atomic_copy(action.override, action.output, mode=EXECUTABLE)
-            digest = Digest.of_file(action.output)
+            digest = self._take(action.override, platform, action.output, progress)
         else:
             digest, kept = self._obtain(action, platform, progress)
             atomic_copy(kept, action.output, mode=EXECUTABLE)
@@ -85,6 +87,20 @@ class FetchBuilder:
             size=action.output.stat().st_size,
             path=action.output,
         )
+
+    def _take(
+        self, given: Override, platform: Platform, output: Path, progress: Progress
+    ) -> Digest:
+        """Put what the user gave in its place."""
+        with self.store.workspace() as work:
+            path = given.path
+            if path is None:
+                path = work / output.name
+                progress(f"taking it out of {given.words}")
+                self.extract(given, platform, path)
+            check_machine(path, platform)
+            atomic_copy(path, output, mode=EXECUTABLE)
+        return Digest.of_file(output)
 
     def _obtain(
         self, action: Download, platform: Platform, progress: Progress

@@ -16,7 +16,8 @@ from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
 from buildkit.plan.sources import find_workspace
-from buildkit.plan.units import Builder, Kind
+from buildkit.plan.units import Builder, Kind, Override
+from buildkit.platform import Platform
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -56,7 +57,7 @@ class Makers:
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
-            overrides=shop.overrides(),
+            overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
         )
 
@@ -153,6 +154,18 @@ class Makers:
                 self._docker = connect(self._shop.environ)
             return self._docker
 
+    def _overrides(self) -> tuple[tuple[Platform, Override], ...]:
+        shop = self._shop
+        if not shop.options.envoy:
+            return ()
+        from buildkit.pipeline.overriding import Given  # noqa: PLC0415 - seldom given
+
+        return Given(
+            config=shop.project.config,
+            platforms=shop.settings.platforms,
+            find_image=self.images.find_programs,
+        ).overrides(shop.options.envoy)
+
     def _fetcher(self) -> Builder:
         from buildkit.build.fetch import FetchBuilder  # noqa: PLC0415 - seldom anything to fetch
 
@@ -161,6 +174,7 @@ class Makers:
             store=shop.store,
             downloads=self.downloads,
             pip=make_pip(shop),
+            extract=self.images.extract,
             environ=shop.environ,
             offline=shop.settings.offline,
         )

@@ -9,7 +9,7 @@ from buildkit.config.interpolate import VOLATILE, escape, interpolate, names_in
 from buildkit.config.load import Project
 from buildkit.config.model import Config
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import Unit
+from buildkit.plan.units import Override, Unit
 from buildkit.platform import Platform
 
 Texts = tuple[tuple[str, str], ...]
@@ -28,8 +28,8 @@ class Facts:
     """The URL of a Debian archive for bases that name none; empty where there is none."""
     cached_bases: frozenset[str] = frozenset()
     """Unit ids of bases whose layer lies in the user's cache."""
-    overrides: tuple[tuple[Platform, Path], ...] = ()
-    """Envoy files that the user gave, by their machine type."""
+    overrides: tuple[tuple[Platform, Override], ...] = ()
+    """Envoys that the user gave, each by its machine type."""
     daemon: Platform | None = None
     """What the Docker daemon runs, or would run; None where no image is asked for."""
 

@@ -22,6 +22,7 @@ from buildkit.plan.image_units import (
 from buildkit.plan.options import Goal
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import BuildImage, Compile, Kind, Unit
+from buildkit.plan.unlocked import unlocked_notes
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -86,7 +87,7 @@ def build_graph(
         units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*settings.notes, *draft.notes, *mirrors),
+        notes=(*settings.notes, *draft.notes, *mirrors, *unlocked_notes(units)),
     )
 
 

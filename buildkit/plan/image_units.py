@@ -23,6 +23,7 @@ from buildkit.plan.units import (
     WriteLayout,
     unit_id,
 )
+from buildkit.plan.unlocked import LABEL, unlocked_names
 from buildkit.platform import Platform
 from buildkit.reference import Reference, mirrored
 
@@ -191,7 +192,10 @@ def _is_unit(need: str) -> bool:
 def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: Texts) -> Unit:
     image = draft.config.images[name]
     values = draft.values(platform)
+    needs = (base_id, *(need for _, need in context if _is_unit(need)))
     labels, volatile = split_stable(_labels(draft, name, image), values)
+    if names := unlocked_names(needs, draft.units):
+        labels = (*labels, (LABEL, names))
     template = image.dockerfile or f"images/{name}/Dockerfile.j2"
     variables = [(key, values[key]) for key in ("version", "project", "hub")]
     variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
@@ -206,7 +210,6 @@ def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: T
         volatile_labels=volatile,
         engine=draft.settings.engine,
     )
-    needs = (base_id, *(need for _, need in context if _is_unit(need)))
     return Unit(kind=Kind.IMAGE, name=name, platform=platform, action=action, needs=needs)
 
 

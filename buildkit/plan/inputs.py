@@ -22,6 +22,7 @@ from buildkit.plan.units import (
     Compile,
     Download,
     LoadImage,
+    Override,
     PushIndex,
     SaveImage,
     Unit,
@@ -69,8 +70,11 @@ def _compile(action: Compile) -> dict[str, str]:
 
 
 def _download(action: Download, hasher: Hasher) -> dict[str, str]:
-    if action.override is not None:
-        return {"the local file": hasher.digest(action.override) or "missing"}
+    match action.override:
+        case Override(path=Path() as path):
+            return {"the local file": hasher.digest(path) or "missing"}
+        case Override(image=image):
+            return {"the image it is taken from": image}
     # What a file needs of others changes nothing in it.
     pins = [msgspec.to_builtins(structs.replace(pin, glibc="")) for _, pin in action.sources]
     return {"the pins": str(Digest.of_json(pins)), "strip": str(action.strip).lower()}

