@@ -39,12 +39,23 @@ def unlocked_names(needs: Iterable[str], units: Mapping[str, Unit]) -> str:
 
 def unlocked_notes(units: Iterable[Unit]) -> tuple[str, ...]:
     """Say which files stand in for pinned ones, and what that means."""
-    return tuple(
-        f"{unit.id} is {unit.action.override.words}, which is not locked: "
-        "neither is what is made of it, and a release refuses it"
-        for unit in units
-        if isinstance(unit.action, Download) and unit.action.override
-    )
+    fetches = [(unit, unit.action) for unit in units if isinstance(unit.action, Download)]
+    given: dict[str, list[Unit]] = {}
+    for unit, action in fetches:
+        if action.override:
+            given.setdefault(action.override.words, []).append(unit)
+    names = {unit.name for members in given.values() for unit in members}
+    notes = [
+        f"{members[0].name} for {', '.join(str(unit.platform) for unit in members)} is {words}, "
+        "which is not locked: nor is what is made of it, and a release refuses that"
+        for words, members in given.items()
+    ]
+    notes += [
+        f"{unit.name} for {unit.platform} stays the locked one: nothing given is for it"
+        for unit, action in fetches
+        if unit.name in names and not action.override
+    ]
+    return tuple(notes)
 
 
 def _is_given(unit: Unit) -> bool:

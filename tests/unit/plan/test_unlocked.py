@@ -46,9 +46,10 @@ def test_the_image_says_so_itself_and_so_do_those_based_on_it() -> None:
 
 
 def test_the_plan_says_which_file_it_is_and_a_release_can_ask() -> None:
-    found = given(platform="linux/amd64")
-    (note,) = [note for note in found.notes if "not locked" in note]
-    assert note.startswith(f"{ENVOY} is ./my-envoy, which is not locked")
+    found = given(platform="linux/amd64,linux/arm64")
+    first, second = [note for note in found.notes if "locked" in note]
+    assert first.startswith("envoy for linux/amd64 is ./my-envoy, which is not locked")
+    assert second.startswith("envoy for linux/arm64 stays the locked one")
     steps = tuple(Step(unit=u, verdict=Verdict.RUN, reason="") for u in found.units)
     assert Plan(steps=steps, artifacts={}).unlocked["push/proxy"] == (ENVOY,)
     assert not any("not locked" in note for note in graph(Goal.BUILD).notes)
