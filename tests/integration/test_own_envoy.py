@@ -161,10 +161,13 @@ def test_istios_names_move_the_place_and_the_version(mesh: Mesh, server: FakeFil
         fill(mirror, {"linux/amd64": OWN})
         refused = mesh.run("envoy", "--force", "-p", "linux/amd64", cache="third")
         assert (refused.returncode, "is not what the lock pins" in refused.stderr) == (6, True)
-    mesh.environ["ISTIO_ENVOY_VERSION"] = "9" * 40
-    refused = mesh.run("envoy")
-    assert refused.returncode == 3
-    assert "targets.lock is out of date" in refused.stderr
+        mesh.environ["ISTIO_ENVOY_VERSION"] = "9" * 40
+        refused = mesh.run("envoy")
+        assert refused.returncode == 3
+        assert "targets.lock is out of date" in refused.stderr
+        warned = mesh.good("lock", "--only", "envoy")
+        assert "ISTIO_ENVOY_VERSION in the environment is in force: the lock pins" in warned
+        assert "it stays without a pin" in warned
 
 
 @pytest.mark.parametrize("status", [403, 404])
