@@ -45,7 +45,11 @@ def _base_url(fetch: Fetch, path: str, problems: Problems) -> None:
     if "@" in urlsplit(fetch.base_url).netloc:
         problems.add(path, "it holds a user or password", "send them by headers, as ${env.NAME}")
     elif not _URL.match(fetch.base_url):
-        problems.add(path, f"'{fetch.base_url}' is no https or file URL")
+        problems.add(
+            path,
+            f"'{fetch.base_url}' is no https or file URL",
+            "a bucket has an https address too, and takes its credentials by headers",
+        )
 
 
 def _wheel(source: Source, path: str, problems: Problems) -> None:

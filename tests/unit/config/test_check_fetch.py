@@ -40,7 +40,10 @@ def test_istios_own_builds_are_one_source(tmp_path: Path) -> None:
         (
             "https://blob.example.com/proxy",
             "s3://bucket/proxy",
-            "6: fetch.envoy.base_url: 's3://bucket/proxy' is no https or file URL",
+            (
+                "6: fetch.envoy.base_url: 's3://bucket/proxy' is no https or file URL; "
+                "a bucket has an https address too, and takes its credentials by headers"
+            ),
         ),
         (
             "https://blob",
