@@ -13,6 +13,7 @@ from buildkit.plan.options import Options
 from buildkit.platform import Platform
 
 INSTEAD = {
+    "AUTH_HEADER": "headers in fetch.envoy.source, with ${env.NAME}",
     "BASE_VERSION": "bases.NAME.reference, or --set bases.NAME.reference=...",
     "BUILDINFO": "the table [stamps], and --version",
     "BUILD_WITH_CONTAINER": "nothing: builds run on this machine",
@@ -23,6 +24,13 @@ INSTEAD = {
     "ISTIO_BASE_REGISTRY": "the table [mirrors], or bases.NAME.reference",
     "ISTIO_DOCKER_BUILDER": "--engine",
     "ISTIO_DOCKER_QEMU": "--platform: nothing is emulated in a build",
+    "ISTIO_ENVOY_DEBUG_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_DEBUG_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_RELEASE_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_VERSION": "ISTIO_ENVOY_VERSION",
+    "ISTIO_ENVOY_LOCAL": "--envoy",
+    "ISTIO_ENVOY_RELEASE_URL": "fetch.envoy.source",
+    "ISTIO_ZTUNNEL_BASE_URL": "fetch.ztunnel.base_url",
     "LDFLAGS": "go.ldflags",
     "PROXY_REPO_SHA": "fetch.envoy.version, or ISTIO_ENVOY_VERSION",
     "RELEASE_MODE": "fetch.envoy.source",
@@ -31,7 +39,6 @@ INSTEAD = {
     "STATIC": "go.ldflags",
     "TARGET_OUT": "--out",
     "TARGET_OUT_LINUX": "--out",
-    "ISTIO_ZTUNNEL_BASE_URL": "fetch.ztunnel.base_url",
     "ZTUNNEL_REPO_SHA": "fetch.ztunnel.version",
 }
 """Istio's names that do not count, each with what does its work here."""
