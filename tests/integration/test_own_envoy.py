@@ -16,6 +16,7 @@ from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
 from tests.fakes.dynamic import make_dynamic
 from tests.fakes.files import FakeFiles
+from tests.integration.registry_servers import installed_program, serve
 from tests.integration.tiny import aarch64, x86_64
 
 pytestmark = pytest.mark.go
@@ -206,6 +207,25 @@ def test_ones_own_envoy_is_one_flag_and_marks_all_that_holds_it(
     assert {unit["status"] for unit in again.values()} == {"cached"}
     mesh.good(*flags[:3])
     assert labels(mesh) == {"linux/amd64": None, "linux/arm64": None}
+
+
+@pytest.mark.registry
+def test_an_image_of_a_real_registry_gives_its_envoy_for_each_platform(
+    mesh: Mesh, server: FakeFiles
+) -> None:
+    istio(mesh, server)
+    mesh.good("lock", "--only", "envoy")
+    (mesh.root / "registry").mkdir()
+    with serve(installed_program(), mesh.root / "registry") as port:
+        image = f"localhost:{port}/proxy:latest"
+        mesh.good("docker", "--no-load", "--hub", f"localhost:{port}")
+        mesh.good("clean")
+        assert "not locked" in mesh.good("envoy", "--envoy", image, cache="other")
+        assert {platform: mesh.output(platform) for platform in PROGRAMS} == PROGRAMS
+        units = mesh.units("plan", "--envoy", image, "--only", "envoy")
+        assert {unit["verdict"] for unit in units.values()} == {"CACHED"}
+        refused = mesh.run("envoy", "--envoy", f"localhost:{port}/proxy:none")
+        assert (refused.returncode, "no such image" in refused.stderr) == (2, True)
 
 
 def labels(mesh: Mesh) -> dict[str, str | None]:
