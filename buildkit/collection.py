@@ -36,6 +36,7 @@ _FOLDERS = {
     "actions": "actions",
     "layers": "layers",
     "gzip": "layers",
+    "contents": "layers",
     "bases": "bases",
     "sheets": "sheets",
     "partial": "downloads",

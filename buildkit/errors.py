@@ -89,6 +89,18 @@ class VerificationError(BuildkitError):
     exit_code = 9
 
 
+class SigningError(BuildkitError):
+    """Something was to be signed and cannot be: the key, its password."""
+
+    exit_code = 10
+
+
+class PublishError(BuildkitError):
+    """A place that a release is published to refused or failed, or has something else."""
+
+    exit_code = 11
+
+
 class CancelledError(BuildkitError):
     """The user or the CI system ended the run."""
 

@@ -40,7 +40,8 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "jobs": (None, "how much runs at once (number of cores)"),
     "envoy": ([], "a file or image with your own Envoy, by its machine type; again for more"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
-    "engine": (None, "who builds images: auto, oci (no daemon) or docker"),
+    "engine": (None, "who builds images: auto, oci (no daemon), docker or buildx"),
+    "variant": (None, "variants of images, such as debug,distroless, or all"),
     "push": (False, "push to a hub that is not loopback too"),
     "no_push": (False, "tag only, push nowhere"),
     "no_load": (False, "leave the Docker daemon without the images"),
@@ -51,6 +52,10 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
     "collect": (False, "remove what was not used for longest, down to the limit"),
     "max_size": (None, "the limit to collect to, such as 10GB (MESHWRIGHT_CACHE_SIZE, 20GB)"),
+    "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
+    "dist": (None, "where a release is, instead of dist/ beside the configuration"),
+    "to": (None, "names of [publish], separated by commas (all)"),
+    "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -59,6 +64,9 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "dry_run": (False, "show the plan, change nothing"),
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),
+    "key": (None, "the private key that signs; its password is in COSIGN_PASSWORD"),
+    "sign": (False, "sign the release with the key of release.sign, or --key"),
+    "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
     "exec": (
@@ -71,7 +79,10 @@ _PLACE = ("targets", "source", "set", "out", "json", "quiet")
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_ALL = tuple(name for name in _FLAGS if name not in {*_PROMOTE, *_LOGIN, *_CACHE})
+_RELEASE = ("snapshot", "dist", "to", "rebuild")
+_SIGN = ("key", "legacy_tags")
+_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, "sign"})
+_ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
 class BuildTask(Task[Callable[..., None]]):
@@ -178,9 +189,45 @@ def docker(session: Session) -> None:
 
 
 @mesh_task(*_ALL)
+def package(session: Session) -> None:
+    """Make the .deb and .rpm packages, with whatever they need."""
+    session.want(Goal.PACKAGE)
+
+
+@mesh_task(*_ALL)
 def envoy(session: Session) -> None:
     """Fetch the prebuilt binaries alone."""
     session.want(Goal.ENVOY)
+
+
+@mesh_task(*_ALL, "snapshot", "dist", "sign", *_SIGN)
+def release(session: Session) -> None:
+    """Make all of a version: archives, packages, images, documents, in dist/."""
+    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
+
+    session.act(run_release)
+
+
+@mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")
+def publish(session: Session) -> None:
+    """Move a release that exists to the places of [publish]; goes on where a run broke."""
+    from buildkit.pipeline.publishing import run_publish  # noqa: PLC0415
+
+    session.act(run_publish)
+
+
+@mesh_task(
+    *_PLACE,
+    "dist",
+    "rebuild",
+    "offline",
+    words={"subject": "a release's directory, a file in it, or an image with tag or digest"},
+)
+def verify(session: Session, subject: str) -> None:
+    """Check a release, one of its files, or an image; prints what was compared."""
+    from buildkit.pipeline.verifying import run_verify  # noqa: PLC0415
+
+    session.act(lambda options: run_verify(options, subject))
 
 
 @mesh_task(*_ALL)
@@ -254,6 +301,7 @@ def smoke(session: Session) -> None:
     *_PLACE,
     *_PROMOTE,
     "only",
+    "variant",
     "tag",
     "no_clobber",
     "dry_run",
@@ -267,6 +315,22 @@ def promote(session: Session, src: str, dst: str) -> None:
     from buildkit.pipeline.promoting import run_promote  # noqa: PLC0415
 
     session.act(lambda options: run_promote(options, src, dst))
+
+
+@mesh_task(*(name for name in _ALL if name != "exec"), *_SIGN)
+def attest(session: Session) -> None:
+    """Write SBOMs and provenance of everything; with --key, sign and attach them to the images."""
+    from buildkit.pipeline.attesting import run_attest  # noqa: PLC0415
+
+    session.act(run_attest, would="write SBOMs and provenance, sign and attach them")
+
+
+@mesh_task("key", "dry_run", "json", "quiet", name="generate")
+def keys_generate(session: Session) -> None:
+    """Write a key pair for signing: cosign.key and cosign.pub, or what --key names."""
+    from buildkit.pipeline.keying import generate_keys  # noqa: PLC0415
+
+    session.act(generate_keys, would="write a key pair")
 
 
 @mesh_task(*_PLACE)
@@ -347,10 +411,11 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    tasks = (build, docker, envoy, watch, lock, smoke, promote, clean, cache, *shown)
+    makers = (build, docker, package, envoy, watch, release, publish, verify)
+    tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
-    return Collection(*tasks, registry)
+    return Collection(*tasks, registry, Collection("keys", keys_generate))
 
 
 namespace = make_namespace()

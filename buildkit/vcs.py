@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from git import Git
@@ -177,6 +178,99 @@ def read_git(directory: Path) -> GitFacts:
         )
     except GitError:
         return GitFacts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A commit that is no merge: its subject, and the whole of its text."""
+
+    revision: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a release is named after, and what came before it."""
+
+    tags: tuple[str, ...] = ()
+    """Tags of the commit that is checked out."""
+    previous: str = ""
+    """The nearest tag before it."""
+    changes: tuple[Change, ...] = ()
+    """Since then, below the source, newest first."""
+
+
+def read_history(directory: Path, tag: str = "") -> History:
+    """Ask git for tags and changes; outside git there are none.
+
+    Args:
+        directory: the source tree.
+        tag: what this release is called, which is not the tag before it.
+
+    Raises:
+        GitError: the history cannot be read.
+    """
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return History()
+    from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
+
+    git = _scoped(Git(str(directory)), worktree)
+    tags = str(git.tag("--points-at", "HEAD")).split()
+    exclude = [f"--exclude={name}" for name in {*tags, *filter(None, (tag,))}]
+    try:
+        previous = str(git.describe("--tags", "--abbrev=0", *exclude, "HEAD"))
+    except GitCommandError:
+        previous = ""
+    since = f"{previous}..HEAD" if previous else "HEAD"
+    log = str(git.log("-z", "--no-merges", "--no-color", "--format=%H%x0a%B", since, "--", "."))
+    return History(
+        tags=tuple(sorted(tags)),
+        previous=previous,
+        changes=tuple(_change(entry) for entry in log.split("\0") if entry.strip()),
+    )
+
+
+def tagged_commit(directory: Path, tag: str) -> str:
+    """Return the commit that a tag names; empty where there is no such tag."""
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return ""
+    from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
+
+    try:
+        name = f"refs/tags/{tag}^{{commit}}"
+        return str(_scoped(Git(str(directory)), worktree).rev_parse("--verify", "--quiet", name))
+    except GitCommandError:
+        return ""
+
+
+def write_commit(directory: Path, target: IO[bytes] | BufferedIOBase, prefix: str) -> None:
+    """Write the commit's files below a directory as a tar, which depends on the commit alone.
+
+    Args:
+        directory: the source tree.
+        target: gets the tar.
+        prefix: the directory in the tar that holds everything.
+
+    Raises:
+        GitError: git fails.
+    """
+    worktree = find_worktree(directory)
+    if worktree is None:
+        raise ValueError(directory)
+    from git import Git  # noqa: PLC0415 - see read_git
+
+    git = _scoped(Git(str(directory)), worktree)
+    # The umask of the user's own configuration would change the modes.
+    settings = git(c="tar.umask=0022")
+    settings.archive("--format=tar", f"--prefix={prefix}/", "HEAD", output_stream=target)
+
+
+def _change(entry: str) -> Change:
+    revision, _, text = entry.strip("\n").partition("\n")
+    return Change(revision=revision, subject=text.partition("\n")[0].strip(), text=text)
 
 
 def _describe(git: Git) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from buildkit.config.check_dockerfiles import check_dockerfiles, check_variants
 from buildkit.config.check_fetch import check_fetches
 from buildkit.config.check_names import check_platforms as _platforms
 from buildkit.config.check_names import check_variables as _variables
@@ -34,6 +35,8 @@ def cross_check(config: Config, root: Path, problems: Problems) -> None:
     for name, image in config.images.items():
         _image(config, name, image, root, problems)
     _image_cycles(config, problems)
+    check_dockerfiles(config, root, problems)
+    check_variants(config, problems)
     _registry(config, problems)
     _smoke(config, root, problems)
 
@@ -172,7 +175,7 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
     for base in image.base:
         if base not in known:
             problems.add(f"{path}.base", f"unknown base '{base}'", near_miss(base, known))
-    if not image.base:
+    if not image.base and not image.dockerfile:
         problems.add(f"{path}.base", "no base", "scratch is one too: name it in [bases]")
     for binary in image.binaries:
         _image_binary(config, name, image, binary, problems)
@@ -181,9 +184,9 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
             problems.add(f"{path}.files", f"'{target}' is the name of a binary too")
         if not (root / file).exists():
             problems.add(f"{path}.files", f"'{file}' does not exist")
-    template = image.dockerfile or f"images/{name}/Dockerfile.j2"
-    if not (root / template).is_file():
-        problems.add(f"{path}.dockerfile", f"'{template}' does not exist")
+    template = image.template or f"images/{name}/Dockerfile.j2"
+    if not image.dockerfile and not (root / template).is_file():
+        problems.add(f"{path}.template", f"'{template}' does not exist")
     _variables(image.description, STABLE | VOLATILE, f"{path}.description", problems)
     for key, text in image.variables.items():
         _variables(text, STABLE, f"{path}.variables.{key}", problems)

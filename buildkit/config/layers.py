@@ -17,6 +17,7 @@ from typing import Any
 import tomli
 
 from buildkit.config.problems import Origins, Page, near_miss
+from buildkit.config.source_paths import is_below_source
 from buildkit.errors import ConfigError, UsageError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -170,8 +171,9 @@ def _drop(
 
 
 def _is_whole(path: tuple[str, ...]) -> bool:
-    """Tell whether a table is one value: where a version stands."""
-    return len(path) == 3 and path[0] == "fetch" and path[2] == "version"  # noqa: PLR2004
+    """Tell whether a table is one value: where a version or an argument stands."""
+    is_version = len(path) == 3 and path[0] == "fetch" and path[2] == "version"  # noqa: PLR2004
+    return is_version or path[-2:-1] == ("args",)
 
 
 def _superseded(
@@ -180,7 +182,11 @@ def _superseded(
     """Return the keys below that mean nothing any more beside what stands above."""
     if path == ("version",) and "file" in above:
         return ("json", "line")
-    is_base = len(path) == 2 and path[0] == "bases"  # noqa: PLR2004 - bases.NAME
+    is_named = len(path) == 2  # noqa: PLR2004 - kind.NAME
+    if is_named and path[0] == "images" and {"dockerfile", "template"} & above.keys():
+        # An image has one or the other, and a Dockerfile names its bases.
+        return ("template", "base") if "dockerfile" in above else ("dockerfile",)
+    is_base = is_named and path[0] == "bases"
     if is_base and "kind" in above and above["kind"] != below.get("kind"):
         return tuple(below)
     return ()
@@ -195,18 +201,38 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
         return data
 
     def move(value: Any) -> Any:
-        return _relative(layer.root / value, main.root) if isinstance(value, str) else value
+        if not isinstance(value, str) or is_below_source(value):
+            return value
+        return _relative(layer.root / value, main.root)
+
+    def archive(table: Any) -> Any:
+        return _at_key(table, "files", lambda files: _each(files, move))
 
     if "images" in data:
         data["images"] = _each(data["images"], lambda image: _move_image(image, move))
+    if "packages" in data:
+        data["packages"] = _each(data["packages"], lambda package: _move_package(package, move))
     if isinstance(smoke := data.get("smoke"), dict):
         data["smoke"] = _move_smoke(smoke, move)
+    if isinstance(release := data.get("release"), dict):
+        data["release"] = _at_key(release, "archives", lambda found: _each(found, archive))
     return data
 
 
 def _move_image(image: Any, move: Any) -> Any:
-    image = _at_key(image, "dockerfile", move)
+    image = _at_key(_at_key(image, "dockerfile", move), "template", move)
     return _at_key(image, "files", lambda files: _each(files, move))
+
+
+def _move_package(package: Any, move: Any) -> Any:
+    def files(table: Any) -> Any:
+        return _at_key(table, "files", lambda found: _each(found, move))
+
+    for key in ("files", "config", "scripts"):
+        package = _at_key(package, key, lambda found: _each(found, move))
+    for key in ("deb", "rpm"):
+        package = _at_key(package, key, files)
+    return package
 
 
 def _move_smoke(smoke: Any, move: Any) -> Any:
@@ -244,11 +270,12 @@ def _find_templates(
     below = [layer for layer in reversed(layers) if layer.root != main.root]
     for name, image in images.items() if below and isinstance(images, dict) else ():
         usual = Path("images", name, "Dockerfile.j2")
-        if not isinstance(image, dict) or "dockerfile" in image or (main.root / usual).exists():
+        named = isinstance(image, dict) and image.keys() & {"dockerfile", "template"}
+        if not isinstance(image, dict) or named or (main.root / usual).exists():
             continue
         for layer in (layer for layer in below if (layer.root / usual).exists()):
-            image["dockerfile"] = _relative(layer.root / usual, main.root)
-            written["images", name, "dockerfile"] = layer.page
+            image["template"] = _relative(layer.root / usual, main.root)
+            written["images", name, "template"] = layer.page
             break
 
 

@@ -9,14 +9,18 @@ from typing import Any
 
 import msgspec
 
+from buildkit.config.arguments import with_arguments
 from buildkit.config.check import cross_check
+from buildkit.config.check_packages import check_packages
+from buildkit.config.check_release import check_publish, check_release
 from buildkit.config.decode import decode
-from buildkit.config.environment import from_environment, has_envoy
+from buildkit.config.environment import from_environment
 from buildkit.config.from_file import phrase, read_value
 from buildkit.config.layers import EXAMPLES, Layer, merge, parse_toml, read_layers, read_local
 from buildkit.config.lock import Lock, load_lock, lock_path
 from buildkit.config.model import Config, FromFile
 from buildkit.config.problems import Origins, Page, Problems
+from buildkit.config.source_paths import with_source_paths
 from buildkit.errors import UsageError
 
 
@@ -31,6 +35,7 @@ class Project:
         source: the Go tree.
         origins: who wrote what.
         versions: for a fetched file whose version stands in the source tree, where.
+        arguments: for an ARG whose value stands in the source tree, by TOML path, where.
         files: all files that the configuration was read from, the lowest first.
         is_local: a local file is in force, so that this machine's builds are its own.
     """
@@ -41,6 +46,7 @@ class Project:
     source: Path
     origins: Origins = field(default_factory=Origins)
     versions: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     is_local: bool = False
 
@@ -77,14 +83,16 @@ def load_project(
     layers = (*layers, local) if local else layers
     data, origins = _laid(layers, main, assignments, environ or {})
     problems = Problems(main.page.file, main.page.text, origins=origins)
-    config = _checked(data, main.root, problems)
-    tree = (source or targets.parent / config.project.source).resolve()
+    tree = (source or main.root / _source_of(data)).resolve()
+    config = _decoded(with_source_paths(data, tree, main.root), problems)
     if not tree.is_dir():
         raise UsageError(
             f"the source tree {tree} does not exist",
             resolution="Mend project.source in targets.toml, or name it with --source.",
         )
+    _check(config, main.root, problems)
     config, versions = _with_versions(config, tree, origins)
+    config, arguments = with_arguments(config, tree, origins)
     return Project(
         targets=targets,
         config=config,
@@ -92,6 +100,7 @@ def load_project(
         source=tree,
         origins=origins,
         versions=versions,
+        arguments=arguments,
         files=tuple(layer.path for layer in layers if layer.path is not None),
         is_local=local is not None,
     )
@@ -108,7 +117,11 @@ def parse_config(text: str, file: str, root: Path) -> Config:
     Raises:
         ConfigError: it is wrong; the message lists every place.
     """
-    return _checked(parse_toml(Page(file=file, text=text)), root, Problems(file, text))
+    data = with_source_paths(parse_toml(Page(file=file, text=text)), root, root)
+    problems = Problems(file, text)
+    config = _decoded(data, problems)
+    _check(config, root, problems)
+    return config
 
 
 def _laid(
@@ -116,8 +129,7 @@ def _laid(
 ) -> tuple[dict[str, Any], Origins]:
     """Lay the files, then what the environment names, then assignments over each other."""
     data, origins = merge(layers, main)
-    given = from_environment(environ, main.root)
-    if given and has_envoy(data):
+    if given := from_environment(environ, data, main.root):
         layers = (*layers, *given)
         data, origins = merge(layers, main)
     if assignments:
@@ -127,12 +139,25 @@ def _laid(
     return data, origins
 
 
-def _checked(data: dict[str, Any], root: Path, problems: Problems) -> Config:
+def _source_of(data: dict[str, Any]) -> str:
+    # What is no table or no text is left for the decoder to complain about.
+    project = data.get("project")
+    source = project.get("source") if isinstance(project, dict) else None
+    return source if isinstance(source, str) else "."
+
+
+def _decoded(data: dict[str, Any], problems: Problems) -> Config:
     config = decode(data, Config, "", problems)
     problems.raise_if_any()
-    cross_check(config, root, problems)
-    problems.raise_if_any()
     return config  # type: ignore[no-any-return]  # decode returns what its second argument says
+
+
+def _check(config: Config, root: Path, problems: Problems) -> None:
+    cross_check(config, root, problems)
+    check_packages(config, root, problems)
+    check_release(config, root, problems)
+    check_publish(config, problems)
+    problems.raise_if_any()
 
 
 def _with_versions(config: Config, tree: Path, origins: Origins) -> tuple[Config, dict[str, str]]:

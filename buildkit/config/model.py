@@ -13,8 +13,17 @@ from msgspec import Meta, Struct
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """The name of a binary, image, base or fetched file."""
 
+ByteCount = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)? ?([kKMGT]i?)?B)?$")]
+"""A number of bytes with its unit."""
+
+PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
+"""The name of a .deb and .rpm package; Debian's rules are the stricter ones."""
+
 PlatformName = Annotated[str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$")]
 """A platform as ``os/arch``."""
+
+ArgumentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an ARG of a Dockerfile."""
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +35,7 @@ class Project(Table, frozen=True, kw_only=True):
 
     name: Name
     source: str = "."
-    """The Go tree, relative to this file."""
+    """The Go tree, relative to this file; a path below it is written ``${source}/path``."""
     release_hub: str = ""
     """The hub stamped into binaries; independent of where images are pushed."""
     url: str = ""
@@ -66,6 +75,8 @@ class Matrix(Table, frozen=True, kw_only=True):
     platforms: tuple[PlatformName, ...]
     default: Literal["all", "host", "native"] | tuple[PlatformName, ...] = "all"
     """What is built without --platform; native is the host and linux of its architecture."""
+    variants: tuple[Name, ...] = ()
+    """What is built without --variant; default: the first of ``[variants]``."""
 
 
 class GoSettings(Table, frozen=True, kw_only=True):
@@ -93,6 +104,8 @@ class Binary(Table, frozen=True, kw_only=True):
 
     package: str
     """Go's import path or a path below the source that begins with ``./``."""
+    max_size: ByteCount = ""
+    """What it may have at most in a release, such as ``90MB``."""
     group: Name | None = None
     platforms: tuple[PlatformName, ...] | None = None
 
@@ -150,24 +163,101 @@ class Base(Table, frozen=True, kw_only=True):
     """A Debian archive's URL; empty takes the one apt uses on this machine."""
     reference: str = ""
     """An image reference, for kind registry; pinned by digest in the lock."""
+    replaces: tuple[str, ...] = ()
+    """Image names, with a tag or for all tags, that a FROM of a Dockerfile means this base by."""
 
 
 class Image(Table, frozen=True, kw_only=True):
     """One container image."""
 
-    dockerfile: str = ""
+    template: str = ""
     """A Jinja2 template relative to this file; default ``images/<name>/Dockerfile.j2``."""
-    base: tuple[Name, ...]
-    """Names of ``[bases]``, the first that can be had on this machine is used."""
+    dockerfile: str = ""
+    """Or a Dockerfile that is used as it is, such as ``${source}/docker/Dockerfile``; what it
+    copies is found by name: binaries, also below ``${TARGETARCH}/``, and ``files``."""
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for the Dockerfile's ARGs, over those of ``[args]``."""
+    base: tuple[Name, ...] = ()
+    """Names of ``[bases]``, the first that can be had on this machine is used; a Dockerfile
+    says by itself what it starts from."""
     binaries: tuple[Name, ...] = ()
-    """Compiled or fetched binaries in the build context, each under its own name."""
+    """Compiled or fetched binaries in the build context, each under its own name; those that
+    a Dockerfile copies by their names need not be named."""
     files: dict[str, str] = {}
-    """Files and directories in the build context: name there = path beside this file."""
+    """Files and directories in the build context: name there = path beside this file, or
+    below the Go tree as ``${source}/path``."""
+    packages: tuple[str, ...] = ()
+    """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
+    variants: tuple[Name, ...] | bool = True
+    """Names of ``[variants]`` that it is built in; ``false`` for an image without variants,
+    which is built once and keeps plain tags."""
+    max_size: ByteCount = ""
+    """What one platform's layers may have at most in a release, compressed, such as ``60MB``."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: the Linux platforms of the matrix."""
     variables: dict[str, str] = {}
     """Values for the template, under ``vars``."""
     description: str = ""
+
+
+class PackageScripts(Table, frozen=True, kw_only=True):
+    """What the package manager runs as root; each is a path beside this file."""
+
+    preinstall: str = ""
+    postinstall: str = ""
+    preremove: str = ""
+    postremove: str = ""
+
+
+class PackageFormat(Table, frozen=True, kw_only=True):
+    """What one format has beside what all of them have."""
+
+    depends: tuple[str, ...] = ()
+    """In the format's own words: ``libc6 (>= 2.30)`` for a .deb, ``glibc >= 2.30`` for an .rpm."""
+    recommends: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    """As the package's own."""
+
+
+class Package(Table, frozen=True, kw_only=True):
+    """A package for Linux distributions; all paths in it are absolute."""
+
+    description: str
+    """Its first line is the summary."""
+    maintainer: str
+    """Who answers for it, as ``Name <mail@example.com>``."""
+    formats: tuple[Literal["deb", "rpm"], ...] = ("deb", "rpm")
+    binaries: dict[Name, str] = {}
+    """Compiled or fetched binary = path in the package."""
+    files: dict[str, str] = {}
+    """Path in the package = file beside this file; directories are copied whole."""
+    config: dict[str, str] = {}
+    """As ``files``, for what users edit: an upgrade keeps their changes."""
+    directories: tuple[str, ...] = ()
+    """Directories that it owns."""
+    links: dict[str, str] = {}
+    """Path in the package = where the symbolic link points to."""
+    scripts: PackageScripts = PackageScripts()
+    depends: tuple[str, ...] = ()
+    """Packages that have one name everywhere, such as iptables."""
+    section: str = "misc"
+    """Debian's section and RPM's group."""
+    deb: PackageFormat = PackageFormat()
+    rpm: PackageFormat = PackageFormat()
+    platforms: tuple[PlatformName, ...] | None = None
+    """Default: the Linux platforms of the matrix."""
+
+
+class Variant(Table, frozen=True, kw_only=True):
+    """One way to build every image: other ARGs, other bases."""
+
+    suffix: str | None = None
+    """Joined to every tag by a hyphen; default: the variant's name. Empty for plain tags."""
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for ARGs, over those of ``[args]`` and of an image."""
+    base: dict[Name, Name] = {}
+    """A name of ``[bases]`` = the one that takes its place."""
 
 
 class Registry(Table, frozen=True, kw_only=True):
@@ -182,6 +272,76 @@ class Registry(Table, frozen=True, kw_only=True):
     """Registries beyond loopback that speak plain http."""
     protected: tuple[str, ...] = ()
     """Hubs, and all below them, that are pushed to in CI alone (CI is set)."""
+
+
+class ReleaseArchive(Table, frozen=True, kw_only=True):
+    """A .tar.gz or .zip of a release, one for each platform."""
+
+    name: str = "${project}-${version}-${os}-${arch}"
+    """The file's name without the format."""
+    formats: tuple[Literal["tar.gz", "zip"], ...] = ("tar.gz",)
+    folder: str = ""
+    """The directory in the archive that holds everything, as ``istio-${version}``."""
+    binaries: dict[Name, str] = {}
+    """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
+    files: dict[str, str] = {}
+    """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    platforms: tuple[PlatformName, ...] | None = None
+    """Default: those of the matrix that all its binaries exist for."""
+
+
+class ReleaseSign(Table, frozen=True, kw_only=True):
+    """How `invoke release --sign` signs."""
+
+    key: str = ""
+    """The private key beside this file, as ``cosign.key``; its password is in COSIGN_PASSWORD."""
+    legacy_tags: bool = False
+    """Signatures of images under cosign's ``sha256-....sig`` and ``.att`` tags too."""
+
+
+class Release(Table, frozen=True, kw_only=True):
+    """What `invoke release` writes beside packages, images and documents."""
+
+    archives: dict[Name, ReleaseArchive] = {}
+    names: dict[str, str] = {}
+    """What the names of archives call an operating system or architecture: ``darwin = "osx"``."""
+    source: bool = True
+    """An archive of the commit, below the source's directory."""
+    licenses: bool = True
+    """An archive of the license texts of all Go modules in the binaries."""
+    unlicensed: tuple[str, ...] = ()
+    """Modules that have no license file, and may."""
+    images: bool = True
+    """The images, as an OCI layout."""
+    sboms: bool = True
+    """An SBOM of every binary, package and platform's image."""
+    sign: ReleaseSign = ReleaseSign()
+
+
+class Publish(Table, frozen=True, kw_only=True):
+    """One place that `invoke publish` moves a release to."""
+
+    kind: Literal["registry", "directory", "put", "github"]
+    hub: str = ""
+    """For kind registry: where images go."""
+    tags: tuple[str, ...] = ("${version}",)
+    """Tags that are never moved once they are published."""
+    channels: tuple[str, ...] = ()
+    """Tags that name the newest release, such as ``latest``."""
+    directory: str = ""
+    """For kind directory, relative to this file, as ``/srv/releases/${version}``."""
+    url: str = ""
+    """For kind put: below what files are put, as ``https://files.example.com/${version}/``."""
+    headers: dict[str, str] = {}
+    """Sent with each request; ``${env.NAME}`` is a variable of the environment."""
+    repository: str = ""
+    """For kind github: ``owner/name``."""
+    api: str = "https://api.github.com"
+    """Another address of the API, for GitHub Enterprise."""
+    token: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
+    """The environment variable that holds the token."""
+    draft: bool = False
+    """Leave publishing the GitHub release to a person."""
 
 
 class SmokeContainer(Table, frozen=True, kw_only=True):
@@ -258,8 +418,15 @@ class Config(Table, frozen=True, kw_only=True):
     binaries: dict[Name, Binary] = {}
     fetch: dict[Name, Fetch] = {}
     bases: dict[Name, Base] = {}
+    args: dict[ArgumentName, str | FromFile] = {}
+    """Values for the ARGs of all Dockerfiles that declare them: a text with ``${...}``, or
+    where it stands in the source tree."""
+    variants: dict[Name, Variant] = {}
     images: dict[Name, Image] = {}
+    packages: dict[PackageName, Package] = {}
     registry: Registry = Registry()
+    release: Release = Release()
+    publish: dict[Name, Publish] = {}
     mirrors: dict[str, str] = {}
     """For people behind a wall: prefix = replacement, of URLs for downloads, and of image
     names for bases; a name begins with its registry, as ``docker.io``."""

@@ -16,8 +16,13 @@ from buildkit.proc import OutOfMemoryError
 
 MEGA = 1_000_000
 
-_MEMORY = dict.fromkeys(Kind, 50 * MEGA) | {Kind.BINARY: 1000 * MEGA}
-"""A first `go build` holds a linker and a compiler per core; all else is streamed."""
+_MEMORY = dict.fromkeys(Kind, 50 * MEGA) | {
+    Kind.BINARY: 1000 * MEGA,
+    Kind.DEB: 400 * MEGA,
+    Kind.RPM: 400 * MEGA,
+}
+"""A first `go build` holds a linker and a compiler per core, nfpm a package with its files;
+all else is streamed."""
 
 _SECONDS = dict.fromkeys(Kind, 2.0) | {Kind.BINARY: 60.0, Kind.FETCH: 20.0, Kind.BASE: 10.0}
 

@@ -33,6 +33,8 @@ _SHARES = {
     Kind.LAYOUT: _Share(first=50 * MEGA, out=1),
     Kind.OCI_ARCHIVE: _Share(first=50 * MEGA, out=1),
     Kind.DOCKER_ARCHIVE: _Share(first=50 * MEGA, out=1),
+    Kind.DEB: _Share(first=40 * MEGA, out=1),
+    Kind.RPM: _Share(first=40 * MEGA, out=1),
 }
 """A binary is also kept in the cache, a fetched one there twice: as it came, and as it was taken
 out. Images are put together from these when they are read, and their sinks share layers, so what

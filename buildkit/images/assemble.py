@@ -153,7 +153,8 @@ class Assembly:
 
     def _declare(self, state: _Stage, item: Instruction) -> None:
         running = state.running
-        values = arg_values(self.recipe.dockerfile, item, running.variables, self.recipe.scope)
+        recipe = self.recipe
+        values = arg_values(recipe.dockerfile, item, running.variables, recipe.scope, recipe.given)
         state.running = replace(running, variables={**running.variables, **values})
         state.note(f"ARG {item.value}")
 

@@ -23,9 +23,10 @@ from buildkit.images.daemon import (
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
 from buildkit.images.load import load_base, pull_image
-from buildkit.images.local import LocalBase, base_config, base_sheet, local_name
+from buildkit.images.local import base_config, base_sheet, local_name
 from buildkit.images.recipe import Recipe, prepare
 from buildkit.images.stages import platform_args
+from buildkit.images.starts import Starts
 from buildkit.plan.units import Artifact, BuildImage, Progress, Step
 from buildkit.platform import Platform
 from buildkit.reference import Locate, itself
@@ -71,14 +72,15 @@ class DockerEngine:
         if not isinstance(action, BuildImage) or platform is None:
             raise BuildError(f"{step.unit.id} is no image of one platform")
         client = self.client()
-        artifact = given[action.base]
-        base = load_base(client, self.layers, artifact, platform)
+        base = load_base(client, self.layers, given[action.base], platform)
+        starts = Starts.of(action, platform, given)
         args = platform_args(platform, daemon_platform(client))
 
         def environment(name: str, text: str) -> Mapping[str, str]:
-            if name == base.name:
-                return base_sheet(artifact, platform).image_config.run.environment
             wanted = Platform.parse(text) if text else platform
+            start = starts.get(name, wanted)
+            if start is not None:
+                return base_sheet(start, wanted).image_config.run.environment
             return image_environment(client, pull_image(client, name, wanted, progress)[0])
 
         recipe = prepare(
@@ -91,7 +93,7 @@ class DockerEngine:
             environment=environment,
         )
         refuse_unsupported(recipe.dockerfile, recipe.stages)
-        bases = self._stage_bases(recipe, base, platform, progress)
+        bases = self._stage_bases(recipe, starts, platform, progress)
         with self.layers.store.workspace() as folder:
             job = _Job(
                 unit=step.unit.id,
@@ -107,7 +109,7 @@ class DockerEngine:
         return Artifact(unit=step.unit.id, digest=image.id, size=image.size, reference=(name,))
 
     def _stage_bases(
-        self, recipe: Recipe, base: LocalBase, platform: Platform, progress: Progress
+        self, recipe: Recipe, starts: Starts, platform: Platform, progress: Progress
     ) -> dict[int, str]:
         # Each stage that starts from an image gets one that is of the right platform.
         client = self.client()
@@ -116,8 +118,9 @@ class DockerEngine:
             if not isinstance(stage.base, str):
                 continue
             wanted = Platform.parse(stage.platform) if stage.platform else platform
-            if stage.base == base.name:
-                bases[stage.index] = base.name
+            start = starts.get(stage.base, wanted)
+            if start is not None:
+                bases[stage.index] = load_base(client, self.layers, start, wanted).name
             elif stage.base == "scratch":
                 scratch = load_base(client, self.layers, scratch_artifact(wanted), wanted)
                 bases[stage.index] = scratch.name
@@ -182,8 +185,10 @@ def scratch_artifact(platform: Platform) -> Artifact:
 
 
 def _declared(recipe: Recipe, args: Mapping[str, str]) -> dict[str, str]:
-    # The daemon warns about an argument that no ARG takes up, and one that is given wins
+    # The daemon warns about an argument that no ARG takes up, and one that is sent wins
     # over a default, which a predefined one does not.
     items = [item for stage in recipe.stages for item in stage.instructions if item.name == "ARG"]
-    names = {word for item in items for word in item.words if "=" not in word}
-    return {name: recipe.scope[name] for name in args if name in names}
+    plain = {word for item in items for word in item.words if "=" not in word}
+    every = {word.partition("=")[0] for item in items for word in item.words}
+    predefined = {name: recipe.scope[name] for name in args if name in plain}
+    return predefined | {name: text for name, text in recipe.given.items() if name in every}

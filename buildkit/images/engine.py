@@ -19,8 +19,9 @@ from buildkit.images.recipe import prepare
 from buildkit.images.remote import RegistryImages
 from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.images.stages import platform_args
+from buildkit.images.starts import Starts
 from buildkit.images.tree import Tree
-from buildkit.plan.units import Artifact, BuildImage, EngineName, Progress, Step
+from buildkit.plan.units import Artifact, BuildImage, EngineName, Progress, Step, file_stem
 from buildkit.platform import Platform
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ImageEngine:
         if sheet is None:
             sheet = self._with_daemon(step, platform, given, progress)
         self._check_libc(step, action, sheet, given)
-        path = self.folder / platform.slug / f"{action.name}.json"
+        path = self.folder / platform.slug / f"{file_stem(action.name)}.json"
         write_sheet(path, sheet)
         return Artifact(
             unit=step.unit.id,
@@ -109,14 +110,13 @@ class ImageEngine:
     def _assemble(
         self, step: Step, action: BuildImage, platform: Platform, given: Mapping[str, Artifact]
     ) -> Sheet | None:
-        base, below = (
-            local_base(given[action.base], platform),
-            base_sheet(given[action.base], platform),
-        )
+        base = local_base(given[action.base], platform)
+        starts = Starts.of(action, platform, given)
 
         @cache
         def find(name: str, wanted: Platform) -> Sheet:
-            return below if name == base.name else self.remote.sheet(name, wanted)
+            start = starts.get(name, wanted)
+            return base_sheet(start, wanted) if start else self.remote.sheet(name, wanted)
 
         def environment(name: str, text: str) -> Mapping[str, str]:
             sheet = find(name, Platform.parse(text) if text else platform)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildkit.errors import BuildError
 from buildkit.images.context import context_entries, select
 from buildkit.images.dockerfile import Dockerfile, parse
 from buildkit.images.labels import append_labels
-from buildkit.images.render import render
+from buildkit.images.render import read_template, render
 from buildkit.images.stages import (
+    NOTHING,
     FindEnvironment,
     Stage,
     global_arguments,
@@ -20,7 +21,7 @@ from buildkit.images.stages import (
     stages_of,
 )
 from buildkit.oci.layer import Entry
-from buildkit.plan.units import Artifact, BuildImage
+from buildkit.plan.units import Artifact, BuildImage, image_name
 from buildkit.platform import Platform
 
 FILE_PREFIX = "file:"
@@ -35,6 +36,8 @@ class Recipe:
     entries: tuple[Entry, ...]
     scope: Mapping[str, str]
     """Predefined arguments, and the values of ARGs before the first FROM."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Values of arguments that win over defaults."""
 
 
 def template_variables(action: BuildImage, platform: Platform, base: str) -> dict[str, str]:
@@ -45,7 +48,7 @@ def template_variables(action: BuildImage, platform: Platform, base: str) -> dic
     return {
         **dict(action.variables),
         "base": base,
-        "image": action.name,
+        "image": image_name(action.name),
         "platform.os": platform.os,
         "platform.arch": platform.arch,
         "platform.variant": platform.variant,
@@ -77,12 +80,20 @@ def prepare(
         ConfigError: the template or the Dockerfile is wrong, or copies what is
             not there; the message names the line.
     """
-    text = render(action.template, template_variables(action, platform, base))
+    if action.is_template:
+        text = render(action.template, template_variables(action, platform, base))
+    else:
+        text = read_template(action.template)
     escape = parse(text, origin=str(action.template)).escape
     labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
     entries = context_entries(_sources(action, given), binaries=_binaries(action))
     return recipe_of(
-        labelled, entries, origin=str(action.template), args=args, environment=environment
+        labelled,
+        entries,
+        origin=str(action.template),
+        args=args,
+        environment=environment,
+        given=dict(action.args),
     )
 
 
@@ -93,15 +104,17 @@ def recipe_of(
     origin: str,
     args: Mapping[str, str],
     environment: FindEnvironment = no_environment,
+    given: Mapping[str, str] = NOTHING,
 ) -> Recipe:
     """Return the recipe of a Dockerfile and its whole context, see :func:`prepare`."""
     dockerfile = parse(text, origin=origin)
-    stages = reachable(stages_of(dockerfile, args, environment))
+    stages = reachable(stages_of(dockerfile, args, environment, given))
     return Recipe(
         dockerfile=dockerfile,
         stages=stages,
         entries=select(entries, dockerfile, stages),
-        scope=global_arguments(dockerfile, args),
+        scope=global_arguments(dockerfile, args, given),
+        given=given,
     )
 
 

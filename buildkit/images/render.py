@@ -60,7 +60,7 @@ def read_template(template: Path) -> str:
         raise ConfigError(
             f"the template {template} cannot be read",
             details=str(getattr(error, "strerror", "") or error),
-            resolution="Create it, or name another with images.<name>.dockerfile.",
+            resolution="Create it, or name another with images.<name>.template.",
         ) from error
 
 

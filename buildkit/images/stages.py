@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from buildkit.images.dockerfile import Dockerfile, Instruction
 from buildkit.images.words import WordError, expand, split_words
@@ -27,6 +28,8 @@ PREDEFINED = frozenset(
 )
 """The arguments that BuildKit predefines."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 FindEnvironment = Callable[[str, str], Mapping[str, str]]
 """Gives the variables of an image by its name, for a platform or, where empty, the target."""
@@ -98,6 +101,7 @@ def stages_of(
     dockerfile: Dockerfile,
     args: Mapping[str, str],
     environment: FindEnvironment = no_environment,
+    given: Mapping[str, str] = NOTHING,
 ) -> tuple[Stage, ...]:
     """Return the stages of a Dockerfile; those that count have their copies, variables put in.
 
@@ -106,12 +110,13 @@ def stages_of(
         args: the arguments that are predefined, see :func:`platform_args`.
         environment: gives the variables of an image to start from; asked only for
             images of stages that count and use variables.
+        given: values of arguments that win over defaults.
 
     Raises:
         ConfigError: a malformed FROM, COPY or substitution, an instruction before
             FROM other than ARG, or a ``--from`` that names this or a later stage.
     """
-    scope = global_arguments(dockerfile, args)
+    scope = global_arguments(dockerfile, args, given)
     stages: list[Stage] = []
     for start, *body in _chunks(dockerfile):
         stages.append(_stage(dockerfile, scope, tuple(stages), start, tuple(body)))
@@ -123,6 +128,7 @@ def stages_of(
                 scope=scope,
                 earlier=tuple(stages[: stage.index]),
                 environment=environment,
+                given=given,
             )
             stages[stage.index] = _with_copies(frame, stage)
     return tuple(stages)
@@ -140,7 +146,9 @@ def _chunks(dockerfile: Dockerfile) -> list[list[Instruction]]:
     return chunks
 
 
-def global_arguments(dockerfile: Dockerfile, args: Mapping[str, str]) -> dict[str, str]:
+def global_arguments(
+    dockerfile: Dockerfile, args: Mapping[str, str], given: Mapping[str, str] = NOTHING
+) -> dict[str, str]:
     """Return the predefined arguments and the values of ARGs before the first FROM.
 
     Raises:
@@ -151,7 +159,7 @@ def global_arguments(dockerfile: Dockerfile, args: Mapping[str, str]) -> dict[st
         if item.name == "FROM":
             break
         if item.name == "ARG":
-            scope |= arg_values(dockerfile, item, scope, scope)
+            scope |= arg_values(dockerfile, item, scope, scope, given)
     return scope
 
 
@@ -175,6 +183,7 @@ class _Frame:
     scope: Mapping[str, str]
     earlier: tuple[Stage, ...]
     environment: FindEnvironment
+    given: Mapping[str, str]
 
     def variables(self, stage: Stage) -> dict[str, str]:
         """Return the variables that a stage starts with."""
@@ -231,7 +240,7 @@ def _with_copies(frame: _Frame, stage: Stage) -> Stage:
     for item in stage.instructions:
         match item.name:
             case "ARG":
-                variables |= arg_values(dockerfile, item, variables, frame.scope)
+                variables |= arg_values(dockerfile, item, variables, frame.scope, frame.given)
             case "ENV":
                 variables |= name_values(dockerfile, item, variables)
             case "COPY" | "ADD":
@@ -287,8 +296,9 @@ def arg_values(
     item: Instruction,
     variables: Mapping[str, str],
     scope: Mapping[str, str],
+    given: Mapping[str, str] = NOTHING,
 ) -> dict[str, str]:
-    """Return the values that an ARG declares: its default, or else that before FROM.
+    """Return the values that an ARG declares: what is given, its default, or that before FROM.
 
     Raises:
         ConfigError: a name is empty, or a substitution is malformed.
@@ -298,7 +308,9 @@ def arg_values(
         name, equals, default = word.partition("=")
         if not name:
             raise dockerfile.error(item.line, "a name is empty")
-        if equals:
+        if name in given:
+            values[name] = given[name]
+        elif equals:
             values[name] = expand_word(dockerfile, item, default, {**variables, **values})
         elif name in scope:
             values[name] = scope[name]

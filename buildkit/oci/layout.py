@@ -130,6 +130,28 @@ class Layout:
         except OSError as error:
             raise self._damaged(descriptor, error.strerror or str(error)) from error
 
+    def image(self, descriptor: Descriptor) -> Image:
+        """Return the image of a manifest, its layers as the layout has them.
+
+        Raises:
+            BuildError: something is missing or damaged, or it is no manifest.
+        """
+        manifest = self.read(descriptor)
+        try:
+            value = _decode(manifest)
+            config = self.read(Descriptor.from_json(value["config"]))
+            blobs = tuple(map(Descriptor.from_json, value["layers"]))
+            diff_ids = map(Digest.parse, _decode(config)["rootfs"]["diff_ids"])
+            layers = tuple(
+                Layer(descriptor=blob, diff_id=diff_id, open=partial(self.open_blob, blob))
+                for blob, diff_id in zip(blobs, diff_ids, strict=True)
+            )
+        except _MALFORMED as error:
+            raise self._damaged(descriptor, f"It is no manifest: {error}") from error
+        return Image(
+            manifest=manifest, media_type=descriptor.media_type, config=config, layers=layers
+        )
+
     def reachable(self, descriptor: Descriptor) -> frozenset[Digest]:
         """Return the digests of a blob and of everything that it names, at any depth.
 

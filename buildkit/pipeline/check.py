@@ -68,7 +68,9 @@ def check_templates(units: tuple[Unit, ...]) -> None:
     seen = set()
     for unit in units:
         action, platform = unit.action, unit.platform
-        if isinstance(action, BuildImage) and platform and action.template not in seen:
+        if not isinstance(action, BuildImage) or not action.is_template:
+            continue
+        if platform and action.template not in seen:
             seen.add(action.template)
             known = template_variables(action, platform, base="base")
             check_variables(action.template, read_template(action.template), known)

@@ -11,7 +11,7 @@ from typing import Any
 from buildkit.memory import actions_within
 from buildkit.pipeline.commands import Command, Compiler
 from buildkit.pipeline.mermaid import flowchart
-from buildkit.pipeline.planning import Planned, plan_only
+from buildkit.pipeline.planning import BOTH, Planned, plan_only
 from buildkit.pipeline.report import human_size, other_steps, print_json, settings_json, unit_json
 from buildkit.plan.changes import Change
 from buildkit.plan.explain import Explainer, Explanation, choose_units, narrow
@@ -20,6 +20,7 @@ from buildkit.plan.options import Goal, Options
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import (
     BuildImage,
+    BuildPackage,
     Compile,
     LoadImage,
     PushIndex,
@@ -47,7 +48,7 @@ def show_explanation(options: Options, pattern: str) -> None:
         chosen.extend(choose_units(graph, pattern))
         return replace(graph, units=narrow(graph, tuple(chosen)) or graph.units)
 
-    planned = plan_only(frozenset(), options, choose)
+    planned = plan_only(BOTH | {Goal.PACKAGE}, options, choose)
     found = _explanations(planned, chosen)
     commands = _compiler(planned).commands(planned.plan)
     others = [step for step in other_steps(planned.graph) if step[1] in chosen]
@@ -164,7 +165,7 @@ def _output(item: Explanation) -> Lines:
 def _origins(unit: Unit, settings: Settings) -> Lines:
     """Yield where the values that the user can set came from, if this unit uses them."""
     match unit.action:
-        case Compile() | BuildImage():
+        case Compile() | BuildImage() | BuildPackage():
             yield "version", f"{settings.version.text} ({settings.version.origin})"
         case PushIndex() | LoadImage() | WriteLayout() | SaveImage() as action:
             yield from _listed("names", list(action.references))

@@ -124,6 +124,16 @@ class GoSupply:
                 )
             return self._command
 
+    def module_cache(self) -> Path:
+        """Return GOMODCACHE, as Go itself says."""
+        command = self.command()
+        answer = self._shop.processes.run(
+            (str(command.program), "env", "GOMODCACHE"),
+            env=command.environment,
+            cwd=self._shop.project.source,
+        )
+        return Path(answer.stdout.decode().strip())
+
     def builder(self) -> GoBuilder:
         """Return the builder of compiled binaries."""
         from buildkit.build.golang import GoBuilder  # noqa: PLC0415 - see toolchain

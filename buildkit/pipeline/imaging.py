@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.outline import Outline
 from buildkit.plan.units import (
     Artifact,
     Builder,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from buildkit.images.docker import DockerEngine
     from buildkit.images.layers import Layers
     from buildkit.images.nearby import Nearby
+    from buildkit.images.outline import Outlines
     from buildkit.images.programs import ImagePrograms
     from buildkit.images.remote import RegistryImages
     from buildkit.oci.model import Descriptor
@@ -65,6 +67,16 @@ class ImageSupply:
 
         return look(self._shop.environ)
 
+    def outline(self, path: Path, args: Mapping[str, str], platform: Platform) -> Outline:
+        """Return what a Dockerfile that is used as it is asks for."""
+        return self._outlines.read(path, args, platform)
+
+    @cached_property
+    def _outlines(self) -> Outlines:
+        from buildkit.images.outline import Outlines  # noqa: PLC0415 - many projects have none
+
+        return Outlines()
+
     def daemon_platform(self) -> Platform:
         """Return what the daemon runs, or would run."""
         return self.nearby.platform or Platform("linux", self._shop.host.arch)
@@ -100,7 +112,7 @@ class ImageSupply:
 
         shop = self._shop
         return ImageEngine(
-            layers=self._layers,
+            layers=self.layers,
             remote=self._remote,
             folder=shop.state / "images",
             project=shop.project.config.project.name,
@@ -116,25 +128,25 @@ class ImageSupply:
         from buildkit.images.publish import IndexPublisher  # noqa: PLC0415 - see engine
         from buildkit.registry.sending import Sender  # noqa: PLC0415
 
-        return IndexPublisher(layers=self._layers, sender=Sender(registry=self._registry()))
+        return IndexPublisher(layers=self.layers, sender=Sender(registry=self._registry()))
 
     def loader(self) -> Builder:
         """Return the builder that loads into the daemon."""
         from buildkit.images.loading import ImageLoader  # noqa: PLC0415 - loads the Docker SDK
 
-        return ImageLoader(client=self._docker, layers=self._layers)
+        return ImageLoader(client=self._docker, layers=self.layers)
 
     def layout_writer(self) -> Builder:
         """Return the builder that writes the layout."""
         from buildkit.images.layout import LayoutWriter  # noqa: PLC0415 - see engine
 
-        return LayoutWriter(layers=self._layers, digest=self._shop.hasher.digest)
+        return LayoutWriter(layers=self.layers, digest=self._shop.hasher.digest)
 
     def archive_writer(self) -> Builder:
         """Return the builder that saves images as files."""
         from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
 
-        return ArchiveWriter(layers=self._layers)
+        return ArchiveWriter(layers=self.layers)
 
     def find_programs(self, words: str) -> dict[Platform, str]:
         """Return the images behind what a user called one, by platform, see :mod:`programs`."""
@@ -150,7 +162,7 @@ class ImageSupply:
 
         return ImagePrograms(
             remote=self._remote,
-            layers=self._layers,
+            layers=self.layers,
             client=None if self.nearby.problem else self._docker,
         )
 
@@ -228,7 +240,8 @@ class ImageSupply:
         return RegistryImages(registry=self._registry, locate=self._locate)
 
     @cached_property
-    def _layers(self) -> Layers:
+    def layers(self) -> Layers:
+        """The layers of bases and images, as files and as what registries get."""
         from buildkit.images.layers import Layers  # noqa: PLC0415 - see engine
 
         return Layers(
@@ -247,7 +260,7 @@ class ImageSupply:
         shop = self._shop
         return DockerEngine(
             client=self._docker,
-            layers=self._layers,
+            layers=self.layers,
             project=shop.project.config.project.name,
             volatile=shop.volatile,
             locate=self._locate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,15 +13,18 @@ from buildkit.config.environment import ENVOY_VERSION
 from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
-from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
+from buildkit.errors import EnvironmentMissingError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.images.packages import resolve_packages
+from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.pipeline.golang import make_pip
 from buildkit.pipeline.local import TOOL
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.dockerfile_units import registry_starts
+from buildkit.plan.draft import Draft, Facts
 from buildkit.plan.options import Options, split_list
 from buildkit.platform import Platform
 from buildkit.reference import Reference, mirrored
@@ -29,6 +32,7 @@ from buildkit.toolchain import Toolchain, find_go, read_wanted
 
 _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
 """Where people build; a toolchain is pinned for each."""
+_CONFIG_LIMIT = 8 << 20
 _REGISTRY = ("github.com/distribution/distribution/v3", "v3.1.2")
 
 
@@ -101,7 +105,8 @@ class _LockWriter:
                 name: self._manifests(base) if self._wants(name) else before.registry.get(name, {})
                 for name, base in config.bases.items()
                 if base.kind == "registry"
-            },
+            }
+            | self._references(before),
         )
 
     def _wants(self, part: str) -> bool:
@@ -168,22 +173,49 @@ class _LockWriter:
         pins = resolve_packages(archive, base.packages, tuple(linux), warn=shop.reporter.warn)
         return {linux[architecture]: found for architecture, found in pins.items()}
 
+    def _references(self, before: Lock) -> dict[str, dict[str, str]]:
+        """Return the pins of what Dockerfiles name that are used as they are."""
+        shop = self._shop
+        facts = Facts(go_version="", outline=self._makers.images.outline)
+        draft = Draft(project=shop.project, settings=shop.settings, facts=facts)
+        found = {}
+        for reference, wanted in registry_starts(draft).items():
+            if self._only and not wanted.images & set(self._only) and not self._wants(reference):
+                found[reference] = before.registry.get(reference, {})
+                continue
+            shop.reporter.note(f"{reference}, for {', '.join(sorted(wanted.images))}")
+            pins = self._pins(reference)
+            found[reference] = {p: pins[p] for p in sorted(wanted.platforms) if p in pins}
+            for platform in sorted(wanted.platforms - pins.keys()):
+                shop.reporter.warn(
+                    f"{reference} does not exist for {platform}; it does for {', '.join(pins)}"
+                )
+        return found
+
     def _manifests(self, base: Base) -> dict[str, str]:
-        mirrors = self._shop.project.config.mirrors
-        reference = mirrored(Reference.parse(base.reference), mirrors)
-        manifest = self._makers.registry.get_manifest(reference)
-        if manifest.descriptor.media_type not in INDEXES:
-            raise ConfigError(
-                f"{reference} is one image, not an index of platforms",
-                details="Which platform it is for cannot be pinned.",
-                resolution="Name an image of several platforms, or the image per platform.",
-            )
-        entries = msgspec.json.decode(manifest.data)["manifests"]
-        found = (Descriptor.from_json(entry) for entry in entries)
         wanted = {p for p in self._shop.project.config.matrix.platforms if p.startswith("linux/")}
-        plain = (
-            (str(replace(item.platform, variant="")), str(item.digest))
-            for item in found
-            if item.platform is not None
-        )
-        return {platform: digest for platform, digest in plain if platform in wanted}
+        return {p: digest for p, digest in self._pins(base.reference).items() if p in wanted}
+
+    def _pins(self, name: str) -> dict[str, str]:
+        """Return platform and digest of what a reference means now."""
+        mirrors = self._shop.project.config.mirrors
+        reference = mirrored(Reference.parse(name), mirrors)
+        registry = self._makers.registry
+        manifest = registry.get_manifest(reference)
+        value = msgspec.json.decode(manifest.data)
+        if manifest.descriptor.media_type not in INDEXES:
+            config = Descriptor.from_json(value["config"])
+            data = registry.blobs.read(reference, config, limit=_CONFIG_LIMIT)
+            platform = ImageConfig.decode(data).platform
+            return _by_platform(((platform, str(manifest.descriptor.digest)),))
+        entries = (Descriptor.from_json(entry) for entry in value["manifests"])
+        return _by_platform((e.platform, str(e.digest)) for e in entries if e.platform is not None)
+
+
+def _by_platform(images: Iterable[tuple[Platform, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for platform, digest in images:
+        # A matrix may leave the variant out, as images of arm64 do or do not.
+        for name in (str(platform), f"{platform.os}/{platform.arch}"):
+            found.setdefault(name, digest)
+    return found

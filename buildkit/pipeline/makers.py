@@ -59,6 +59,7 @@ class Makers:
             cached_bases=bases,
             overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
+            outline=self.images.outline,
         )
 
     def presence(self) -> Mapping[Kind, Presence]:
@@ -74,6 +75,8 @@ class Makers:
             Kind.LAYOUT: self.images.layout_present,
             Kind.OCI_ARCHIVE: file,
             Kind.DOCKER_ARCHIVE: file,
+            Kind.DEB: file,
+            Kind.RPM: file,
         }
 
     def blocked(self, goals: frozenset[Goal]) -> dict[Kind, str]:
@@ -96,6 +99,8 @@ class Makers:
             Kind.LAYOUT: self.images.layout_writer,
             Kind.OCI_ARCHIVE: self.images.archive_writer,
             Kind.DOCKER_ARCHIVE: self.images.archive_writer,
+            Kind.DEB: self._packager,
+            Kind.RPM: self._packager,
         }
         return {kind: makers[kind]() for kind in kinds}
 
@@ -118,6 +123,14 @@ class Makers:
         )
 
     @cached_property
+    def plain_pool(self) -> HttpPool:
+        """Connections without mirrors: for registries, and for what is published."""
+        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
+
+        shop = self._shop
+        return HttpPool(environ=shop.environ, offline=bool(shop.options.offline))
+
+    @cached_property
     def downloads(self) -> Downloads:
         """Files by URL, resumed where a transfer was cut."""
         from buildkit.build.download import Downloads  # noqa: PLC0415 - see pool
@@ -128,13 +141,12 @@ class Makers:
     @cached_property
     def registry(self) -> RegistryClient:
         """The client of every registry, with the user's credentials."""
-        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
-        from buildkit.registry.client import RegistryClient  # noqa: PLC0415
+        from buildkit.registry.client import RegistryClient  # noqa: PLC0415 - see pool
         from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
 
         shop = self._shop
         return RegistryClient(
-            pool=HttpPool(environ=shop.environ, offline=bool(shop.options.offline)),
+            pool=self.plain_pool,
             credentials=DockerCredentials(
                 environ=shop.environ, runner=shop.processes, warn=shop.reporter.warn
             ),
@@ -178,6 +190,11 @@ class Makers:
             environ=shop.environ,
             offline=shop.settings.offline,
         )
+
+    def _packager(self) -> Builder:
+        from buildkit.pipeline.packaging import make_packager  # noqa: PLC0415 - see _fetcher
+
+        return make_packager(self._shop, self.go)
 
     def _assembler_version(self) -> str:
         from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker

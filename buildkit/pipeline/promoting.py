@@ -16,6 +16,7 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import Destination, check_protected
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.unlocked import LABEL
+from buildkit.plan.variants import chosen_variants
 from buildkit.reference import Reference, hub_reference, split_hub
 
 if TYPE_CHECKING:
@@ -104,7 +105,16 @@ def _originals(shop: Workshop, sender: Sender, source: str) -> list[tuple[Refere
         )
     place: Destination = shop.settings.destinations[0]
     names = _chosen(shop, tuple(shop.project.config.images))
-    return _of_registry(sender, [item for name in names for item in place.references(name)])
+    config, chosen = shop.project.config, shop.settings.variants
+    return _of_registry(
+        sender,
+        [
+            item
+            for name in names
+            for variant in chosen_variants(config, config.images[name], chosen)
+            for item in place.references(name, variant.tag)
+        ],
+    )
 
 
 def _is_host(text: str) -> bool:

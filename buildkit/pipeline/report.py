@@ -101,6 +101,8 @@ def show_settings(settings: Settings, reporter: Reporter) -> None:
         reporter.note(f"push       {'yes' if destination.push else 'no'}")
     reporter.note(f"engine     {settings.engine}")
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
+    if settings.variants:
+        reporter.note(f"variants   {', '.join(settings.variants)} ({settings.variant_origin})")
 
 
 def plan_json(
@@ -183,6 +185,8 @@ def settings_json(settings: Settings) -> dict[str, Any]:
         ],
         "platforms": [str(platform) for platform in settings.platforms],
         "platform_origin": settings.platform_origin,
+        "variants": list(settings.variants),
+        "variant_origin": settings.variant_origin,
         "engine": str(settings.engine),
         "out": str(settings.out),
     }

@@ -27,10 +27,10 @@ from buildkit.pipeline.tidying import tidy_out
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import check_protected
 from buildkit.plan.graph import Graph
-from buildkit.plan.image_units import layout_folder
 from buildkit.plan.obsolete import obsolete_output, obsolete_units
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan
+from buildkit.plan.sink_units import layout_folder
 from buildkit.plan.units import Kind
 
 
@@ -184,6 +184,8 @@ def _limits(jobs: int) -> dict[Kind, int]:
         Kind.LAYOUT: 2,
         Kind.OCI_ARCHIVE: 2,
         Kind.DOCKER_ARCHIVE: 2,
+        Kind.DEB: 2,
+        Kind.RPM: 2,
     }
 
 

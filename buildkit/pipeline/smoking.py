@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from buildkit.errors import EnvironmentMissingError, FetchError, UsageError
 from buildkit.http import Answer, HttpPool
@@ -11,6 +11,7 @@ from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options
+from buildkit.plan.variants import chosen_variants, image_variants
 from buildkit.reference import Reference
 from buildkit.smoke import Ask, SmokeRun
 
@@ -59,8 +60,14 @@ def _references(shop: Workshop, makers: Makers) -> dict[str, str]:
     place = (*settings.pushed, *settings.destinations)[0]
     found = {}
     for image in {container.image for container in shop.project.config.smoke.containers.values()}:
-        found[image] = str(_pinned(makers, place.references(image)[0]))
+        found[image] = str(_pinned(makers, place.references(image, _tag(shop, image))[0]))
     return found
+
+
+def _tag(shop: Workshop, image: str) -> Callable[[str], str]:
+    config = shop.project.config
+    found = chosen_variants(config, config.images[image], shop.settings.variants)
+    return (found or image_variants(config, config.images[image]))[0].tag
 
 
 def _pinned(makers: Makers, tagged: Reference) -> Reference:

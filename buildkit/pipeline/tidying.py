@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from buildkit.plan.planner import Plan
-from buildkit.plan.units import Compile, Download, SaveImage, WriteLayout
+from buildkit.plan.units import BuildPackage, Compile, Download, SaveImage, WriteLayout
 from buildkit.store import remove_leftovers
 
 LAYOUT_FILES = ("index.json", "oci-layout")
@@ -35,7 +35,12 @@ def tidy_out(state: Path, plan: Plan) -> None:
     places: dict[Path, set[str]] = {}
     for step in plan.steps:
         match step.unit.action:
-            case Compile(output=path) | Download(output=path) | SaveImage(output=path):
+            case (
+                Compile(output=path)
+                | Download(output=path)
+                | SaveImage(output=path)
+                | BuildPackage(output=path)
+            ):
                 places.setdefault(path.parent, set()).add(path.name)
             case WriteLayout(folder=folder):
                 places.setdefault(folder, set()).update(LAYOUT_FILES)

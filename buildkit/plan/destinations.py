@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from buildkit.config.interpolate import interpolate
@@ -33,9 +33,14 @@ class Destination:
         """Whether it is a registry of this machine."""
         return is_loopback(split_hub(self.hub.text)[0])
 
-    def references(self, image: str) -> tuple[Reference, ...]:
-        """Return the names of an image there, one for each tag."""
-        return tuple(hub_reference(self.hub.text, image, tag.text) for tag in self.tags)
+    def references(self, image: str, change: Callable[[str], str] = str) -> tuple[Reference, ...]:
+        """Return the names of an image there, one for each tag.
+
+        Args:
+            image: its name.
+            change: gives a tag as a variant of the image has it.
+        """
+        return tuple(hub_reference(self.hub.text, image, change(tag.text)) for tag in self.tags)
 
 
 def destinations(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buildkit.config.interpolate import VOLATILE, escape, interpolate, names_in
 from buildkit.config.load import Project
 from buildkit.config.model import Config
+from buildkit.plan.outline import ReadOutline, no_outline
 from buildkit.plan.settings import Settings
 from buildkit.plan.units import Override, Unit
 from buildkit.platform import Platform
@@ -32,6 +33,8 @@ class Facts:
     """Envoys that the user gave, each by its machine type."""
     daemon: Platform | None = None
     """What the Docker daemon runs, or would run; None where no image is asked for."""
+    outline: ReadOutline = no_outline
+    """Reads what a Dockerfile that is used as it is asks for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +50,12 @@ class Draft:
     blocked: dict[str, str] = field(default_factory=dict)
     """Unit id that should exist and cannot, and why."""
     notes: list[str] = field(default_factory=list)
+    made: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Image, variant and platform, and the id of the unit that makes it."""
+
+    def aside(self) -> Draft:
+        """Return a draft with the same units whose notes and problems are nobody's."""
+        return replace(self, missing={}, blocked={}, notes=[])
 
     @property
     def config(self) -> Config:

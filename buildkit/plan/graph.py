@@ -10,18 +10,12 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
 from buildkit.plan.draft import Draft, Facts
-from buildkit.plan.image_units import (
-    add_archives,
-    add_bases,
-    add_image,
-    add_layout,
-    add_load,
-    add_push,
-    mirror_notes,
-)
+from buildkit.plan.image_units import add_bases, add_image, mirror_notes
 from buildkit.plan.options import Goal
+from buildkit.plan.package_units import add_packages
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import BuildImage, Compile, Kind, Unit
+from buildkit.plan.sink_units import add_archives, add_layout, add_load, add_push
+from buildkit.plan.units import BuildImage, BuildPackage, Compile, Kind, Unit, image_name
 from buildkit.plan.unlocked import unlocked_notes
 
 _GOALS = {
@@ -34,6 +28,8 @@ _GOALS = {
     Kind.LAYOUT: frozenset({Goal.DOCKER}),
     Kind.OCI_ARCHIVE: frozenset({Goal.DOCKER}),
     Kind.DOCKER_ARCHIVE: frozenset({Goal.DOCKER}),
+    Kind.DEB: frozenset({Goal.PACKAGE}),
+    Kind.RPM: frozenset({Goal.PACKAGE}),
 }
 """Which goals want a kind of unit; what no goal wants is made only where it is needed."""
 
@@ -62,6 +58,7 @@ def build_graph(
     for platform in settings.platforms:
         add_binaries(draft, platform)
         add_fetches(draft, platform)
+        add_packages(draft, platform)
         add_bases(draft, platform)
         for name in draft.config.images:
             add_image(draft, name, platform)
@@ -92,10 +89,17 @@ def build_graph(
 
 
 def matches(unit: str, pattern: str) -> bool:
-    """Tell whether a pattern names a unit: name or kind/name, either with @platform."""
+    """Tell whether a pattern names a unit: name or kind/name, either with @platform.
+
+    The name of an image stands for all its variants.
+    """
     kind_name, _, platform = unit.partition("@")
-    name = kind_name.partition("/")[2]
-    return pattern in {unit, kind_name, name, f"{name}@{platform}"}
+    kind, _, name = kind_name.partition("/")
+    forms = {unit, kind_name, name, f"{name}@{platform}"}
+    if kind != Kind.BASE:
+        image = image_name(name)
+        forms |= {image, f"{kind}/{image}", f"{image}@{platform}", f"{kind}/{image}@{platform}"}
+    return pattern in forms
 
 
 def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:
@@ -109,6 +113,8 @@ def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:
             settled = tuple((k, interpolate(v, values)) for k, v in action.volatile_labels)
             labels = (*action.labels, *settled)
             return replace(unit, action=replace(action, labels=labels, volatile_labels=()))
+        case BuildPackage() as action:
+            return replace(unit, action=replace(action, created=values["created"]))
         case _:
             return unit
 
@@ -135,7 +141,8 @@ def _note_unpushed(draft: Draft) -> None:
 
 def _check_only(draft: Draft) -> None:
     identities = [*draft.units, *draft.missing, *draft.blocked]
-    names = {*draft.config.binaries, *draft.config.fetch, *draft.config.images}
+    config = draft.config
+    names = {*config.binaries, *config.fetch, *config.images, *config.packages}
     for pattern in draft.settings.only:
         if pattern not in names and not any(matches(i, pattern) for i in identities):
             raise UsageError(f"--only {pattern}: no such unit", details=near_miss(pattern, names))

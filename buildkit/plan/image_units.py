@@ -1,29 +1,36 @@
-"""Units of images: their bases, the images of each platform, and the tags that name them."""
+"""Units of images: their bases, and each image of each platform in its variants."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
-from buildkit.config.model import Image
-from buildkit.plan.destinations import Destination
+from buildkit.config.model import Base, Image
+from buildkit.plan.dockerfile_units import (
+    check_declared,
+    dockerfile_arguments,
+    meaning_of,
+    staged,
+)
 from buildkit.plan.draft import Draft, Texts, split_stable
-from buildkit.plan.settings import Settings
+from buildkit.plan.outline import Outline, Start
+from buildkit.plan.package_units import package_unit
 from buildkit.plan.units import (
-    ArchiveFormat,
     AssembleBase,
     BuildImage,
     Kind,
-    LoadImage,
-    PushIndex,
-    SaveImage,
     Unit,
-    WriteLayout,
     unit_id,
 )
 from buildkit.plan.unlocked import LABEL, unlocked_names
+from buildkit.plan.variants import (
+    ImageVariant,
+    chosen_variants,
+    image_variants,
+    same_variant,
+)
 from buildkit.platform import Platform
 from buildkit.reference import Reference, mirrored
 
@@ -32,19 +39,26 @@ _OCI = "org.opencontainers.image"
 
 def add_bases(draft: Draft, platform: Platform) -> None:
     """Add the unit of every base for a Linux platform."""
-    if platform.os != "linux":
-        return
+    if platform.os == "linux":
+        for name, base in draft.config.bases.items():
+            _add_base(draft, name, base, platform)
+
+
+def _add_base(draft: Draft, name: str, base: Base, platform: Platform) -> str:
     lock = draft.project.lock
-    for name, base in draft.config.bases.items():
-        action = AssembleBase(
-            name=name,
-            base=base,
-            packages=lock.debian.get(name, {}).get(platform.arch, ()),
-            archive=base.archive or draft.facts.archive,
-            digest=lock.registry.get(name, {}).get(str(platform), ""),
-            assembler=draft.facts.assembler,
-        )
-        draft.add(Unit(kind=Kind.BASE, name=name, platform=platform, action=action))
+    pinned = base.reference.partition("@")[2] if base.kind == "registry" else ""
+    key = base.reference if name not in draft.config.bases else name
+    action = AssembleBase(
+        name=name,
+        base=base,
+        packages=lock.debian.get(name, {}).get(platform.arch, ()),
+        archive=base.archive or draft.facts.archive,
+        digest=pinned or lock.registry.get(key, {}).get(str(platform), ""),
+        assembler=draft.facts.assembler,
+    )
+    unit = Unit(kind=Kind.BASE, name=name, platform=platform, action=action)
+    draft.units.setdefault(unit.id, unit)
+    return unit.id
 
 
 def mirror_notes(units: Iterable[Unit], mirrors: Mapping[str, str]) -> tuple[str, ...]:
@@ -61,156 +75,148 @@ def mirror_notes(units: Iterable[Unit], mirrors: Mapping[str, str]) -> tuple[str
 
 
 def add_image(draft: Draft, name: str, platform: Platform) -> None:
-    """Add an image of one platform, after the images that it is based on."""
+    """Add the chosen variants of an image for one platform, after the images they start from."""
     image = draft.config.images[name]
-    identity = unit_id(Kind.IMAGE, name, platform)
-    if identity in draft.units or str(platform) not in image_platforms(draft.config, image):
+    if str(platform) not in image_platforms(draft.config, image):
         return
-    for base in image.base:
-        if base in draft.config.images:
-            add_image(draft, base, platform)
-    base_id = _choose_base(draft, name, image, platform)
-    if base_id is None:
-        return
-    context = _context(draft, image, platform)
-    absent = [need for _, need in context if _is_unit(need) and need not in draft.units]
-    if absent:
-        draft.blocked[identity] = f"needs {', '.join(absent)}, which does not exist"
-        return
-    draft.add(_image(draft, name, platform, base_id, context))
+    chosen = chosen_variants(draft.config, image, draft.settings.variants)
+    for variant in chosen:
+        _add_variant(draft, name, variant, platform)
+    if not chosen:
+        for other in draft.settings.variants:
+            identity = unit_id(Kind.IMAGE, f"{name}:{other}", platform)
+            draft.missing[identity] = f"{name} has no variant {other}"
 
 
-def add_push(draft: Draft, name: str) -> None:
-    """Add the unit that names an image's platforms by its tags, where images are pushed."""
-    images = _platform_images(draft, name)
-    settings = draft.settings
-    if not images or not settings.pushed:
-        return
-    action = PushIndex(
-        name=name,
-        images=images,
-        references=_references(settings.pushed, name),
-        compress=compresses(settings),
-        no_clobber=settings.no_clobber,
-    )
-    draft.add(Unit(kind=Kind.PUSH, name=name, platform=None, action=action, needs=images))
-
-
-def add_load(draft: Draft, name: str) -> None:
-    """Add the unit that puts an image into the daemon: its own platform, or the only one."""
-    image = _daemon_image(draft, name)
-    if image is None or not draft.settings.load:
-        return
-    references = _references(draft.settings.destinations, name)
-    action = LoadImage(name=name, image=image, references=references)
-    draft.add(Unit(kind=Kind.LOAD, name=name, platform=None, action=action, needs=(image,)))
-
-
-def add_layout(draft: Draft, name: str) -> None:
-    """Add the unit that writes an image's platforms into the layout, where one is asked for."""
-    images = _platform_images(draft, name)
-    settings = draft.settings
-    if not images or not settings.layout:
-        return
-    action = WriteLayout(
-        name=name,
-        images=images,
-        references=_references(draft.settings.destinations, name),
-        folder=layout_folder(settings),
-        compress=compresses(settings),
-    )
-    draft.add(Unit(kind=Kind.LAYOUT, name=name, platform=None, action=action, needs=images))
-
-
-def add_archives(draft: Draft, name: str) -> None:
-    """Add the units that save an image as files, one for each format that is asked for."""
-    every = _platform_images(draft, name)
-    for form in draft.settings.save if every else ():
-        own = _daemon_image(draft, name)
-        if form is ArchiveFormat.OCI:
-            _add_archive(draft, name, form, every)
-        elif own is not None:
-            _add_archive(draft, name, form, (own,))
-        else:
-            draft.blocked[unit_id(Kind(form), name, None)] = (
-                "a docker-archive holds one platform; choose it with --platform"
-            )
-
-
-def layout_folder(settings: Settings) -> Path:
-    """Return where the image layout is."""
-    return settings.out / "oci"
-
-
-def compresses(settings: Settings) -> bool:
-    """Tell whether layers made here are gzipped, for all that a run writes them to.
-
-    One build has one digest everywhere. Only where nothing leaves this machine is
-    the time saved: all destinations are loopback registries.
-    """
-    if settings.stamp or settings.layout or settings.save:
-        return True
-    return not all(destination.is_loopback for destination in settings.pushed)
-
-
-def _add_archive(draft: Draft, name: str, form: ArchiveFormat, images: tuple[str, ...]) -> None:
-    file = f"{name}.{form.removesuffix('-archive')}.tar"
-    action = SaveImage(
-        name=name,
-        images=images,
-        references=_references(draft.settings.destinations, name),
-        format=form,
-        output=draft.settings.out / "images" / file,
-        compress=compresses(draft.settings),
-    )
-    draft.add(Unit(kind=Kind(form), name=name, platform=None, action=action, needs=images))
-
-
-def _daemon_image(draft: Draft, name: str) -> str | None:
-    """Return the image of the daemon's platform, or the only one there is."""
-    images = _platform_images(draft, name)
-    own = unit_id(Kind.IMAGE, name, draft.facts.daemon) if draft.facts.daemon else ""
-    if own in images:
-        return own
-    return images[0] if draft.facts.daemon and len(images) == 1 else None
-
-
-def _platform_images(draft: Draft, name: str) -> tuple[str, ...]:
-    platforms = draft.settings.platforms
-    identities = (unit_id(Kind.IMAGE, name, platform) for platform in platforms)
-    return tuple(identity for identity in identities if identity in draft.units)
-
-
-def _references(destinations: tuple[Destination, ...], name: str) -> tuple[str, ...]:
-    return tuple(str(item) for destination in destinations for item in destination.references(name))
+def _add_variant(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> str | None:
+    """Add the unit that makes a variant, which may be that of an equal one, and return its id."""
+    key = (name, variant.name, str(platform))
+    if key not in draft.made:
+        made = _image(draft, name, variant, platform)
+        if made is None:
+            return None
+        aside = draft.aside()
+        for other in image_variants(draft.config, draft.config.images[name]):
+            first = made if other == variant else _image(aside, name, other, platform)
+            if first is not None and first.essence == made.essence:
+                draft.units.setdefault(first.unit.id, first.unit)
+                draft.made[key] = first.unit.id
+                break
+    return draft.made[key]
 
 
 def _is_unit(need: str) -> bool:
     return not need.startswith("file:")
 
 
-def _image(draft: Draft, name: str, platform: Platform, base_id: str, context: Texts) -> Unit:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A unit, and what it is made from: equal where two variants give one result."""
+
+    unit: Unit
+    essence: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the template or the Dockerfile of an image gives to its unit."""
+
+    base: str
+    context: Texts
+    starts: Texts = ()
+    args: Texts = ()
+    outline: Outline | None = None
+
+
+def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> _Made | None:
     image = draft.config.images[name]
+    own = variant.unit_name(name)
+    of_kind = _of_dockerfile if image.dockerfile else _of_template
+    parts = of_kind(draft, name, variant, platform)
+    if parts is None:
+        return None
+    needs = tuple(need for _, need in parts.context if _is_unit(need))
+    if absent := [need for need in needs if need not in draft.units]:
+        reason = f"needs {', '.join(absent)}, which does not exist"
+        draft.blocked[unit_id(Kind.IMAGE, own, platform)] = reason
+        return None
     values = draft.values(platform)
-    needs = (base_id, *(need for _, need in context if _is_unit(need)))
+    bases = (unit for _, unit in parts.starts)
+    every = tuple(dict.fromkeys((parts.base, *bases, *needs)))
     labels, volatile = split_stable(_labels(draft, name, image), values)
-    if names := unlocked_names(needs, draft.units):
+    if names := unlocked_names(every, draft.units):
         labels = (*labels, (LABEL, names))
-    template = image.dockerfile or f"images/{name}/Dockerfile.j2"
     variables = [(key, values[key]) for key in ("version", "project", "hub")]
     variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
+    template = image.dockerfile or image.template or f"images/{name}/Dockerfile.j2"
     action = BuildImage(
-        name=name,
+        name=own,
         image=image,
         template=draft.project.root / template,
-        base=base_id,
-        context=context,
-        variables=tuple(variables),
+        is_template=not image.dockerfile,
+        base=parts.base,
+        starts=parts.starts,
+        args=parts.args,
+        context=parts.context,
+        variables=() if image.dockerfile else tuple(variables),
         labels=labels,
         volatile_labels=volatile,
         engine=draft.settings.engine,
     )
-    return Unit(kind=Kind.IMAGE, name=name, platform=platform, action=action, needs=needs)
+    unit = Unit(kind=Kind.IMAGE, name=own, platform=platform, action=action, needs=every)
+    return _Made(unit=unit, essence=(replace(action, name=name, args=()), parts.outline))
+
+
+def _of_template(
+    draft: Draft, name: str, variant: ImageVariant, platform: Platform
+) -> _Parts | None:
+    image = draft.config.images[name]
+    base = _choose_base(draft, name, variant, platform)
+    if base is None:
+        return None
+    return _Parts(base=base, context=_context(draft, image, platform))
+
+
+def _of_dockerfile(
+    draft: Draft, name: str, variant: ImageVariant, platform: Platform
+) -> _Parts | None:
+    image, project = draft.config.images[name], draft.project
+    args = dockerfile_arguments(project, name, variant, draft.values(platform))
+    outline = draft.facts.outline(project.root / image.dockerfile, args, platform)
+    check_declared(project, name, outline)
+    found = {start: _start(draft, start, variant) for start in (*outline.starts, outline.base)}
+    problems = [f"{start.name}: {problem}" for start, (_, problem) in found.items() if problem]
+    if problems:
+        identity = unit_id(Kind.IMAGE, variant.unit_name(name), platform)
+        draft.blocked[identity] = f"no base ({'; '.join(dict.fromkeys(problems))})"
+        return None
+    outputs = _outputs(draft, platform)
+    files = ((key, f"file:{project.root / path}") for key, path in sorted(image.files.items()))
+    return _Parts(
+        base=found[outline.base][0],
+        starts=tuple((start.name, unit) for start, (unit, _) in found.items()),
+        context=(*staged(image, outline, platform, outputs), *files),
+        args=tuple(sorted((k, text) for k, text in args.items() if k in outline.declared)),
+        outline=outline,
+    )
+
+
+def _start(draft: Draft, start: Start, variant: ImageVariant) -> tuple[str, str | None]:
+    """Return the unit that a name after FROM means, and why that cannot be had."""
+    meaning = meaning_of(draft.config, start, variant)
+    if meaning.base is not None:
+        unit = _add_base(draft, meaning.name, meaning.base, start.platform)
+    elif meaning.name in draft.config.bases:
+        unit = _add_base(draft, meaning.name, draft.config.bases[meaning.name], start.platform)
+    else:
+        unit = _image_unit(draft, meaning.name, variant, start.platform)
+    return unit, _base_problem(draft, unit)
+
+
+def _outputs(draft: Draft, platform: Platform) -> dict[str, str]:
+    """Return what images may copy of our own by name, with the unit that makes it."""
+    binaries = {name: unit_id(Kind.BINARY, name, platform) for name in draft.config.binaries}
+    return binaries | {name: unit_id(Kind.FETCH, name, platform) for name in draft.config.fetch}
 
 
 def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
@@ -218,6 +224,7 @@ def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
     for name in image.binaries:
         kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
         found.append((name, unit_id(kind, name, platform)))
+    found += [(file, package_unit(file, platform)) for file in image.packages]
     root = draft.project.root
     found += [(name, f"file:{root / file}") for name, file in sorted(image.files.items())]
     return tuple(found)
@@ -237,19 +244,33 @@ def _labels(draft: Draft, name: str, image: Image) -> dict[str, str]:
     return {key: text for key, text in labels.items() if text}
 
 
-def _choose_base(draft: Draft, name: str, image: Image, platform: Platform) -> str | None:
+def _choose_base(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> str | None:
     reasons: list[str] = []
-    for base in image.base:
-        kind = Kind.IMAGE if base in draft.config.images else Kind.BASE
-        identity = unit_id(kind, base, platform)
+    own = variant.unit_name(name)
+    for written in draft.config.images[name].base:
+        base = variant.base.get(written, written)
+        if base in draft.config.images:
+            identity = _image_unit(draft, base, variant, platform)
+        else:
+            identity = unit_id(Kind.BASE, base, platform)
         problem = _base_problem(draft, identity)
         if problem is None:
             if reasons:
-                draft.notes.append(f"{name}@{platform} uses base {base}: {'; '.join(reasons)}")
+                draft.notes.append(f"{own}@{platform} uses base {base}: {'; '.join(reasons)}")
             return identity
         reasons.append(f"{base}: {problem}")
-    draft.blocked[unit_id(Kind.IMAGE, name, platform)] = f"no base ({'; '.join(reasons)})"
+    draft.blocked[unit_id(Kind.IMAGE, own, platform)] = f"no base ({'; '.join(reasons)})"
     return None
+
+
+def _image_unit(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> str:
+    """Add the image that another of a variant starts from, and return its unit."""
+    image = draft.config.images[name]
+    other = same_variant(image_variants(draft.config, image), variant)
+    missing = unit_id(Kind.IMAGE, other.unit_name(name), platform)
+    if str(platform) not in image_platforms(draft.config, image):
+        return missing
+    return _add_variant(draft, name, other, platform) or missing
 
 
 def _base_problem(draft: Draft, identity: str) -> str | None:

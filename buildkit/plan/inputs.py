@@ -19,6 +19,7 @@ from buildkit.plan.units import (
     Artifact,
     AssembleBase,
     BuildImage,
+    BuildPackage,
     Compile,
     Download,
     LoadImage,
@@ -33,7 +34,9 @@ ASSEMBLER = "1"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
-def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[str, str]:
+def inputs(  # noqa: PLR0911 - one for each kind
+    unit: Unit, given: Mapping[str, Artifact], hasher: Hasher
+) -> dict[str, str]:
     """Return a unit's inputs, taking those of its needs from ``given``."""
     match unit.action:
         case Compile() as action:
@@ -48,6 +51,8 @@ def inputs(unit: Unit, given: Mapping[str, Artifact], hasher: Hasher) -> dict[st
             return _index(action, given)
         case LoadImage() as action:
             return _load(action, given)
+        case BuildPackage() as action:
+            return _package(action, given, hasher)
 
 
 def _compile(action: Compile) -> dict[str, str]:
@@ -99,22 +104,20 @@ def _image(
     unit: Unit, action: BuildImage, given: Mapping[str, Artifact], hasher: Hasher
 ) -> dict[str, str]:
     found = {
-        "the template": hasher.digest(action.template) or "missing",
+        "the template" if action.is_template else "the Dockerfile": (
+            hasher.digest(action.template) or "missing"
+        ),
         "the base": f"{action.base} {given[action.base].digest}",
         "the assembler": ASSEMBLER,
         "the platform": str(unit.platform),
         "the engine": action.engine,
     }
+    found |= {f"start {name}": f"{need} {given[need].digest}" for name, need in action.starts}
+    found |= {f"argument {name}": text for name, text in action.args}
     found |= {f"variable {name}": value for name, value in action.variables}
     found |= {f"label {name}": value for name, value in action.labels}
     found |= {f"volatile label {name}": text for name, text in action.volatile_labels}
-    for name, need in action.context:
-        path = need.removeprefix("file:")
-        file = hasher.tree(Path(path)) if path != need else given[need].digest
-        found[f"file {name}"] = file or "missing"
-        if need in given and given[need].problem:
-            found[f"the problem of {name}"] = given[need].problem
-    return found
+    return found | _files(action.context, given, hasher)
 
 
 def _index(
@@ -129,4 +132,32 @@ def _index(
 def _load(action: LoadImage, given: Mapping[str, Artifact]) -> dict[str, str]:
     found = {f"image {action.image}": given[action.image].digest}
     found["the names"] = " ".join(action.references)
+    return found
+
+
+def _package(action: BuildPackage, given: Mapping[str, Artifact], hasher: Hasher) -> dict[str, str]:
+    found = {
+        "the package's definition": str(Digest.of_json(action.package)),
+        "the version": action.version,
+        "the architecture": action.architecture,
+        "the project's address": action.url,
+        "the licenses": action.licenses,
+        "the packager": action.packager,
+        "the time": action.created,
+    }
+    scripts = ((name, hasher.digest(path)) for name, path in action.scripts)
+    found |= {f"script {name}": digest or "missing" for name, digest in scripts}
+    return found | _files(action.contents, given, hasher)
+
+
+def _files(
+    contents: tuple[tuple[str, str], ...], given: Mapping[str, Artifact], hasher: Hasher
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, need in contents:
+        path = need.removeprefix("file:")
+        file = hasher.tree(Path(path)) if path != need else given[need].digest
+        found[f"file {name}"] = file or "missing"
+        if need in given and given[need].problem:
+            found[f"the problem of {name}"] = given[need].problem
     return found

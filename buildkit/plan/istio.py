@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildkit.config.environment import ENVOY_BASE_URL, ENVOY_KEYS
-from buildkit.config.interpolate import names_in
+from buildkit.config.environment import ARGUMENTS, ENVOY_BASE_URL, ENVOY_KEYS
+from buildkit.config.interpolate import escape, names_in
 from buildkit.config.load import Project
 from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.options import Options
+from buildkit.plan.variants import VARIANTS, WITH_PLAIN
 from buildkit.platform import Platform
 
 INSTEAD = {
     "AUTH_HEADER": "headers in fetch.envoy.source, with ${env.NAME}",
-    "BASE_VERSION": "bases.NAME.reference, or --set bases.NAME.reference=...",
     "BUILDINFO": "the table [stamps], and --version",
     "BUILD_WITH_CONTAINER": "nothing: builds run on this machine",
     "DEBUG_IMAGE": "images.NAME.base",
-    "DOCKER_BUILD_VARIANTS": "an image of its own with another base",
     "GOBUILDFLAGS": "go.tags, go.ldflags and go.gcflags",
-    "INCLUDE_UNTAGGED_DEFAULT": "--tag, a list",
-    "ISTIO_BASE_REGISTRY": "the table [mirrors], or bases.NAME.reference",
     "ISTIO_DOCKER_BUILDER": "--engine",
     "ISTIO_DOCKER_QEMU": "--platform: nothing is emulated in a build",
     "ISTIO_ENVOY_DEBUG_URL": "fetch.envoy.source",
@@ -67,6 +64,9 @@ def read_names(environ: Mapping[str, str], project: Project, options: Options) -
         notes.append(f"{TARGETS} in the environment: {over}")
     given = (name for name in ENVOY_KEYS if environ.get(name, "").strip())
     notes += [f"{name} in the environment: {_envoy_note(name, environ, project)}" for name in given]
+    notes += [_argument_note(name, environ, project) for name in ARGUMENTS if environ.get(name)]
+    if names := [name for name in (VARIANTS, WITH_PLAIN) if environ.get(name)]:
+        notes.append(f"{', '.join(names)} in the environment: {_variants_note(project, options)}")
     if environ.get("DEBUG"):
         over = "passed over for --symbols" if options.symbols is not None else "--symbols"
         notes.append(f"DEBUG in the environment: {over}")
@@ -110,6 +110,22 @@ def environment_images(environ: Mapping[str, str], project: Project) -> tuple[st
 
 def _words(environ: Mapping[str, str]) -> list[str]:
     return environ.get(TARGETS, "").replace(",", " ").split()
+
+
+def _argument_note(name: str, environ: Mapping[str, str], project: Project) -> str:
+    if not any(image.dockerfile for image in project.config.images.values()):
+        return (
+            f"{name} in the environment: there is no Dockerfile of the source tree that it is "
+            "for; use bases.NAME.reference or the table [mirrors]"
+        )
+    taken = project.config.args.get(name) == escape(environ[name].strip())
+    return f"{name} in the environment: " + (f"args.{name}" if taken else "passed over for --set")
+
+
+def _variants_note(project: Project, options: Options) -> str:
+    if not project.config.variants:
+        return "there is no table [variants]"
+    return "passed over for --variant" if options.variant is not None else "the variants"
 
 
 def _envoy_note(name: str, environ: Mapping[str, str], project: Project) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildkit.config.check import binary_platforms, image_platforms
+from buildkit.config.check_packages import package_platforms
 from buildkit.config.model import Config
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.records import RecordBook
-from buildkit.plan.units import Kind
+from buildkit.plan.units import Kind, image_name
+from buildkit.plan.variants import image_variants
 
 
 def obsolete_units(book: RecordBook, config: Config) -> tuple[str, ...]:
@@ -27,7 +29,7 @@ def obsolete_output(unit: str, book: RecordBook, hasher: Hasher, out: Path) -> P
     return path if mine and path.is_file() else None
 
 
-def _exists(unit: str, config: Config) -> bool:
+def _exists(unit: str, config: Config) -> bool:  # noqa: PLR0911 - one for each kind
     kind, _, rest = unit.partition("/")
     name, _, platform = rest.partition("@")
     match kind:
@@ -37,11 +39,30 @@ def _exists(unit: str, config: Config) -> bool:
             # A local file given instead makes one for a platform that no source serves.
             return name in config.fetch and platform in config.matrix.platforms
         case Kind.BASE:
-            return name in config.bases and platform in config.matrix.platforms
+            return _has_base(name, config) and platform in config.matrix.platforms
         case Kind.IMAGE:
-            image = config.images.get(name)
-            return image is not None and platform in image_platforms(config, image)
+            image = config.images.get(image_name(name))
+            return _has_variant(name, config) and (
+                image is not None and platform in image_platforms(config, image)
+            )
         case Kind.PUSH | Kind.LOAD | Kind.LAYOUT | Kind.OCI_ARCHIVE | Kind.DOCKER_ARCHIVE:
-            return name in config.images
+            return _has_variant(name, config)
+        case Kind.DEB | Kind.RPM:
+            package = config.packages.get(name)
+            known = package is not None and kind in package.formats
+            return known and platform in package_platforms(config, config.packages[name])
         case _:
             return True
+
+
+def _has_base(name: str, config: Config) -> bool:
+    # Dockerfiles name bases too; which they do is not known here.
+    return name in config.bases or any(image.dockerfile for image in config.images.values())
+
+
+def _has_variant(unit_name: str, config: Config) -> bool:
+    image = config.images.get(image_name(unit_name))
+    if image is None:
+        return False
+    variants = image_variants(config, image)
+    return unit_name in {item.unit_name(image_name(unit_name)) for item in variants}

@@ -18,6 +18,7 @@ class Goal(StrEnum):
     BUILD = "build"
     ENVOY = "envoy"
     DOCKER = "docker"
+    PACKAGE = "package"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Options:
     """What --envoy gave, each a file or an image."""
     debian_archive: str | None = None
     engine: str | None = None
+    variant: str | None = None
     push: bool | None = None
     load: bool | None = None
     no_clobber: bool | None = None
@@ -61,7 +63,14 @@ class Options:
     quiet: bool | None = None
     username: str | None = None
     password_stdin: bool | None = None
+    snapshot: bool | None = None
+    dist: str | None = None
+    to: str | None = None
+    rebuild: bool | None = None
     exec: str | None = None
+    key: str | None = None
+    sign: bool | None = None
+    legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 
     def merge(self, other: Options) -> Options:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit.config.arguments import argument_at
 from buildkit.config.from_file import phrase, read_value
 from buildkit.config.layers import local_path
 from buildkit.config.load import Project
@@ -16,6 +17,7 @@ from buildkit.plan.destinations import Destination, Value, destinations, protect
 from buildkit.plan.istio import environment_images, environment_platforms, read_names
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import ArchiveFormat, EngineName
+from buildkit.plan.variants import choose_variants
 from buildkit.platform import Platform
 from buildkit.vcs import UNKNOWN, Commit
 
@@ -29,6 +31,9 @@ class Settings:
     only: tuple[str, ...]
     only_images: tuple[str, ...]
     """The images that the environment names; empty for all, or where ``only`` decides."""
+    variants: tuple[str, ...]
+    """The variants of images that are made."""
+    variant_origin: str
     version: Value
     destinations: tuple[Destination, ...]
     engine: EngineName
@@ -74,12 +79,15 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
     environ = around.environ
     version = _version(project, options, around)
     names, origin = _platform_names(project, options, around)
+    variants, variant_origin = choose_variants(project, options, environ)
     places = destinations(project, options, environ, version=version, local_hub=around.local_hub)
     return Settings(
         platforms=_platforms(names, origin, project, around.host),
         platform_origin=origin,
         only=split_list(options.only),
         only_images=() if options.only is not None else environment_images(environ, project),
+        variants=variants,
+        variant_origin=variant_origin,
         version=version,
         destinations=places,
         engine=_engine(options.engine),
@@ -117,6 +125,10 @@ def _file_notes(project: Project) -> tuple[str, ...]:
         f"fetch.{name}.version {project.config.fetch[name].number} ({phrase})"
         for name, phrase in project.versions.items()
         if phrase
+    ]
+    notes += [
+        f"{path} {argument_at(project.config, path)} ({phrase})"
+        for path, phrase in project.arguments.items()
     ]
     return tuple(notes)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from buildkit.config.lock import FilePin, PackagePin
-from buildkit.config.model import Base, Image, Source
+from buildkit.config.model import Base, Image, Package, Source
 from buildkit.platform import Platform
 
 
@@ -25,6 +25,8 @@ class Kind(StrEnum):
     LAYOUT = "layout"
     OCI_ARCHIVE = "oci-archive"
     DOCKER_ARCHIVE = "docker-archive"
+    DEB = "deb"
+    RPM = "rpm"
 
 
 class EngineName(StrEnum):
@@ -117,13 +119,20 @@ class AssembleBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildImage:
-    """Render an image's Dockerfile and build it for one platform."""
+    """Build an image for one platform from a template, or from a Dockerfile as it is."""
 
     name: str
+    """As in the unit's id: the image, and its variant where that is no other's result."""
     image: Image
     template: Path
+    is_template: bool = True
+    """Whether it is rendered; if not, it is the Dockerfile itself."""
     base: str
     """The unit id of the base."""
+    starts: tuple[tuple[str, str], ...] = ()
+    """Names after FROM and --from= in a Dockerfile, each with the unit id of what it means."""
+    args: tuple[tuple[str, str], ...] = ()
+    """Values of the Dockerfile's ARGs."""
     context: tuple[tuple[str, str], ...]
     """Name in the build context and the unit id of the binary, or ``file:`` and its path."""
     variables: tuple[tuple[str, str], ...]
@@ -184,8 +193,40 @@ class SaveImage:
     compress: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPackage:
+    """Make one .deb or .rpm file; the unit's kind is the format."""
+
+    name: str
+    package: Package
+    """Its texts have their variables filled in."""
+    version: str
+    """As both formats order it, see :func:`buildkit.plan.package_version.package_version`."""
+    architecture: str
+    """As nfpm names it."""
+    contents: tuple[tuple[str, str], ...]
+    """Path in the package and the unit id of the binary, or ``file:`` and its path."""
+    scripts: tuple[tuple[str, Path], ...]
+    """When it runs, as nfpm names it, and the file."""
+    url: str
+    licenses: str
+    packager: str
+    """What writes it, by version."""
+    output: Path
+    created: str = ""
+    """The time of the commit where that counts as an input; it is in the package always."""
+
+
 Action = (
-    Compile | Download | AssembleBase | BuildImage | PushIndex | LoadImage | WriteLayout | SaveImage
+    Compile
+    | Download
+    | AssembleBase
+    | BuildImage
+    | PushIndex
+    | LoadImage
+    | WriteLayout
+    | SaveImage
+    | BuildPackage
 )
 
 
@@ -219,6 +260,16 @@ class Unit:
         if isinstance(self.action, Compile):
             return f"compile/{self.action.group or 'default'}@{self.platform}"
         return self.id
+
+
+def image_name(unit_name: str) -> str:
+    """Return the image that a unit is of: its name without the variant, ``pilot:distroless``."""
+    return unit_name.partition(":")[0]
+
+
+def file_stem(unit_name: str) -> str:
+    """Return what files of an image's unit are called; some systems have no colon in names."""
+    return unit_name.replace(":", "-")
 
 
 def unit_id(kind: Kind, name: str, platform: Platform | None) -> str:

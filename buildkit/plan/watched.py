@@ -15,7 +15,15 @@ from buildkit.config.lock import lock_path
 from buildkit.plan.graph import Graph
 from buildkit.plan.records import RecordBook
 from buildkit.plan.sources import is_build_name
-from buildkit.plan.units import BuildImage, Compile, Download, Override, SourceDirectory, Unit
+from buildkit.plan.units import (
+    BuildImage,
+    BuildPackage,
+    Compile,
+    Download,
+    Override,
+    SourceDirectory,
+    Unit,
+)
 
 _MAGIC = re.compile(r"[*?\[\\]")
 _LEFTOVER = re.compile(r"\.#.*|#.*#|.*~|.*\.sw.|4913|.*___jb_(tmp|old)___|\.DS_Store")
@@ -113,13 +121,19 @@ class _Draft:
                         self._add_sources(str(source), directory)
             case BuildImage(template=template, context=context):
                 self.files.add(str(template))
-                for _, need in context:
-                    if need.startswith("file:"):
-                        self._add_tree(need.removeprefix("file:"))
+                self._add_contents(context)
+            case BuildPackage(contents=contents, scripts=scripts):
+                self.files |= {str(path) for _, path in scripts}
+                self._add_contents(contents)
             case Download(override=Override(path=Path() as path)):
                 self.files.add(str(path))
             case _:
                 pass
+
+    def _add_contents(self, contents: tuple[tuple[str, str], ...]) -> None:
+        for _, need in contents:
+            if need.startswith("file:"):
+                self._add_tree(need.removeprefix("file:"))
 
     def _add_sources(self, root: str, source: SourceDirectory) -> None:
         folder = os.path.normpath(f"{root}/{source.path}")

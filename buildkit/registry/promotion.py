@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -110,15 +110,21 @@ def promote(
         RegistryError: a registry failed or refused, or a tag may not be moved.
         VerificationError: a tag is not what was copied.
     """
-    places = [item.tag.registry for item in promotions]
-    origins = [
-        Reference.parse(item.original.origin).registry
-        for item in promotions
-        if item.original.origin
-    ]
-    with sender.answering([*places, *origins]):
-        preview(promotions, sender, no_clobber=no_clobber)
-        _copy(promotions, sender, progress)
+    preview(promotions, sender, no_clobber=no_clobber)
+    copy_content(promotions, sender, progress)
+    return move_tags(promotions, sender, no_clobber=no_clobber)
+
+
+def move_tags(
+    promotions: tuple[Promotion, ...], sender: Sender, *, no_clobber: bool
+) -> tuple[Promoted, ...]:
+    """Have tags name what :func:`copy_content` has brought, and read each back.
+
+    Raises:
+        RegistryError: a registry failed or refused, or a tag may not be moved.
+        VerificationError: a tag is not what was copied.
+    """
+    with sender.answering(_registries(promotions)):
         # Somebody else may have pushed meanwhile; registries have no compare-and-set.
         planned = preview(promotions, sender, no_clobber=no_clobber)
         for item in planned:
@@ -127,7 +133,25 @@ def promote(
         return tuple(_verified(item, sender) for item in planned)
 
 
-def _copy(promotions: Iterable[Promotion], sender: Sender, progress: Progress) -> None:
+def copy_content(promotions: Iterable[Promotion], sender: Sender, progress: Progress) -> None:
+    """Bring every blob and manifest to where its tag will be; no tag is written.
+
+    Raises:
+        RegistryError: a registry failed or refused.
+    """
+    promotions = tuple(promotions)
+    with sender.answering(_registries(promotions)):
+        _copy(promotions, sender, progress)
+
+
+def _registries(promotions: Iterable[Promotion]) -> Iterator[str]:
+    for item in promotions:
+        yield item.tag.registry
+        if item.original.origin:
+            yield Reference.parse(item.original.origin).registry
+
+
+def _copy(promotions: tuple[Promotion, ...], sender: Sender, progress: Progress) -> None:
     wanted = {
         (replace(item.tag, tag=""), document.descriptor.digest): (document, item.original)
         for item in promotions

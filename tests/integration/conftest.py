@@ -80,6 +80,8 @@ def _missing(marker: str) -> str:
         return "there is no registry or docker-registry on PATH"
     if marker == "interop" and not all(shutil.which(t, path=path) for t in ("skopeo", "umoci")):
         return "there is no skopeo or no umoci on PATH"
+    if marker == "packages" and not all(shutil.which(t, path=path) for t in ("rpm", "lintian")):
+        return "there is no rpm or no lintian on PATH"
     return ""
 
 

@@ -215,7 +215,7 @@ def test_what_targets_toml_no_longer_has_leaves_layout_and_archives(
     flags = (*place, *sinks, "--platform", f"linux/{OWN}")
     other = TARGETS.partition("[images.hello]")[2]
     targets.write_text(
-        f'{TARGETS}[images.other]\ndockerfile = "images/hello/Dockerfile.j2"{other}'
+        f'{TARGETS}[images.other]\ntemplate = "images/hello/Dockerfile.j2"{other}'
         'description = "of its own"\n'
     )
     job.make(*flags)

@@ -71,7 +71,7 @@ def test_a_fork_to_copy_is_right(tmp_path: Path, text: str) -> None:
     assert project.source == tmp_path / "fork"
     assert project.config.fetch["envoy"].number == "9a3f"
     pilot = project.config.images["pilot"]
-    assert pilot.dockerfile == "../meshwright/images/pilot/Dockerfile.j2"
+    assert pilot.template == "../meshwright/images/pilot/Dockerfile.j2"
 
 
 def test_the_configuration_to_copy_is_right(tmp_path: Path) -> None:

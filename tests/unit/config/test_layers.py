@@ -72,7 +72,7 @@ def test_one_line_adopts_an_example_for_the_tree_beside_the_file(
     project = load(fork, examples, 'extends = "istio"\n')
     assert project.source == fork
     pilot = project.config.images["pilot"]
-    template = fork / pilot.dockerfile
+    template = fork / pilot.template
     assert template.resolve() == examples / "images" / "pilot" / "Dockerfile.j2"
     assert (fork / pilot.files["conf.json"]).resolve() == examples / "conf" / "pilot.json"
     smoke = project.config.smoke
@@ -139,7 +139,7 @@ def test_a_version_is_one_value_also_where_it_is_a_table(fork: Path, examples: P
 def test_a_template_of_the_fork_wins(fork: Path, examples: Path) -> None:
     (fork / "images" / "pilot").mkdir(parents=True)
     (fork / "images" / "pilot" / "Dockerfile.j2").write_text("FROM base\n")
-    assert load(fork, examples, 'extends = "istio"\n').config.images["pilot"].dockerfile == ""
+    assert load(fork, examples, 'extends = "istio"\n').config.images["pilot"].template == ""
 
 
 def test_chains_are_followed_and_every_value_knows_its_file(fork: Path, examples: Path) -> None:

@@ -283,8 +283,8 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         ),
         (
             'binaries = ["pilot"]',
-            'binaries = ["pilot"]\ndockerfile = "Dockerfile"',
-            "targets.toml:25: images.pilot.dockerfile: 'Dockerfile' does not exist",
+            'binaries = ["pilot"]\ntemplate = "Dockerfile"',
+            "targets.toml:25: images.pilot.template: 'Dockerfile' does not exist",
         ),
         (
             'binaries = ["pilot"]',
@@ -305,7 +305,7 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
         (
             "[images.pilot]",
             (
-                '[images.Pilot]\nbase = ["static"]\ndockerfile = "images/pilot/Dockerfile.j2"\n'
+                '[images.Pilot]\nbase = ["static"]\ntemplate = "images/pilot/Dockerfile.j2"\n'
                 "[images.pilot]"
             ),
             (

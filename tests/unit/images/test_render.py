@@ -85,7 +85,7 @@ def test_another_template_is_not_included(tmp_path: Path) -> None:
 def test_a_missing_template_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_template(tmp_path / "none.j2")
-    assert "dockerfile" in caught.value.resolution
+    assert "images.<name>.template" in caught.value.resolution
 
 
 def test_referenced_variables_are_found_without_rendering() -> None:

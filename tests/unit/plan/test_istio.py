@@ -140,10 +140,10 @@ def test_a_version_of_an_envoy_that_is_not_fetched() -> None:
 
 
 def test_one_warning_names_what_to_use_for_all_other_names() -> None:
-    environ = {"SIDECAR": "envoy", "BASE_VERSION": "x", "LDFLAGS": "", "HUB": "a", "HOME": "/"}
+    environ = {"SIDECAR": "envoy", "TARGET_OUT": "x", "LDFLAGS": "", "HUB": "a", "HOME": "/"}
     assert unread_names(environ) == (
-        "not read from the environment: BASE_VERSION (use bases.NAME.reference, or --set "
-        "bases.NAME.reference=...); SIDECAR (use the names of the table [fetch])"
+        "not read from the environment: SIDECAR (use the names of the table [fetch]); "
+        "TARGET_OUT (use --out)"
     )
     assert unread_names({"HUB": "a"}) == ""
 
@@ -151,6 +151,8 @@ def test_one_warning_names_what_to_use_for_all_other_names() -> None:
 def test_no_name_is_both_read_and_warned_of() -> None:
     read = {"VERSION", "HUB", "HUBS", "TAG", "TAGS", "TARGET_OS", "TARGET_ARCH", "DEBUG"}
     read |= {"DOCKER_TARGETS", "DOCKER_ARCHITECTURES"} | ENVOY_KEYS.keys()
+    read |= {"BASE_VERSION", "ISTIO_BASE_REGISTRY"}
+    read |= {"DOCKER_BUILD_VARIANTS", "INCLUDE_UNTAGGED_DEFAULT"}
     assert not read & INSTEAD.keys()
 
 

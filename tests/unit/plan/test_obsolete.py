@@ -52,6 +52,18 @@ def test_units_that_no_flags_could_ask_for_are_obsolete(book: RecordBook) -> Non
     assert obsolete_units(book, projects.project().config) == GONE
 
 
+def test_a_package_is_obsolete_where_its_format_or_platform_is(book: RecordBook) -> None:
+    text = (
+        projects.TEXT + "[packages.sidecar]\ndescription = 'x'\nmaintainer = 'x <x@x>'\n"
+        "formats = ['deb']\nplatforms = ['linux/amd64']\n"
+    )
+    units = ("sidecar@linux/amd64", "sidecar@linux/arm64", "other@linux/amd64")
+    for unit in (*(f"deb/{unit}" for unit in units), f"rpm/{units[0]}"):
+        book.note(artifact(unit), {}, 0)
+    config = projects.project(text).config
+    assert obsolete_units(book, config) == (f"deb/{units[1]}", f"deb/{units[2]}", f"rpm/{units[0]}")
+
+
 def record(book: RecordBook, path: Path, unit: str = GONE[1]) -> str:
     path.parent.mkdir(exist_ok=True)
     path.write_text("made")

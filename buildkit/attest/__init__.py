@@ -1,0 +1,1 @@
+"""What is said about a release and proven: SBOMs, provenance, signatures."""

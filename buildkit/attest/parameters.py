@@ -1,0 +1,59 @@
+"""The parameters of a build, as its provenance lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from buildkit.plan.units import Compile, Unit
+
+
+def external_parameters(
+    units: Iterable[Unit], *, version: str, source: str, targets: str
+) -> dict[str, Any]:
+    """Return what the one who asked for a build decided.
+
+    Args:
+        units: what was made.
+        version: what was stamped.
+        source: the address of the source, empty where there is none.
+        targets: the name of the configuration file.
+    """
+    made = sorted(unit.id for unit in units)
+    value = {"version": version, "source": source, "targets": targets, "units": made}
+    return {key: item for key, item in value.items() if item}
+
+
+def internal_parameters(units: Iterable[Unit]) -> dict[str, Any]:
+    """Return what decided how binaries were compiled, by group of settings.
+
+    A group whose settings differ between platforms is listed once for each of those,
+    as ``agent@linux/arm64``.
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for unit in units:
+        if isinstance(unit.action, Compile):
+            group = found.setdefault(unit.action.group or "default", {})
+            group[str(unit.platform)] = _settings(unit.action)
+    groups: dict[str, dict[str, Any]] = {}
+    for name, settings in found.items():
+        first = next(iter(settings.values()))
+        if all(item == first for item in settings.values()):
+            groups[name] = first
+        else:
+            groups |= {f"{name}@{platform}": item for platform, item in settings.items()}
+    return {"compile": groups} if groups else {}
+
+
+def _settings(action: Compile) -> dict[str, Any]:
+    value = {
+        "toolchain": action.toolchain,
+        "tags": list(action.tags),
+        "ldflags": list(action.ldflags),
+        "gcflags": list(action.gcflags),
+        "cgo": action.cgo,
+        "env": dict(action.env),
+        "trimpath": action.trimpath,
+        "workspace": action.workspace,
+    }
+    return {key: item for key, item in value.items() if item not in ("", [], {})}

@@ -1,0 +1,257 @@
+"""Fills the directory of a release: its files, its images, and the documents that name them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from buildkit import __version__
+from buildkit.build.stamps import holds_text
+from buildkit.collection import read_limit
+from buildkit.digest import Digest
+from buildkit.oci.layout import Layout
+from buildkit.pipeline.release_pieces import Made, archive_trees, pieces
+from buildkit.pipeline.release_proofs import ReleaseProofs
+from buildkit.plan.sink_units import layout_folder
+from buildkit.plan.units import (
+    Artifact,
+    AssembleBase,
+    BuildPackage,
+    Download,
+    Kind,
+    Unit,
+    WriteLayout,
+    image_name,
+)
+from buildkit.release.assemble import DOCUMENT, Piece, check_pieces, describe, write_pieces
+from buildkit.release.budget import Weight, check_budgets
+from buildkit.release.documents import (
+    ARTIFACTS_FILE,
+    CHECKSUMS_FILE,
+    DIGESTS_FILE,
+    LAYOUT_FOLDER,
+    METADATA_FILE,
+    RELEASE_FILE,
+    SCHEMA,
+    FileEntry,
+    ImageEntry,
+    ReleaseDocument,
+    SourceEntry,
+    ToolEntry,
+    UnitEntry,
+    artifacts,
+    checksums,
+    encode,
+    image_digests,
+    metadata,
+)
+from buildkit.release.layout import copy_images, layers_size, platform_manifests
+from buildkit.release.sealing import seal
+
+_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
+
+
+def release_inputs(made: Made) -> str:
+    """Return the digest of all that decides what a release is."""
+    terms, shop = made.terms, made.shop
+    changes = [made.history.previous, *(change.revision for change in made.history.changes)]
+    value = {
+        "tools": [(tool.name, tool.version) for tool in _tools(made)],
+        "version": [terms.version, terms.tag, terms.revision, terms.dirty, terms.snapshot],
+        "epoch": terms.epoch,
+        "configuration": _configuration(made),
+        "project": msgspec.to_builtins(shop.project.config.project),
+        "release": msgspec.to_builtins(shop.project.config.release),
+        "units": {name: artifact.digest for name, (_, artifact) in made.units.items()},
+        "references": [action.references for _, action in _layouts(made)],
+        "trees": archive_trees(made),
+        "changes": changes,
+        "signing": [made.signing.identity, made.signing.legacy_tags] if made.signing else [],
+    }
+    return str(Digest.of_json(value))
+
+
+def fill(folder: Path, made: Made, inputs: str) -> ReleaseDocument:
+    """Write a whole release into an empty directory.
+
+    Raises:
+        BuildkitError: something of it cannot be had, or is too large.
+        OSError: it cannot be written.
+    """
+    found = pieces(made)
+    check_pieces(found)
+    check_budgets(_binary_weights(made))
+    images = _images(folder, made)
+    files = write_pieces(folder, found, made.shop.reporter.note)
+    files = (*files, *_prove(folder, made, files, images))
+    document = _write_documents(folder, _document(made, files, images, inputs))
+    if made.signing is not None:
+        seal(folder, document, made.signing.signer)
+    return document
+
+
+def _prove(
+    folder: Path, made: Made, files: tuple[FileEntry, ...], images: tuple[ImageEntry, ...]
+) -> tuple[FileEntry, ...]:
+    """Write SBOMs, then what is said about all files with them."""
+    about = ReleaseProofs.of(made, folder)
+    wants_sboms = made.shop.project.config.release.sboms
+    manifests = tuple(about.manifests()) if wants_sboms else ()
+    sboms = tuple(about.sboms(manifests)) if wants_sboms else ()
+    made.shop.reporter.note(f"{len(sboms)} SBOMs and the provenance")
+    written = write_pieces(folder, sboms, lambda _: None)
+    provenance = about.provenance((*files, *written), images)
+    pieces = tuple(about.statements(provenance, images, manifests))
+    return (*written, *write_pieces(folder, pieces, lambda _: None))
+
+
+def _images(folder: Path, made: Made) -> tuple[ImageEntry, ...]:
+    names = {name: unit.name for unit, action in _layouts(made) for name in action.references}
+    if not names:
+        return ()
+    source = Layout.open(layout_folder(made.shop.settings))
+    check_budgets(_image_weights(made, source))
+    made.shop.reporter.note(f"{LAYOUT_FOLDER}/ ({len(names)} images)")
+    return copy_images(source, names, folder / LAYOUT_FOLDER)
+
+
+def _layouts(made: Made) -> Iterator[tuple[Unit, WriteLayout]]:
+    for unit, _ in made.of_kind(Kind.LAYOUT):
+        if isinstance(unit.action, WriteLayout):
+            yield unit, unit.action
+
+
+def _binary_weights(made: Made) -> Iterator[Weight]:
+    binaries = made.shop.project.config.binaries
+    for unit, artifact in made.of_kind(Kind.BINARY):
+        if text := binaries[unit.name].max_size:
+            yield Weight(name=unit.id, size=artifact.size, limit=_limit(text))
+
+
+def _image_weights(made: Made, layout: Layout) -> Iterator[Weight]:
+    for unit, action in _layouts(made):
+        text = made.shop.project.config.images[image_name(unit.name)].max_size
+        entry = layout.find(action.references[0]) if text else None
+        for manifest in platform_manifests(layout, entry) if entry else ():
+            yield Weight(
+                name=f"{unit.name}@{manifest.platform}",
+                size=layers_size(layout, manifest),
+                limit=_limit(text),
+            )
+
+
+def _limit(text: str) -> int:
+    return read_limit(text, "max_size") or 0
+
+
+def _document(
+    made: Made, files: tuple[FileEntry, ...], images: tuple[ImageEntry, ...], inputs: str
+) -> ReleaseDocument:
+    shop, terms = made.shop, made.terms
+    units = (
+        UnitEntry(
+            id=name,
+            digest=artifact.digest,
+            size=artifact.size,
+            holds=tuple(need for need in unit.needs if need.startswith(_FILES)),
+            stamped=_holds_version(unit, artifact, terms.version),
+        )
+        for name, (unit, artifact) in sorted(made.units.items())
+    )
+    return ReleaseDocument(
+        schema_version=SCHEMA,
+        project=shop.project.config.project.name,
+        version=terms.version,
+        snapshot=terms.snapshot,
+        previous_tag=made.history.previous,
+        source=SourceEntry(
+            revision=terms.revision,
+            tag=terms.tag,
+            dirty=terms.dirty,
+            time=terms.commit_time,
+            url=shop.project.config.project.url,
+        ),
+        epoch=terms.epoch,
+        platforms=tuple(map(str, shop.settings.platforms)),
+        configuration=_configuration(made),
+        pins=dict(sorted(_pins(made))),
+        tools=tuple(_tools(made)),
+        units=tuple(units),
+        images=images,
+        files=files,
+        inputs=inputs,
+    )
+
+
+def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:
+    if unit.kind is not Kind.BINARY or artifact.path is None:
+        return False
+    return holds_text(artifact.path, version)
+
+
+def _configuration(made: Made) -> dict[str, str]:
+    from buildkit.config.lock import lock_path  # noqa: PLC0415 - beside what loads it
+
+    project, hasher = made.shop.project, made.shop.hasher
+    paths = (*project.files, lock_path(project.targets))
+    return {path.name: digest for path in paths if (digest := hasher.digest(path))}
+
+
+def _pins(made: Made) -> Iterator[tuple[str, str]]:
+    for unit, artifact in made.units.values():
+        match unit.action:
+            case Download(sources=sources, override=None):
+                for source, pin in sources:
+                    yield f"{unit.id} from {source.wheel or source.url}", f"sha256:{pin.sha256}"
+            case Download():
+                yield unit.id, artifact.digest
+            case AssembleBase(packages=packages, digest=digest):
+                if digest:
+                    yield unit.id, digest
+                for package in packages:
+                    yield f"{unit.id} {package.name} {package.version}", f"sha256:{package.sha256}"
+            case _:
+                pass
+
+
+def _tools(made: Made) -> Iterator[ToolEntry]:
+    yield ToolEntry(name="meshwright", version=__version__)
+    yield ToolEntry(name="go", version=made.planned.makers.go.release.removeprefix("go"))
+    # What deflate writes is up to it.
+    yield ToolEntry(name="zlib", version=zlib.ZLIB_RUNTIME_VERSION)
+    packagers = {
+        unit.action.packager
+        for unit, _ in made.of_kind(Kind.DEB, Kind.RPM)
+        if isinstance(unit.action, BuildPackage)
+    }
+    for packager in sorted(packagers):
+        name, _, version = packager.partition(" ")
+        yield ToolEntry(name=name, version=version)
+
+
+def _write_documents(folder: Path, document: ReleaseDocument) -> ReleaseDocument:
+    """Write what names the files, each after what it names."""
+    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    documents = {
+        ARTIFACTS_FILE: encode(artifacts(document)),
+        METADATA_FILE: encode(metadata(document, date)),
+        DIGESTS_FILE: image_digests(document.images),
+    }
+    for name, data in documents.items():
+        (folder / name).write_bytes(data)
+    described = (
+        describe(folder, Piece(path=name, type=DOCUMENT, write=lambda _: None))
+        for name in documents
+    )
+    files = tuple(sorted((*document.files, *described), key=lambda file: file.path))
+    whole = msgspec.structs.replace(document, files=files)
+    release = encode(whole)
+    (folder / RELEASE_FILE).write_bytes(release)
+    sums = [(file.path, Digest(file.sha256)) for file in files]
+    sums.append((RELEASE_FILE, Digest.of_bytes(release)))
+    (folder / CHECKSUMS_FILE).write_bytes(checksums(sums))
+    return whole

@@ -1,0 +1,220 @@
+"""The files of a release, from what its units made and from the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from buildkit.config.check_release import archive_platforms
+from buildkit.config.interpolate import interpolate
+from buildkit.config.model import ReleaseArchive
+from buildkit.errors import BuildError
+from buildkit.execute.outcomes import Outcome
+from buildkit.pipeline.planning import Planned
+from buildkit.pipeline.signing import Signing
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit, unit_id
+from buildkit.platform import Platform
+from buildkit.release.archive import Entry, gzipped, walk
+from buildkit.release.assemble import (
+    PACKAGE,
+    SOURCE,
+    Piece,
+    archive_piece,
+    copy_piece,
+    text_piece,
+)
+from buildkit.release.changelog import changelog
+from buildkit.release.documents import CHANGELOG_FILE
+from buildkit.release.licenses import ModuleVersion, license_entries
+
+if TYPE_CHECKING:
+    from buildkit.release.refusals import Terms
+    from buildkit.vcs import History
+
+_RPM_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
+"""What RPM calls them; the others have Go's names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a release is made of.
+
+    Attributes:
+        planned: the plan and its tools.
+        terms: version, commit and time.
+        history: tags and changes.
+        units: each unit that was made, with its artifact, by id.
+        signing: who signs it; None where nobody does.
+    """
+
+    planned: Planned
+    terms: Terms
+    history: History
+    units: Mapping[str, tuple[Unit, Artifact]]
+    signing: Signing | None = None
+
+    @classmethod
+    def of(
+        cls,
+        planned: Planned,
+        outcomes: tuple[Outcome, ...],
+        terms: Terms,
+        history: History,
+        signing: Signing | None = None,
+    ) -> Made:
+        """Take the outcomes of a run in which nothing failed."""
+        units = {
+            item.unit.id: (item.unit, item.artifact)
+            for item in outcomes
+            if item.artifact is not None
+        }
+        return cls(planned=planned, terms=terms, history=history, units=units, signing=signing)
+
+    @property
+    def shop(self) -> Workshop:
+        """The run."""
+        return self.planned.shop
+
+    def of_kind(self, *kinds: Kind) -> Iterator[tuple[Unit, Artifact]]:
+        """Yield the units of some kinds that were made."""
+        return (item for item in self.units.values() if item[0].kind in kinds)
+
+
+def pieces(made: Made) -> tuple[Piece, ...]:
+    """Describe every file of a release but its documents.
+
+    Raises:
+        BuildError: a module has no license file, or a file cannot be in an archive.
+    """
+    release = made.shop.project.config.release
+    found = [*_archives(made), *_packages(made)]
+    text = changelog(made.terms.version, made.history.previous, made.history.changes)
+    found.append(text_piece(CHANGELOG_FILE, text))
+    if release.source and _has_commit(made):
+        found.append(_source(made))
+    if release.licenses and (entries := _licenses(made)):
+        path = f"{_prefix(made)}-licenses.tar.gz"
+        found.append(archive_piece(path, entries, epoch=made.terms.epoch, platform="", contains=()))
+    return tuple(found)
+
+
+def archive_trees(made: Made) -> dict[str, str]:
+    """Return the digest of each file and directory that archives take from the tree."""
+    shop = made.shop
+    return {
+        f"{name}/{place}": shop.hasher.tree(shop.project.root / file) or "missing"
+        for name, archive in shop.project.config.release.archives.items()
+        for place, file in archive.files.items()
+    }
+
+
+def _archives(made: Made) -> Iterator[Piece]:
+    config = made.shop.project.config
+    for archive in config.release.archives.values():
+        for name in archive_platforms(config, archive):
+            platform = Platform.parse(name)
+            if platform not in made.shop.settings.platforms:
+                continue
+            for form in archive.formats:
+                yield _archive(made, archive, platform, form)
+
+
+def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str) -> Piece:
+    values = _values(made, platform)
+    folder = PurePosixPath(interpolate(archive.folder, values))
+    entries, contains = [], []
+    for name, place in archive.binaries.items():
+        kind = Kind.BINARY if name in made.shop.project.config.binaries else Kind.FETCH
+        unit, artifact = made.units[unit_id(kind, name, platform)]
+        contains.append(unit.id)
+        entries.append(Entry(name=str(folder / place), path=artifact.path, executable=True))
+    for place, file in archive.files.items():
+        entries += walk(str(folder / place), made.shop.project.root / file)
+    return archive_piece(
+        f"{interpolate(archive.name, values)}.{form}",
+        entries,
+        epoch=made.terms.epoch,
+        platform=str(platform),
+        contains=contains,
+    )
+
+
+def _values(made: Made, platform: Platform) -> dict[str, str]:
+    config = made.shop.project.config
+    names = config.release.names
+    return {
+        "version": made.terms.version,
+        "project": config.project.name,
+        "hub": config.project.release_hub,
+        "os": names.get(platform.os, platform.os),
+        "arch": names.get(platform.arch, platform.arch),
+    }
+
+
+def _packages(made: Made) -> Iterator[Piece]:
+    for unit, artifact in made.of_kind(Kind.DEB, Kind.RPM):
+        action, platform = unit.action, unit.platform
+        if not isinstance(action, BuildPackage) or platform is None or artifact.path is None:
+            raise AssertionError(unit.id)
+        # As dpkg-name(1) and rpm name files; RPM has a release, which is 1 here.
+        path = f"{unit.name}_{action.version}_{action.architecture}.deb"
+        if unit.kind is Kind.RPM:
+            arch = _RPM_ARCHITECTURES.get(action.architecture, action.architecture)
+            path = f"{unit.name}-{action.version}-1.{arch}.rpm"
+        yield copy_piece(path, PACKAGE, artifact.path, platform=str(platform), unit=unit.id)
+
+
+def _has_commit(made: Made) -> bool:
+    is_there = made.terms.commit_time > 0
+    if not is_there or made.terms.dirty:
+        made.shop.reporter.note(
+            "no archive of the source: the tree is in no commit, or differs from it"
+        )
+    return is_there and not made.terms.dirty
+
+
+def _source(made: Made) -> Piece:
+    from buildkit.vcs import write_commit  # noqa: PLC0415 - loads GitPython
+
+    prefix = _prefix(made)
+
+    def write(target: Path) -> None:
+        with target.open("wb") as stream, gzipped(stream) as packed:
+            write_commit(made.shop.project.source, packed, prefix)
+
+    return Piece(path=f"{prefix}-source.tar.gz", type=SOURCE, write=write)
+
+
+def _licenses(made: Made) -> tuple[Entry, ...]:
+    modules = frozenset(_modules(made))
+    if not modules:
+        return ()
+    shop = made.shop
+    vendor = shop.project.source / "vendor"
+    cache = Path(made.planned.makers.go.module_cache())
+    return license_entries(
+        modules, cache, vendor=vendor, known=shop.project.config.release.unlicensed
+    )
+
+
+def _modules(made: Made) -> Iterator[ModuleVersion]:
+    from buildkit.attest.buildinfo import read_build_info  # noqa: PLC0415 - seldom needed
+
+    for unit, artifact in made.of_kind(Kind.BINARY):
+        info = read_build_info(artifact.path) if artifact.path else None
+        if info is None:
+            raise BuildError(
+                f"{unit.id} has no build information",
+                details="The modules in it, and so their licenses, are not known.",
+                resolution="Leave -buildinfo=false out of its ldflags.",
+            )
+        for module in info.modules:
+            if not module.is_local:
+                yield ModuleVersion(module.used.path, module.used.version)
+
+
+def _prefix(made: Made) -> str:
+    return f"{made.shop.project.config.project.name}-{made.terms.version}"

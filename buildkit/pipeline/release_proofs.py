@@ -1,0 +1,168 @@
+"""What a release says of itself: SBOMs, provenance, and signatures to attach to its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from buildkit.attest.keeping import ImageProofs
+from buildkit.attest.spdx import SUFFIX
+from buildkit.attest.statement import SPDX, Statement, Subject
+from buildkit.digest import Digest
+from buildkit.oci.layout import Layout
+from buildkit.oci.model import Descriptor
+from buildkit.pipeline.proofs import Products, Proofs
+from buildkit.pipeline.release_pieces import Made
+from buildkit.plan.units import WriteLayout
+from buildkit.platform import Platform
+from buildkit.reference import Reference
+from buildkit.release.assemble import DOCUMENT, Piece
+from buildkit.release.documents import LAYOUT_FOLDER, FileEntry, ImageEntry
+from buildkit.release.layout import platform_manifests
+
+SBOM = "SBOM"
+"""The type of a file, in GoReleaser's words."""
+FOLDER = "sboms"
+PROVENANCE, ENVELOPE = "provenance.json", "provenance.intoto.jsonl"
+"""Without a key, and signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One platform of an image in the release's layout, and its SBOM."""
+
+    unit: str
+    reference: Reference
+    digest: Digest
+    platform: Platform
+    sbom: bytes
+
+    @property
+    def path(self) -> str:
+        """Where the SBOM lies."""
+        name = self.unit.partition("/")[2].partition("@")[0]
+        return f"{FOLDER}/{self.platform.slug}/image-{name}{SUFFIX}"
+
+    @property
+    def statement(self) -> Statement:
+        """The SBOM, said about the manifest."""
+        subject = Subject(name=self.reference.name, digest=self.digest)
+        return Statement.of([subject], SPDX, msgspec.json.decode(self.sbom))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseProofs:
+    """Describes a release whose files and images are written.
+
+    Attributes:
+        made: what it was made of.
+        folder: where it is written.
+        proofs: writes SBOMs and provenance.
+    """
+
+    made: Made
+    folder: Path
+    proofs: Proofs
+
+    @classmethod
+    def of(cls, made: Made, folder: Path) -> ReleaseProofs:
+        """Describe what a release was made of."""
+        products = Products(
+            units={unit.id: unit for unit in made.planned.graph.units},
+            artifacts={name: artifact for name, (_, artifact) in made.units.items()},
+        )
+        return cls(made=made, folder=folder, proofs=Proofs(made.shop, products))
+
+    def sboms(self, manifests: Iterable[Manifest]) -> Iterator[Piece]:
+        """Yield the SBOM of every binary, package and platform's image."""
+        for unit, data in self.proofs.binary_sboms():
+            yield _piece(f"{unit.name}{SUFFIX}", unit.platform, data)
+        for unit, data in self.proofs.package_sboms():
+            yield _piece(f"{unit.name}.{unit.kind}{SUFFIX}", unit.platform, data)
+        for item in manifests:
+            yield _bytes(item.path, SBOM, item.sbom, str(item.platform))
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield every platform of every image, looked through where it lies in the layout."""
+        actions = [
+            unit.action
+            for unit, _ in self.made.units.values()
+            if isinstance(unit.action, WriteLayout)
+        ]
+        layout = Layout.open(self.folder / LAYOUT_FOLDER) if actions else None
+        for action in actions:
+            entry = layout.find(action.references[0]) if layout else None
+            if layout is not None and entry is not None:
+                units = {Platform.parse(unit.partition("@")[2]): unit for unit in action.images}
+                for item in platform_manifests(layout, entry):
+                    yield self._manifest(layout, item, action, units)
+
+    def _manifest(
+        self, layout: Layout, item: Descriptor, action: WriteLayout, units: dict[Platform, str]
+    ) -> Manifest:
+        platform = item.platform or next(iter(units))
+        reference = Reference.parse(action.references[0])
+        return Manifest(
+            unit=units[platform],
+            reference=reference,
+            digest=item.digest,
+            platform=platform,
+            sbom=self.proofs.image_sbom(units[platform], reference, layout.image(item)),
+        )
+
+    def provenance(self, files: Iterable[FileEntry], images: Iterable[ImageEntry]) -> Statement:
+        """Return the provenance of every file and image."""
+        subjects = [Subject(name=file.path, digest=Digest(file.sha256)) for file in files]
+        for image in images:
+            for digest in {image.digest, *image.platforms.values()}:
+                name = Reference.parse(image.reference).name
+                subjects.append(Subject(name=name, digest=Digest.parse(digest)))
+        return self.proofs.provenance([*dict.fromkeys(subjects), *self._loose(files)])
+
+    def _loose(self, files: Iterable[FileEntry]) -> Iterator[Subject]:
+        """Yield the binaries: those in archives are asked for after they were unpacked."""
+        taken = {Digest(file.sha256) for file in files}
+        for subject in self.proofs.binary_subjects():
+            if subject.digest not in taken:
+                yield subject
+
+    def statements(
+        self, provenance: Statement, images: Iterable[ImageEntry], manifests: Iterable[Manifest]
+    ) -> Iterator[Piece]:
+        """Yield the provenance; and signed, what is to be attached to the images.
+
+        Raises:
+            SigningError: it cannot be signed.
+        """
+        signing = self.made.signing
+        if signing is None:
+            yield _bytes(PROVENANCE, DOCUMENT, provenance.data + b"\n")
+            return
+        yield _bytes(ENVELOPE, DOCUMENT, provenance.signed(signing.signer).data + b"\n")
+        signed = ImageProofs(signer=signing.signer, legacy_tags=signing.legacy_tags)
+        sboms = {item.digest: item.statement for item in manifests}
+        found: dict[str, bytes] = {}
+        for image in images:
+            found |= signed.about_all(provenance)
+            name = Reference.parse(image.reference).name
+            for digest in map(Digest.parse, {image.digest, *image.platforms.values()}):
+                found |= signed.about(name, digest, sboms.get(digest))
+        for name, data in sorted(found.items()):
+            yield _bytes(name, DOCUMENT, data)
+
+
+def _piece(name: str, platform: Platform | None, data: bytes) -> Piece:
+    slug = platform.slug if platform else "any"
+    return _bytes(f"{FOLDER}/{slug}/{name}", SBOM, data, str(platform or ""))
+
+
+def _bytes(path: str, kind: str, data: bytes, platform: str = "") -> Piece:
+    return Piece(path=path, type=kind, write=partial(_write, data), platform=platform)
+
+
+def _write(data: bytes, target: Path) -> None:
+    target.write_bytes(data)

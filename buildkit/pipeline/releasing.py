@@ -1,0 +1,235 @@
+"""`invoke release`: what build, package and docker make, as one directory that can be proven."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from buildkit.errors import UsageError, VerificationError
+from buildkit.execute.outcomes import Outcome
+from buildkit.pipeline.holder import only_run
+from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.planning import Planned
+from buildkit.pipeline.release_documents import fill, release_inputs
+from buildkit.pipeline.release_outputs import write_ci_outputs
+from buildkit.pipeline.release_pieces import Made
+from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
+from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
+from buildkit.pipeline.signing import read_signing
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.hashing import Hasher
+from buildkit.plan.options import Goal, Options
+
+if TYPE_CHECKING:
+    from buildkit.release.documents import ReleaseDocument
+    from buildkit.release.refusals import Terms
+    from buildkit.vcs import History
+
+_COLUMNS = ("file", "type", "platform", "size", "digest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What a run of `invoke release` has: its directory, and whether it was written anew."""
+
+    folder: Path
+    document: ReleaseDocument
+    is_new: bool
+
+
+def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
+    """Make everything that a release has, and write it into one directory.
+
+    Args:
+        options: the flags.
+        environ: the environment, instead of this process's own.
+
+    Raises:
+        UsageError: it cannot be a release; nothing was made.
+        VerificationError: the directory was changed by hand, or something is too large.
+        BuildkitError: something failed; the directory is as it was.
+    """
+    terms, history = read_terms(Workshop.open(options, environ=environ))
+    chosen = release_options(options, terms)
+    shop = Workshop.open(chosen, environ=environ)
+    goals = release_goals(shop)
+    # Before anything is made: an hour of work should not end with a wrong password.
+    signing = read_signing(shop.project, options, shop.environ)
+    if options.dry_run:
+        show_plan(goals, chosen)
+        return
+    with closing(shop.reporter):
+        with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
+            planned = prepare(shop, Makers(shop), goals)
+            outcomes = carry_out(planned)
+            judge(shop, planned.graph, outcomes)
+            released = write_release(Made.of(planned, outcomes, terms, history, signing))
+        tidy_cache(shop, outcomes)
+        _report(planned, outcomes, released)
+
+
+def dist_folder(options: Options, shop: Workshop) -> Path:
+    """Return where a release is: ``--dist``, or ``dist`` beside targets.toml."""
+    return Path(options.dist).resolve() if options.dist else shop.project.root / "dist"
+
+
+def release_goals(shop: Workshop) -> frozenset[Goal]:
+    """Return what a release needs made."""
+    config = shop.project.config
+    found = {Goal.BUILD}
+    if config.packages:
+        found.add(Goal.PACKAGE)
+    if config.images and config.release.images:
+        found.add(Goal.DOCKER)
+    return frozenset(found)
+
+
+def read_terms(shop: Workshop) -> tuple[Terms, History]:
+    """Find out what the release is of, and refuse what cannot be one.
+
+    Raises:
+        UsageError: see :func:`buildkit.release.refusals.check_terms`.
+    """
+    from buildkit.config.layers import local_path  # noqa: PLC0415 - a no-op build needs none
+    from buildkit.release.refusals import Terms, check_terms  # noqa: PLC0415
+    from buildkit.release.version import release_version  # noqa: PLC0415
+    from buildkit.vcs import read_history, tagged_commit  # noqa: PLC0415
+
+    options = shop.options
+    value, source = shop.settings.version, shop.project.source
+    version = release_version(value.text, value.origin)
+    found = (tagged_commit(source, name) for name in (f"v{version}", version))
+    tagged = next(filter(None, found), "")
+    history = read_history(source, f"v{version}")
+    targets = shop.project.targets
+    terms = Terms(
+        version=version,
+        origin=value.origin,
+        is_named=options.version is not None or bool(shop.environ.get("VERSION")),
+        snapshot=bool(options.snapshot),
+        revision=shop.git.revision,
+        dirty=shop.git.dirty,
+        tags=history.tags,
+        tagged=tagged,
+        commit_time=shop.git.commit_time,
+        epoch=shop.epoch(),
+        now=time.time(),
+        local_file=local_path(targets).name if shop.project.is_local else "",
+        unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
+    )
+    check_terms(terms)
+    return terms, history
+
+
+def release_options(options: Options, terms: Terms) -> Options:
+    """Return the flags that make what a release has, and push it nowhere.
+
+    Raises:
+        UsageError: a flag leaves something out or names where it goes.
+    """
+    refused = {
+        "--only": options.only,
+        "--tag": options.tag,
+        "--push": options.push,
+        "--symbols": options.symbols,
+    }
+    for flag, value in refused.items():
+        if value:
+            raise UsageError(
+                f"{flag} and a release contradict each other",
+                details="A release is the whole project under its version; publish moves it.",
+            )
+    return replace(
+        options,
+        version=terms.version,
+        tag=terms.version,
+        platform=options.platform or "all",
+        stamp=True,
+        push=False,
+        load=False,
+        layout=True,
+    )
+
+
+def write_release(made: Made) -> Released:
+    """Write the release, or leave it where it is the same already.
+
+    Raises:
+        VerificationError: the directory was changed by hand, or something is too large.
+        UsageError: something else than a release lies there.
+    """
+    from buildkit.release.dist import check_replaceable, new_dist, read_dist  # noqa: PLC0415
+
+    shop = made.shop
+    _refuse_problems(made)
+    folder = dist_folder(shop.options, shop)
+    check_replaceable(folder)
+    before = read_dist(folder)
+    inputs = release_inputs(made)
+    if before is not None and not shop.settings.force:
+        check_untouched(folder, before, shop.hasher)
+        if before.inputs == inputs:
+            return Released(folder=folder, document=before, is_new=False)
+    with new_dist(folder) as fresh:
+        document = fill(fresh, made, inputs)
+    return Released(folder=folder, document=document, is_new=True)
+
+
+def _refuse_problems(made: Made) -> None:
+    problems = [
+        f"{name} {artifact.problem}"
+        for name, (_, artifact) in made.units.items()
+        if artifact.problem
+    ]
+    if problems:
+        raise VerificationError(
+            "what was built is not what a release may be",
+            details="\n".join(problems),
+            resolution="Mend [stamps] in targets.toml, or the binaries of the image.",
+        )
+
+
+def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> None:
+    """Refuse a release that somebody changed.
+
+    Raises:
+        VerificationError: it is not what its document says; all is named.
+    """
+    from buildkit.release.dist import differences  # noqa: PLC0415 - see write_release
+
+    found = differences(folder, document, lambda path: hasher.digest(path) or "")
+    if found:
+        raise VerificationError(
+            f"{folder.name} was changed by hand",
+            details="\n".join(found),
+            resolution="Move it away, or say --force to make it again.",
+        )
+
+
+def _report(planned: Planned, outcomes: tuple[Outcome, ...], released: Released) -> None:
+    shop = planned.shop
+    if shop.options.json:
+        print_json(
+            {"dist": str(released.folder), "written": released.is_new}
+            | msgspec.to_builtins(released.document)
+        )
+    shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, planned.graph))
+    files = [
+        (file.path, file.type, file.platform, human_size(file.size), file.sha256[:12])
+        for file in released.document.files
+    ]
+    images = [
+        (image.reference, "Docker Manifest", ", ".join(image.platforms), "", image.digest[7:19])
+        for image in released.document.images
+    ]
+    shop.reporter.table(_COLUMNS, [*files, *images])
+    done = "written" if released.is_new else "up to date"
+    shop.reporter.note(f"{released.folder} is {done}: {released.document.version}")
+    write_ci_outputs(shop.environ, released)

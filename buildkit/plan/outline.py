@@ -1,0 +1,71 @@
+"""What a Dockerfile that is used as it is asks for: images to start from, names that it copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit.errors import ConfigError
+from buildkit.platform import Platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a Dockerfile, for messages."""
+
+    file: str
+    number: int
+    text: str
+
+    def error(self, problem: str, *, resolution: str = "") -> ConfigError:
+        """Return an error that points at it."""
+        return ConfigError(
+            f"{self.file}, line {self.number}: {problem}", details=self.text, resolution=resolution
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """An image that a stage starts from or copies from, by the name that is written."""
+
+    name: str
+    platform: Platform
+    line: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A path that is copied from the build context, normal and relative to it."""
+
+    path: str
+    line: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What the stages that count ask for; equal outlines of one file give equal images.
+
+    ``base`` is the start below the last stage, ``declared`` every ARG of the file, and
+    ``args`` are the given values that reach an instruction of a stage that counts.
+    """
+
+    stages: tuple[int, ...]
+    starts: tuple[Start, ...]
+    base: Start
+    copied: tuple[Copied, ...]
+    declared: frozenset[str]
+    args: tuple[tuple[str, str], ...]
+
+
+ReadOutline = Callable[[Path, Mapping[str, str], Platform], Outline]
+"""Gives the outline of a file for arguments and a platform."""
+
+
+def no_outline(path: Path, _args: Mapping[str, str], _platform: Platform) -> Outline:
+    """Read nothing, where no image is from a Dockerfile as it is.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(f"{path} cannot be read here")

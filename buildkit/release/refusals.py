@@ -1,0 +1,106 @@
+"""What a release must not be made of; pure, so that each refusal has its test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from buildkit.errors import UsageError
+from buildkit.vcs import UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is known before anything is made.
+
+    Attributes:
+        version: without a leading ``v``.
+        origin: who named the version.
+        is_named: it was named for this call, and is not what the tree happens to be.
+        snapshot: it is for trying, not for others.
+        revision: the commit, ``unknown`` outside git.
+        dirty: a tracked file differs from it.
+        tags: of the commit.
+        tagged: the commit that a tag of this version names; empty where there is no such tag.
+        commit_time: in seconds since 1970.
+        epoch: the time that everything of the release gets.
+        now: the clock, in seconds since 1970.
+        local_file: the name of a local configuration that is in force; empty where none is.
+        unlocked: fetched files that no lock pins.
+    """
+
+    version: str
+    origin: str
+    is_named: bool
+    snapshot: bool
+    revision: str
+    dirty: bool
+    tags: tuple[str, ...]
+    tagged: str
+    commit_time: int
+    epoch: int
+    now: float
+    local_file: str = ""
+    unlocked: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """The tag of this version: the commit's own, or the one that is still to be made."""
+        names = (f"v{self.version}", self.version)
+        return next((name for name in names if name in self.tags), names[0])
+
+
+def check_terms(terms: Terms) -> None:
+    """Refuse what cannot be a release; a snapshot may be nearly anything.
+
+    Raises:
+        UsageError: something is wrong; all of it is named.
+    """
+    found = tuple(_always(terms)) + (() if terms.snapshot else tuple(_unless_snapshot(terms)))
+    if not found:
+        return
+    first, *others = found
+    raise UsageError(
+        first[0],
+        details="\n".join(f"and {what}" for what, _ in others),
+        resolution="\n".join(dict.fromkeys(how for _, how in found)),
+    )
+
+
+def _always(terms: Terms) -> Iterator[tuple[str, str]]:
+    if max(terms.commit_time, terms.epoch) > terms.now:
+        when = datetime.fromtimestamp(max(terms.commit_time, terms.epoch), UTC)
+        yield (
+            f"the clock is wrong: the release is of {when:%Y-%m-%d %H:%M} UTC, which is to come",
+            "Set this machine's clock.",
+        )
+    if terms.local_file:
+        yield (
+            f"{terms.local_file} is in force, so this machine's build is its own",
+            f"Move {terms.local_file} away; what a release needs stands in targets.toml.",
+        )
+
+
+def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
+    snapshot = "Or say --snapshot, for a release to try."
+    if terms.revision == UNKNOWN:
+        yield "the source is in no git commit", f"Commit it. {snapshot}"
+        return
+    if terms.dirty:
+        yield (
+            "the tree differs from its commit",
+            f"Commit or stash; `git status` lists what differs. {snapshot}",
+        )
+    if terms.tagged not in {"", terms.revision}:
+        yield (
+            f"the version {terms.version} is taken: its tag names commit {terms.tagged[:12]}",
+            "Release another version.",
+        )
+    elif not terms.tagged and not terms.is_named:
+        yield (
+            f"the commit has no tag, and {terms.version} ({terms.origin}) is not its name",
+            f"Tag it: git tag v1.2.3, or name the version: --version 1.2.3. {snapshot}",
+        )
+    for name in terms.unlocked:
+        yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."

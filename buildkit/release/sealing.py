@@ -1,0 +1,41 @@
+"""Signatures beside the files of a release, written when everything else is there.
+
+release.json names every other file by its digest, and checksums.txt names release.json: who
+verifies one of the two has verified all. Archives, packages and the source have signatures
+of their own, since they are downloaded alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildkit.attest.bundle import blob_bundle, signature_file
+from buildkit.attest.signer import Signer
+from buildkit.digest import Digest
+from buildkit.release.assemble import ARCHIVE, PACKAGE, SOURCE
+from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
+
+_DOWNLOADED = frozenset({ARCHIVE, PACKAGE, SOURCE})
+
+
+def seal(folder: Path, document: ReleaseDocument, signer: Signer) -> None:
+    """Write ``.sig`` files, and for release.json and checksums.txt bundles too.
+
+    Raises:
+        SigningError: something cannot be signed.
+        OSError: a signature cannot be written.
+    """
+    for name, digest in _signed(folder, document):
+        (folder / f"{name}.sig").write_bytes(signature_file(signer, digest))
+    for name in (RELEASE_FILE, CHECKSUMS_FILE):
+        bundle = blob_bundle(signer, Digest.of_file(folder / name))
+        (folder / f"{name}.sigstore.json").write_bytes(bundle + b"\n")
+
+
+def _signed(folder: Path, document: ReleaseDocument) -> Iterator[tuple[str, Digest]]:
+    for file in document.files:
+        if file.type in _DOWNLOADED:
+            yield file.path, Digest(file.sha256)
+    for name in (RELEASE_FILE, CHECKSUMS_FILE):
+        yield name, Digest.of_file(folder / name)
