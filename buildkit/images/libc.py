@@ -94,10 +94,10 @@ def libc_problem(
 def libc_advice(name: str, linkage: Linkage) -> str:
     """Say which bases a program would run on."""
     if linkage.glibc is None:
-        return f"Give the image a base with {linkage.loader}, or take a static {name}."
+        return f"Give the image a base with {linkage.loader}, or take a static build of {name}."
     return (
         f"Give the image a base with glibc {linkage.glibc} or newer, such as "
-        f"{fitting(linkage.glibc)}; or take a {name} that was built for an older one."
+        f"{fitting(linkage.glibc)}; or take a build of {name} for an older one."
     )
 
 

@@ -16,6 +16,7 @@ from buildkit.plan.units import (
     EngineName,
     Kind,
     LoadImage,
+    Override,
     PushIndex,
     Unit,
     WriteLayout,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from buildkit.images.layers import Layers
     from buildkit.images.nearby import Nearby
     from buildkit.images.outline import Outlines
+    from buildkit.images.programs import ImagePrograms
     from buildkit.images.remote import RegistryImages
     from buildkit.oci.model import Descriptor
     from buildkit.reference import Reference
@@ -164,6 +166,24 @@ class ImageSupply:
         from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
 
         return ArchiveWriter(layers=self.layers)
+
+    def find_programs(self, words: str) -> dict[Platform, str]:
+        """Return the images behind what a user called one, by platform, see :mod:`programs`."""
+        return self._programs.find(words)
+
+    def extract(self, given: Override, platform: Platform, target: Path) -> None:
+        """Write the Envoy of an image to a file."""
+        self._programs.extract(given, platform, target)
+
+    @cached_property
+    def _programs(self) -> ImagePrograms:
+        from buildkit.images.programs import ImagePrograms  # noqa: PLC0415 - seldom asked for
+
+        return ImagePrograms(
+            remote=self._remote,
+            layers=self.layers,
+            client=None if self.nearby.problem else self._docker,
+        )
 
     def base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why a base is not there as recorded."""

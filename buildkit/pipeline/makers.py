@@ -17,7 +17,8 @@ from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
 from buildkit.plan.sources import find_workspace
-from buildkit.plan.units import Builder, Kind
+from buildkit.plan.units import Builder, Kind, Override
+from buildkit.platform import Platform
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -59,7 +60,7 @@ class Makers:
             cached_bases=bases,
             no_bootstrap=self._no_bootstrap() if images else "",
             unrunnable=self.images.unrunnable,
-            overrides=shop.overrides(),
+            overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
             outline=self.images.outline,
         )
@@ -168,6 +169,18 @@ class Makers:
                 self._docker = connect(self._shop.environ)
             return self._docker
 
+    def _overrides(self) -> tuple[tuple[Platform, Override], ...]:
+        shop = self._shop
+        if not shop.options.envoy:
+            return ()
+        from buildkit.pipeline.overriding import Given  # noqa: PLC0415 - seldom given
+
+        return Given(
+            config=shop.project.config,
+            platforms=shop.settings.platforms,
+            find_image=self.images.find_programs,
+        ).overrides(shop.options.envoy)
+
     def _fetcher(self) -> Builder:
         from buildkit.build.fetch import FetchBuilder  # noqa: PLC0415 - seldom anything to fetch
 
@@ -176,6 +189,8 @@ class Makers:
             store=shop.store,
             downloads=self.downloads,
             pip=make_pip(shop),
+            extract=self.images.extract,
+            environ=shop.environ,
             offline=shop.settings.offline,
         )
 

@@ -26,6 +26,7 @@ from buildkit.plan.units import (
     Unit,
     unit_id,
 )
+from buildkit.plan.unlocked import LABEL, unlocked_names
 from buildkit.plan.variants import (
     ImageVariant,
     chosen_variants,
@@ -151,7 +152,13 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
         draft.blocked[unit_id(Kind.IMAGE, own, platform)] = reason
         return None
     values = draft.values(platform)
+    bases = (unit for _, unit in parts.starts)
+    # The engine looks at the programs that a package will install.
+    packed = [unit for need in needs for unit in draft.units[need].needs]
+    every = tuple(dict.fromkeys((parts.base, *bases, *needs, *packed)))
     labels, volatile = split_stable(_labels(draft, name, image), values)
+    if names := unlocked_names(every, draft.units):
+        labels = (*labels, (LABEL, names))
     variables = [(key, values[key]) for key in ("version", "project", "hub")]
     variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
     action = BuildImage(
@@ -168,10 +175,6 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
         volatile_labels=volatile,
         engine=draft.settings.engine,
     )
-    bases = (unit for _, unit in parts.starts)
-    # The engine looks at the programs that a package will install.
-    packed = [unit for need in needs for unit in draft.units[need].needs]
-    every = tuple(dict.fromkeys((parts.base, *bases, *needs, *packed)))
     unit = Unit(kind=Kind.IMAGE, name=own, platform=platform, action=action, needs=every)
     return _Made(unit=unit, essence=(replace(action, name=name, args=()), parts.outline))
 

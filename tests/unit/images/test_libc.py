@@ -76,7 +76,7 @@ def test_another_library_than_glibc_is_asked_for_by_its_loader(tmp_path: Path) -
         check(debian("2.41"), path)
     assert "tool needs a C library, through /lib/ld-musl-x86_64.so.1" in caught.value.brief
     assert "its base debian has glibc 2.41, but not that file" in caught.value.brief
-    assert "a static tool" in caught.value.resolution
+    assert "a static build of tool" in caught.value.resolution
     check((file("lib/ld-musl-x86_64.so.1", b"musl", 0o755),), path)
 
 
