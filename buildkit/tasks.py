@@ -55,6 +55,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
     "dist": (None, "where a release is, instead of dist/ beside the configuration"),
     "to": (None, "names of [publish], separated by commas (all)"),
+    "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs"),
@@ -79,7 +80,7 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_RELEASE = ("snapshot", "dist", "to")
+_RELEASE = ("snapshot", "dist", "to", "rebuild")
 _SIGN = ("key", "legacy_tags")
 _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, "sign"})
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
@@ -215,6 +216,20 @@ def publish(session: Session) -> None:
     from buildkit.pipeline.publishing import run_publish  # noqa: PLC0415
 
     session.act(run_publish)
+
+
+@mesh_task(
+    *_PLACE,
+    "dist",
+    "rebuild",
+    "offline",
+    words={"subject": "a release's directory, a file in it, or an image with tag or digest"},
+)
+def verify(session: Session, subject: str) -> None:
+    """Check a release, one of its files, or an image; prints what was compared."""
+    from buildkit.pipeline.verifying import run_verify  # noqa: PLC0415
+
+    session.act(lambda options: run_verify(options, subject))
 
 
 @mesh_task(*_ALL)
@@ -398,7 +413,7 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    makers = (build, docker, package, envoy, watch, release, publish)
+    makers = (build, docker, package, envoy, watch, release, publish, verify)
     tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)

@@ -47,15 +47,27 @@ def stamp_problem(program: Path, stamps: Mapping[str, str], packages: frozenset[
         OSError: the program cannot be read.
     """
     due = {name: value for name, value in stamps.items() if name.rpartition(".")[0] in packages}
-    held = _held(program, {_stored(value) for value in due.values() if value})
-    absent = [name for name, value in sorted(due.items()) if value and _stored(value) not in held]
+    held = _held(program, {stored_stamp(value) for value in due.values() if value})
+    absent = [
+        name for name, value in sorted(due.items()) if value and stored_stamp(value) not in held
+    ]
     if not absent:
         return ""
     values = ", ".join(f"'{due[name]}' in {name}" for name in absent)
     return f"lacks {values}: there is no such variable, or nothing in the program reads it"
 
 
-def _stored(value: str) -> bytes:
+def holds_text(program: Path, value: str) -> bool:
+    """Tell whether a program holds a text as the linker stores a stamp's.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return bool(_held(program, {stored_stamp(value)}))
+
+
+def stored_stamp(value: str) -> bytes:
+    """Return the bytes that a stamp's value is in a program."""
     # The linker ends what -X sets with a zero byte (cmd/link/internal/loader, Addstring), which
     # tells it from the same text among Go's other strings, such as a module's version.
     return value.encode() + b"\0"

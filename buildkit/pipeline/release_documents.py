@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from buildkit import __version__
+from buildkit.build.stamps import holds_text
 from buildkit.collection import read_limit
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
@@ -17,6 +18,7 @@ from buildkit.pipeline.release_pieces import Made, archive_trees, pieces
 from buildkit.pipeline.release_proofs import ReleaseProofs
 from buildkit.plan.sink_units import layout_folder
 from buildkit.plan.units import (
+    Artifact,
     AssembleBase,
     BuildPackage,
     Download,
@@ -49,6 +51,8 @@ from buildkit.release.documents import (
 )
 from buildkit.release.layout import copy_images, layers_size, platform_manifests
 from buildkit.release.sealing import seal
+
+_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
 
 
 def release_inputs(made: Made) -> str:
@@ -106,7 +110,7 @@ def _prove(
 
 
 def _images(folder: Path, made: Made) -> tuple[ImageEntry, ...]:
-    names = [name for _, action in _layouts(made) for name in action.references]
+    names = {name: unit.name for unit, action in _layouts(made) for name in action.references}
     if not names:
         return ()
     source = Layout.open(layout_folder(made.shop.settings))
@@ -149,8 +153,14 @@ def _document(
 ) -> ReleaseDocument:
     shop, terms = made.shop, made.terms
     units = (
-        UnitEntry(id=name, digest=artifact.digest, size=artifact.size)
-        for name, (_, artifact) in sorted(made.units.items())
+        UnitEntry(
+            id=name,
+            digest=artifact.digest,
+            size=artifact.size,
+            holds=tuple(need for need in unit.needs if need.startswith(_FILES)),
+            stamped=_holds_version(unit, artifact, terms.version),
+        )
+        for name, (unit, artifact) in sorted(made.units.items())
     )
     return ReleaseDocument(
         schema_version=SCHEMA,
@@ -175,6 +185,12 @@ def _document(
         files=files,
         inputs=inputs,
     )
+
+
+def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:
+    if unit.kind is not Kind.BINARY or artifact.path is None:
+        return False
+    return holds_text(artifact.path, version)
 
 
 def _configuration(made: Made) -> dict[str, str]:

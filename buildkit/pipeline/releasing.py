@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,24 +44,27 @@ class Released:
     is_new: bool
 
 
-def run_release(options: Options) -> None:
+def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
     """Make everything that a release has, and write it into one directory.
+
+    Args:
+        options: the flags.
+        environ: the environment, instead of this process's own.
 
     Raises:
         UsageError: it cannot be a release; nothing was made.
         VerificationError: the directory was changed by hand, or something is too large.
         BuildkitError: something failed; the directory is as it was.
     """
-    terms, history = read_terms(options)
+    terms, history = read_terms(Workshop.open(options, environ=environ))
     chosen = release_options(options, terms)
-    first = Workshop.open(chosen)
-    goals = release_goals(first)
+    shop = Workshop.open(chosen, environ=environ)
+    goals = release_goals(shop)
     # Before anything is made: an hour of work should not end with a wrong password.
-    signing = read_signing(first.project, options, first.environ)
+    signing = read_signing(shop.project, options, shop.environ)
     if options.dry_run:
         show_plan(goals, chosen)
         return
-    shop = Workshop.open(chosen)
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)
@@ -87,7 +91,7 @@ def release_goals(shop: Workshop) -> frozenset[Goal]:
     return frozenset(found)
 
 
-def read_terms(options: Options) -> tuple[Terms, History]:
+def read_terms(shop: Workshop) -> tuple[Terms, History]:
     """Find out what the release is of, and refuse what cannot be one.
 
     Raises:
@@ -98,7 +102,7 @@ def read_terms(options: Options) -> tuple[Terms, History]:
     from buildkit.release.version import release_version  # noqa: PLC0415
     from buildkit.vcs import read_history, tagged_commit  # noqa: PLC0415
 
-    shop = Workshop.open(options)
+    options = shop.options
     value, source = shop.settings.version, shop.project.source
     version = release_version(value.text, value.origin)
     found = (tagged_commit(source, name) for name in (f"v{version}", version))
@@ -164,6 +168,7 @@ def write_release(made: Made) -> Released:
     from buildkit.release.dist import check_replaceable, new_dist, read_dist  # noqa: PLC0415
 
     shop = made.shop
+    _refuse_problems(made)
     folder = dist_folder(shop.options, shop)
     check_replaceable(folder)
     before = read_dist(folder)
@@ -184,6 +189,20 @@ def _check_seals(folder: Path, document: ReleaseDocument, made: Made) -> None:
 
     if made.signing is not None:
         _refuse(folder, seal_differences(folder, document, made.signing.signer))
+
+
+def _refuse_problems(made: Made) -> None:
+    problems = [
+        f"{name} {artifact.problem}"
+        for name, (_, artifact) in made.units.items()
+        if artifact.problem
+    ]
+    if problems:
+        raise VerificationError(
+            "what was built is not what a release may be",
+            details="\n".join(problems),
+            resolution="Mend [stamps] in targets.toml, or the binaries of the image.",
+        )
 
 
 def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> None:

@@ -79,7 +79,11 @@ class Workshop:
 
     @classmethod
     def open(
-        cls, options: Options, reporter: Reporter | None = None, answers: Answers | None = None
+        cls,
+        options: Options,
+        reporter: Reporter | None = None,
+        answers: Answers | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> Workshop:
         """Read and check the configuration that the flags name.
 
@@ -87,11 +91,12 @@ class Workshop:
             options: the flags.
             reporter: takes what people see, instead of one that fits this process.
             answers: those of earlier runs of this process.
+            environ: the environment, instead of this process's own.
 
         Raises:
             UsageError, ConfigError: see :func:`load_project`.
         """
-        environ = dict(os.environ)
+        environ = dict(os.environ if environ is None else environ)
         source = Path(options.source) if options.source else None
         project = load_project(
             Path(options.targets or TARGETS),

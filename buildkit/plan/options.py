@@ -62,6 +62,7 @@ class Options:
     snapshot: bool | None = None
     dist: str | None = None
     to: str | None = None
+    rebuild: bool | None = None
     exec: str | None = None
     key: str | None = None
     sign: bool | None = None

@@ -54,12 +54,18 @@ class UnitEntry(Document, frozen=True, kw_only=True):
     digest: str
     """As in the closing table: of the file, the image's config, or the index."""
     size: int
+    holds: tuple[str, ...] = ()
+    """The units whose outputs are in it as files."""
+    stamped: bool = False
+    """The version is linked into it, as a text that ends in a zero byte."""
 
 
 class ImageEntry(Document, frozen=True, kw_only=True):
     """An image in the layout."""
 
     name: str
+    unit: str
+    """The name of the units that made it; a variant's differs from the image's."""
     reference: str
     digest: str
     """Of the index, or of the one manifest there is."""

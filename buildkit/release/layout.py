@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,8 +22,13 @@ from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.release.documents import ImageEntry
 
 
-def copy_images(source: Layout, names: Iterable[str], target: Path) -> tuple[ImageEntry, ...]:
+def copy_images(source: Layout, names: Mapping[str, str], target: Path) -> tuple[ImageEntry, ...]:
     """Copy images by their names into a layout of their own, and describe them.
+
+    Args:
+        source: has them, and maybe others.
+        names: what they are called there, and the name of the units that made them.
+        target: the new layout.
 
     Raises:
         BuildError: one is not there, or damaged.
@@ -44,7 +49,10 @@ def copy_images(source: Layout, names: Iterable[str], target: Path) -> tuple[Ima
         shutil.copyfile(source.blob(digest), place)
     (target / INDEX_FILE).write_bytes(layout_index(tuple(entries)))
     (target / MARKER_FILE).write_bytes(MARKER)
-    return tuple(_described(source, entry) for entry in sorted(entries, key=image_name))
+    return tuple(
+        _described(source, entry, names[image_name(entry)])
+        for entry in sorted(entries, key=image_name)
+    )
 
 
 def layout_differences(
@@ -81,10 +89,11 @@ def layout_differences(
     return (*found, *(f"{name}/{file} is no part of it" for file in sorted({*files} - known)))
 
 
-def _described(layout: Layout, entry: Descriptor) -> ImageEntry:
+def _described(layout: Layout, entry: Descriptor, unit: str) -> ImageEntry:
     reference = image_name(entry)
     return ImageEntry(
         name=reference.rpartition("/")[2].rpartition(":")[0],
+        unit=unit,
         reference=reference,
         digest=str(entry.digest),
         platforms={

@@ -1,0 +1,97 @@
+"""`invoke verify DIST --rebuild`: makes the release once more, elsewhere, and compares."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.errors import UsageError
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.options import Options
+from buildkit.verify.check import Check
+from buildkit.verify.difference import first_difference, is_same_content
+from buildkit.verify.release import read_release
+
+if TYPE_CHECKING:
+    from buildkit.release.documents import ReleaseDocument
+
+
+def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
+    """Yield, for every file of a release, whether building again gives the same bytes.
+
+    Nothing of earlier runs is used but what is pinned: records and results are ignored, Go
+    compiles into a cache of its own, and everything is written into a temporary directory.
+
+    Raises:
+        UsageError: another commit is checked out.
+        BuildkitError: it cannot be built.
+    """
+    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415 - imports this one's users
+
+    document = read_release(folder)
+    shop = Workshop.open(options)
+    _check_commit(shop, document)
+    with tempfile.TemporaryDirectory(prefix="rebuild-", dir=_roomy(shop)) as name:
+        place = Path(name)
+        again = replace(
+            options,
+            out=str(place / "out"),
+            dist=str(place / "dist"),
+            version=document.version,
+            platform=",".join(document.platforms),
+            snapshot=document.snapshot,
+            force=True,
+            json=None,
+        )
+        run_release(again, {**shop.environ, "GOCACHE": str(place / "go")})
+        yield from compare_folders(folder, place / "dist", _zlib(document))
+
+
+def compare_folders(folder: Path, again: Path, zlib_version: str) -> Iterator[Check]:
+    """Compare two releases file by file.
+
+    Args:
+        folder: the release.
+        again: the same, made once more.
+        zlib_version: what compressed the first one.
+    """
+    import zlib  # noqa: PLC0415 - loaded anyway
+
+    from buildkit.release.dist import SIGNATURES, dist_files  # noqa: PLC0415 - see run_verify
+
+    names = sorted({*dist_files(folder), *dist_files(again)})
+    for name in names:
+        if name.endswith(SIGNATURES):
+            continue
+        first, second = folder / name, again / name
+        if not (first.is_file() and second.is_file()):
+            where = "the release" if first.is_file() else "what was built again"
+            yield Check(subject=name, compared="rebuilt", problem=f"it is in {where} alone")
+            continue
+        difference = first_difference(first, second)
+        if is_same_content(difference) and zlib_version != zlib.ZLIB_RUNTIME_VERSION:
+            told = f"rebuilt: {difference}, by zlib {zlib.ZLIB_RUNTIME_VERSION}"
+            yield Check(subject=name, compared=f"{told} instead of {zlib_version}")
+            continue
+        yield Check(subject=name, compared="rebuilt, byte by byte", problem=difference)
+
+
+def _check_commit(shop: Workshop, document: ReleaseDocument) -> None:
+    if shop.git.revision != document.source.revision or shop.git.dirty != document.source.dirty:
+        raise UsageError(
+            f"{document.version} was built from commit {document.source.revision[:12]}",
+            details=f"This is {shop.git.stamped_revision}.",
+            resolution=f"git checkout {document.source.revision[:12]}, and run it again.",
+        )
+
+
+def _zlib(document: ReleaseDocument) -> str:
+    return next((tool.version for tool in document.tools if tool.name == "zlib"), "")
+
+
+def _roomy(shop: Workshop) -> Path:
+    shop.settings.out.mkdir(parents=True, exist_ok=True)
+    return shop.settings.out

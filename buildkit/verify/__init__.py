@@ -1,0 +1,1 @@
+"""Checking a release, an image or a file against what was said of it; changes nothing."""

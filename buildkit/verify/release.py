@@ -1,0 +1,201 @@
+"""Checks of a release's directory; everything is recomputed from what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from buildkit.build.stamps import stored_stamp
+from buildkit.digest import Digest
+from buildkit.errors import BuildkitError, VerificationError
+from buildkit.platform import Platform
+from buildkit.release.assemble import ARCHIVE, PACKAGE
+from buildkit.release.dist import SIGNATURES, dist_files
+from buildkit.release.documents import (
+    ARTIFACTS_FILE,
+    CHECKSUMS_FILE,
+    DIGESTS_FILE,
+    LAYOUT_FOLDER,
+    METADATA_FILE,
+    RELEASE_FILE,
+    FileEntry,
+    ReleaseDocument,
+    artifacts,
+    decode_release,
+    encode,
+    image_digests,
+    metadata,
+    parse_checksums,
+)
+from buildkit.release.layout import layout_differences
+from buildkit.verify.check import Check, compare
+from buildkit.verify.contents import Expected, check_contents
+from buildkit.verify.members import read_members, read_package
+
+
+def check_release(folder: Path) -> Iterator[Check]:
+    """Yield every check of a release that needs neither key nor network.
+
+    Raises:
+        VerificationError: there is no release.json that can be read.
+    """
+    document = read_release(folder)
+    yield from _files(folder, document)
+    yield from _documents(folder, document)
+    yield from _images(folder, document)
+    for file in document.files:
+        yield from check_file(folder, document, file)
+
+
+def read_release(folder: Path) -> ReleaseDocument:
+    """Return the document of a release.
+
+    Raises:
+        VerificationError: there is none.
+    """
+    path = folder / RELEASE_FILE
+    if not path.is_file():
+        raise VerificationError(
+            f"{folder} is no release",
+            details=f"It has no {RELEASE_FILE}.",
+            resolution="Name the directory that `invoke release` wrote, or all of what was "
+            "published of it.",
+        )
+    return decode_release(path.read_bytes(), str(path))
+
+
+def unit_digests(document: ReleaseDocument) -> dict[str, Digest]:
+    """Return what each unit of a release made, by id."""
+    return {unit.id: Digest.parse(unit.digest) for unit in document.units}
+
+
+def stamped_units(document: ReleaseDocument) -> frozenset[str]:
+    """Return the units whose outputs hold the version."""
+    return frozenset(unit.id for unit in document.units if unit.stamped)
+
+
+def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
+    for file in document.files:
+        path = folder / file.path
+        if not path.is_file():
+            yield Check(subject=file.path, compared="sha256", problem="it is missing")
+            continue
+        yield compare(file.path, "sha256", Digest.of_file(path).hex, file.sha256)
+    known = {file.path for file in document.files} | {RELEASE_FILE, CHECKSUMS_FILE}
+    strange = [
+        name
+        for name in dist_files(folder)
+        if name not in known
+        and not name.startswith(f"{LAYOUT_FOLDER}/")
+        and not name.endswith(SIGNATURES)
+    ]
+    yield Check(
+        subject=folder.name,
+        compared=f"no file beside the {len(known)} of the release",
+        problem=", ".join(strange),
+    )
+
+
+def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
+    """Compare what repeats release.json with release.json."""
+    try:
+        found = parse_checksums((folder / CHECKSUMS_FILE).read_bytes(), CHECKSUMS_FILE)
+    except (OSError, VerificationError) as error:
+        yield Check(subject=CHECKSUMS_FILE, compared="its lines", problem=str(error))
+    else:
+        wanted = {file.path: Digest(file.sha256) for file in document.files}
+        wanted[RELEASE_FILE] = Digest.of_file(folder / RELEASE_FILE)
+        wrong = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+        yield Check(
+            subject=CHECKSUMS_FILE,
+            compared=f"the digests of {len(wanted)} files",
+            problem=", ".join(wrong),
+        )
+    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    others = {METADATA_FILE, DIGESTS_FILE, ARTIFACTS_FILE}
+    files = tuple(file for file in document.files if file.path not in others)
+    repeated = {
+        METADATA_FILE: encode(metadata(document, date)),
+        DIGESTS_FILE: image_digests(document.images),
+        ARTIFACTS_FILE: encode(artifacts(_with_files(document, files))),
+    }
+    for name, data in repeated.items():
+        path = folder / name
+        same = path.is_file() and path.read_bytes() == data
+        yield Check(
+            subject=name,
+            compared=f"it says what {RELEASE_FILE} says",
+            problem="" if same else "it says something else",
+        )
+
+
+def _with_files(document: ReleaseDocument, files: tuple[FileEntry, ...]) -> ReleaseDocument:
+    import msgspec  # noqa: PLC0415 - loaded anyway
+
+    return msgspec.structs.replace(document, files=files)
+
+
+def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
+    if not document.images:
+        return
+
+    def digest(path: Path) -> str:
+        return str(Digest.of_file(path)) if path.is_file() else ""
+
+    problems = layout_differences(folder / LAYOUT_FOLDER, document.images, digest)
+    yield Check(
+        subject=LAYOUT_FOLDER,
+        compared=f"{len(document.images)} images, every blob by its digest",
+        problem="; ".join(problems),
+    )
+    wanted = sorted(name for name in document.platforms if name.startswith("linux/"))
+    for image in document.images:
+        missing = sorted(set(image.platforms) - set(wanted))
+        yield Check(
+            subject=image.reference,
+            compared=f"platforms {', '.join(image.platforms)}",
+            problem=f"the release is not for {', '.join(missing)}" if missing else "",
+        )
+
+
+def check_file(folder: Path, document: ReleaseDocument, file: FileEntry) -> Iterator[Check]:
+    """Compare what is in an archive or a package of a release with what was built."""
+    if file.type not in {ARCHIVE, PACKAGE} or not file.platform:
+        return
+    path = folder / file.path
+    digests = unit_digests(document)
+    try:
+        if file.type == PACKAGE:
+            yield from _package(path, document, file)
+        units = {unit: digests[unit] for unit in _binaries(document, file)}
+        expected = Expected(
+            platform=Platform.parse(file.platform), units=units, stamped=stamped_units(document)
+        )
+        members = read_members(path, stored_stamp(document.version))
+        yield from check_contents(file.path, members, expected)
+    except (OSError, KeyError, BuildkitError) as error:
+        yield Check(subject=file.path, compared="its content", problem=str(error))
+
+
+def _binaries(document: ReleaseDocument, file: FileEntry) -> tuple[str, ...]:
+    """Return the units whose outputs are files in it; of a package, those of its binaries."""
+    if file.type != PACKAGE:
+        return file.contains
+    return tuple(
+        binary for unit in document.units if unit.id in file.contains for binary in unit.holds
+    )
+
+
+def _package(path: Path, document: ReleaseDocument, file: FileEntry) -> Iterator[Check]:
+    facts = read_package(path)
+    number = facts.version.partition("~")[0].partition("+")[0]
+    expected = document.version.partition("-")[0].partition("+")[0]
+    yield compare(file.path, f"the version of {facts.name}", number, expected)
+    arch = Platform.parse(file.platform).arch
+    names = {"amd64": {"amd64", "x86_64"}, "arm64": {"arm64", "aarch64"}}.get(arch, {arch})
+    yield Check(
+        subject=file.path,
+        compared=f"its architecture is {facts.architecture}",
+        problem="" if facts.architecture in names else f"it is filed under {file.platform}",
+    )
