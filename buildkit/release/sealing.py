@@ -13,10 +13,8 @@ from pathlib import Path
 from buildkit.attest.bundle import blob_bundle, signature_file
 from buildkit.attest.signer import Signer
 from buildkit.digest import Digest
-from buildkit.release.assemble import ARCHIVE, PACKAGE, SOURCE
 from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
-
-_DOWNLOADED = frozenset({ARCHIVE, PACKAGE, SOURCE})
+from buildkit.release.proofs import is_downloaded
 
 
 def seal(folder: Path, document: ReleaseDocument, signer: Signer) -> None:
@@ -60,7 +58,7 @@ def seals(folder: Path, document: ReleaseDocument, signer: Signer) -> Iterator[t
 
 def _signed(folder: Path, document: ReleaseDocument) -> Iterator[tuple[str, Digest]]:
     for file in document.files:
-        if file.type in _DOWNLOADED:
+        if is_downloaded(file):
             yield file.path, Digest(file.sha256)
     for name in (RELEASE_FILE, CHECKSUMS_FILE):
         yield name, Digest.of_file(folder / name)
