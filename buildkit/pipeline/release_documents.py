@@ -87,7 +87,8 @@ def fill(folder: Path, made: Made, inputs: str) -> ReleaseDocument:
     check_budgets(_binary_weights(made))
     images = _images(folder, made)
     files = write_pieces(folder, found, made.shop.reporter.note)
-    files = (*files, *_prove(folder, made, files, images))
+    proven = (*files, *_prove(folder, made, files, images))
+    files = tuple(sorted(proven, key=lambda file: file.path))
     document = _write_documents(folder, _document(made, files, images, inputs))
     if made.signing is not None:
         seal(folder, document, made.signing.signer)
