@@ -55,6 +55,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "snapshot": (False, "a release to try: no tag, a tree that differs from its commit"),
     "dist": (None, "where a release is, instead of dist/ beside the configuration"),
     "to": (None, "names of [publish], separated by commas (all)"),
+    "shard": (None, "a part of the release, as 2/4: every fourth platform, from the second on"),
     "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
@@ -85,7 +86,7 @@ _REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_RELEASE = ("snapshot", "dist", "to", "rebuild")
+_RELEASE = ("snapshot", "dist", "to", "rebuild", "shard")
 _SIGN = ("key", "legacy_tags")
 _EXPECTED = ("expect_source", "expect_builder")
 _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "sign"})
@@ -208,12 +209,26 @@ def envoy(session: Session) -> None:
     session.want(Goal.ENVOY)
 
 
-@mesh_task(*_ALL, "snapshot", "dist", "sign", *_SIGN)
+@mesh_task(*_ALL, "snapshot", "dist", "shard", "sign", *_SIGN)
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
 
     session.act(run_release)
+
+
+@mesh_task(
+    *_PLACE,
+    "dist",
+    "sign",
+    *_SIGN,
+    words={"shards": "the directories that `release --shard` wrote, separated by commas"},
+)
+def merge(session: Session, shards: str) -> None:
+    """Join the parts of a release into the one that a single machine would have made."""
+    from buildkit.pipeline.merging import run_merge  # noqa: PLC0415
+
+    session.act(lambda options: run_merge(options, shards))
 
 
 @mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")
@@ -421,7 +436,7 @@ def registry_logout(session: Session, host: str) -> None:
 def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
-    makers = (build, docker, package, envoy, watch, release, publish, verify)
+    makers = (build, docker, package, envoy, watch, release, merge, publish, verify)
     tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from buildkit.plan.units import Compile, Unit
@@ -35,14 +35,38 @@ def internal_parameters(units: Iterable[Unit]) -> dict[str, Any]:
         if isinstance(unit.action, Compile):
             group = found.setdefault(unit.action.group or "default", {})
             group[str(unit.platform)] = _settings(unit.action)
-    groups: dict[str, dict[str, Any]] = {}
+    groups = _collapsed(found)
+    return {"compile": groups} if groups else {}
+
+
+def merge_groups(
+    parts: Iterable[tuple[Mapping[str, Mapping[str, Any]], Iterable[str]]],
+) -> dict[str, Mapping[str, Any]]:
+    """Join the groups of settings of several parts of a build.
+
+    Args:
+        parts: the groups of each, as :func:`internal_parameters` lists them, and its platforms.
+    """
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for groups, platforms in parts:
+        for label, settings in groups.items():
+            name, _, only = label.partition("@")
+            for platform in (only,) if only else platforms:
+                found.setdefault(name, {})[platform] = settings
+    return _collapsed(found)
+
+
+def _collapsed(
+    found: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[str, Mapping[str, Any]]:
+    groups: dict[str, Mapping[str, Any]] = {}
     for name, settings in found.items():
         first = next(iter(settings.values()))
         if all(item == first for item in settings.values()):
             groups[name] = first
         else:
             groups |= {f"{name}@{platform}": item for platform, item in settings.items()}
-    return {"compile": groups} if groups else {}
+    return groups
 
 
 def _settings(action: Compile) -> dict[str, Any]:

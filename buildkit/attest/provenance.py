@@ -6,12 +6,13 @@ that building again gives the same bytes; who wants the times finds them at the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from buildkit import __version__
 from buildkit.attest.materials import Material
+from buildkit.attest.parameters import merge_groups
 from buildkit.attest.statement import SLSA, Statement, Subject
 
 BUILD_TYPE = "urn:meshwright:release:v1"
@@ -60,6 +61,43 @@ def provenance(subjects: Iterable[Subject], build: Build) -> Statement:
             "resolvedDependencies": [materials[key].to_json() for key in sorted(materials)],
         },
         "runDetails": details,
+    }
+    return Statement.of(subjects, SLSA, predicate)
+
+
+def merge_provenance(
+    parts: Sequence[tuple[Mapping[str, Any], tuple[str, ...]]], subjects: Iterable[Subject]
+) -> Statement:
+    """Return the provenance of the whole from that of its parts.
+
+    Args:
+        parts: the predicate of each, and the platforms that it is for.
+        subjects: what the whole consists of.
+
+    Raises:
+        KeyError, TypeError: a part is no provenance of this tool.
+    """
+    definitions = [part["buildDefinition"] for part, _ in parts]
+    first = definitions[0]
+    units = {unit for item in definitions for unit in item["externalParameters"]["units"]}
+    materials = {
+        (item["uri"], item.get("name", "")): item
+        for definition in definitions
+        for item in definition["resolvedDependencies"]
+    }
+    groups = [
+        (definition["internalParameters"].get("compile", {}), platforms)
+        for definition, (_, platforms) in zip(definitions, parts, strict=True)
+    ]
+    compiled = merge_groups(groups)
+    predicate = {
+        "buildDefinition": {
+            **first,
+            "externalParameters": {**first["externalParameters"], "units": sorted(units)},
+            "internalParameters": {"compile": compiled} if compiled else {},
+            "resolvedDependencies": [materials[key] for key in sorted(materials)],
+        },
+        "runDetails": parts[0][0]["runDetails"],
     }
     return Statement.of(subjects, SLSA, predicate)
 

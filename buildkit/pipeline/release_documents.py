@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from buildkit.collection import read_limit
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
 from buildkit.pipeline.release_pieces import Made, archive_trees, pieces
-from buildkit.pipeline.release_proofs import ReleaseProofs
+from buildkit.pipeline.release_proofs import ReleaseProofs, proof_pieces
 from buildkit.plan.sink_units import layout_folder
 from buildkit.plan.units import (
     Artifact,
@@ -27,15 +26,10 @@ from buildkit.plan.units import (
     WriteLayout,
     image_name,
 )
-from buildkit.release.assemble import DOCUMENT, Piece, check_pieces, describe, write_pieces
+from buildkit.release.assemble import check_pieces, write_documents, write_pieces
 from buildkit.release.budget import Weight, check_budgets
 from buildkit.release.documents import (
-    ARTIFACTS_FILE,
-    CHECKSUMS_FILE,
-    DIGESTS_FILE,
     LAYOUT_FOLDER,
-    METADATA_FILE,
-    RELEASE_FILE,
     SCHEMA,
     FileEntry,
     ImageEntry,
@@ -43,39 +37,63 @@ from buildkit.release.documents import (
     SourceEntry,
     ToolEntry,
     UnitEntry,
-    artifacts,
-    checksums,
-    encode,
-    image_digests,
-    metadata,
+    inputs_digest,
 )
 from buildkit.release.layout import copy_images, layers_size, platform_manifests
 from buildkit.release.sealing import seal
 
 _FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
+_KINDS = (Kind.BINARY, Kind.FETCH, Kind.BASE, Kind.IMAGE, Kind.DEB, Kind.RPM)
+"""Kinds of units that belong to one platform; the layout's images are listed as such."""
 
 
-def release_inputs(made: Made) -> str:
-    """Return the digest of all that decides what a release is."""
-    terms, shop = made.terms, made.shop
-    changes = [made.history.previous, *(change.revision for change in made.history.changes)]
+def outline(made: Made) -> ReleaseDocument:
+    """Return what is known of a release before its files are written."""
+    shop, terms = made.shop, made.terms
+    outlined = ReleaseDocument(
+        schema_version=SCHEMA,
+        project=shop.project.config.project.name,
+        version=terms.version,
+        snapshot=terms.snapshot,
+        shard=shop.options.shard or "",
+        previous_tag=made.history.previous,
+        source=SourceEntry(
+            revision=terms.revision,
+            tag=terms.tag,
+            dirty=terms.dirty,
+            time=terms.commit_time,
+            url=shop.project.config.project.url,
+        ),
+        epoch=terms.epoch,
+        platforms=tuple(map(str, shop.settings.platforms)),
+        configuration=_configuration(made),
+        pins=dict(sorted(_pins(made))),
+        tools=tuple(_tools(made)),
+        units=(),
+        images=(),
+        files=(),
+        signer=made.signing.name if made.signing else "",
+        decided=_decided(made),
+        inputs="",
+    )
+    units = {unit.id: artifact.digest for unit, artifact in made.of_kind(*_KINDS)}
+    inputs = inputs_digest(outlined, units, outlined.tools)
+    return msgspec.structs.replace(outlined, inputs=inputs)
+
+
+def _decided(made: Made) -> str:
+    config = made.shop.project.config
     value = {
-        "tools": [(tool.name, tool.version) for tool in _tools(made)],
-        "version": [terms.version, terms.tag, terms.revision, terms.dirty, terms.snapshot],
-        "epoch": terms.epoch,
-        "configuration": _configuration(made),
-        "project": msgspec.to_builtins(shop.project.config.project),
-        "release": msgspec.to_builtins(shop.project.config.release),
-        "units": {name: artifact.digest for name, (_, artifact) in made.units.items()},
-        "references": [action.references for _, action in _layouts(made)],
+        "project": msgspec.to_builtins(config.project),
+        "release": msgspec.to_builtins(config.release),
+        "hubs": [place.hub.text for place in made.shop.settings.destinations],
         "trees": archive_trees(made),
-        "changes": changes,
-        "signing": [made.signing.identity, made.signing.legacy_tags] if made.signing else [],
+        "changes": [made.history.previous, *(item.revision for item in made.history.changes)],
     }
     return str(Digest.of_json(value))
 
 
-def fill(folder: Path, made: Made, inputs: str) -> ReleaseDocument:
+def fill(folder: Path, made: Made, outlined: ReleaseDocument) -> ReleaseDocument:
     """Write a whole release into an empty directory.
 
     Raises:
@@ -89,7 +107,8 @@ def fill(folder: Path, made: Made, inputs: str) -> ReleaseDocument:
     files = write_pieces(folder, found, made.shop.reporter.note)
     proven = (*files, *_prove(folder, made, files, images))
     files = tuple(sorted(proven, key=lambda file: file.path))
-    document = _write_documents(folder, _document(made, files, images, inputs))
+    whole = msgspec.structs.replace(outlined, units=tuple(_units(made)), images=images, files=files)
+    document = write_documents(folder, whole)
     if made.signing is not None:
         seal(folder, document, made.signing.signer)
     return document
@@ -106,7 +125,7 @@ def _prove(
     made.shop.reporter.note(f"{len(sboms)} SBOMs and the provenance")
     written = write_pieces(folder, sboms, lambda _: None)
     provenance = about.provenance((*files, *written), images)
-    pieces = tuple(about.statements(provenance, images, manifests))
+    pieces = tuple(proof_pieces(made.signing, provenance, images, manifests))
     return (*written, *write_pieces(folder, pieces, lambda _: None))
 
 
@@ -149,43 +168,15 @@ def _limit(text: str) -> int:
     return read_limit(text, "max_size") or 0
 
 
-def _document(
-    made: Made, files: tuple[FileEntry, ...], images: tuple[ImageEntry, ...], inputs: str
-) -> ReleaseDocument:
-    shop, terms = made.shop, made.terms
-    units = (
-        UnitEntry(
-            id=name,
+def _units(made: Made) -> Iterator[UnitEntry]:
+    for unit, artifact in sorted(made.of_kind(*_KINDS), key=lambda item: item[0].id):
+        yield UnitEntry(
+            id=unit.id,
             digest=artifact.digest,
             size=artifact.size,
             holds=tuple(need for need in unit.needs if need.startswith(_FILES)),
-            stamped=_holds_version(unit, artifact, terms.version),
+            stamped=_holds_version(unit, artifact, made.terms.version),
         )
-        for name, (unit, artifact) in sorted(made.units.items())
-    )
-    return ReleaseDocument(
-        schema_version=SCHEMA,
-        project=shop.project.config.project.name,
-        version=terms.version,
-        snapshot=terms.snapshot,
-        previous_tag=made.history.previous,
-        source=SourceEntry(
-            revision=terms.revision,
-            tag=terms.tag,
-            dirty=terms.dirty,
-            time=terms.commit_time,
-            url=shop.project.config.project.url,
-        ),
-        epoch=terms.epoch,
-        platforms=tuple(map(str, shop.settings.platforms)),
-        configuration=_configuration(made),
-        pins=dict(sorted(_pins(made))),
-        tools=tuple(_tools(made)),
-        units=tuple(units),
-        images=images,
-        files=files,
-        inputs=inputs,
-    )
 
 
 def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:
@@ -232,27 +223,3 @@ def _tools(made: Made) -> Iterator[ToolEntry]:
     for packager in sorted(packagers):
         name, _, version = packager.partition(" ")
         yield ToolEntry(name=name, version=version)
-
-
-def _write_documents(folder: Path, document: ReleaseDocument) -> ReleaseDocument:
-    """Write what names the files, each after what it names."""
-    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    documents = {
-        ARTIFACTS_FILE: encode(artifacts(document)),
-        METADATA_FILE: encode(metadata(document, date)),
-        DIGESTS_FILE: image_digests(document.images),
-    }
-    for name, data in documents.items():
-        (folder / name).write_bytes(data)
-    described = (
-        describe(folder, Piece(path=name, type=DOCUMENT, write=lambda _: None))
-        for name in documents
-    )
-    files = tuple(sorted((*document.files, *described), key=lambda file: file.path))
-    whole = msgspec.structs.replace(document, files=files)
-    release = encode(whole)
-    (folder / RELEASE_FILE).write_bytes(release)
-    sums = [(file.path, Digest(file.sha256)) for file in files]
-    sums.append((RELEASE_FILE, Digest.of_bytes(release)))
-    (folder / CHECKSUMS_FILE).write_bytes(checksums(sums))
-    return whole

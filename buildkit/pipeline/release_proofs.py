@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from buildkit.oci.layout import Layout
 from buildkit.oci.model import Descriptor
 from buildkit.pipeline.proofs import Products, Proofs
 from buildkit.pipeline.release_pieces import Made
+from buildkit.pipeline.signing import Signing
 from buildkit.plan.units import WriteLayout
 from buildkit.platform import Platform
 from buildkit.reference import Reference
@@ -109,14 +110,10 @@ class ReleaseProofs:
             sbom=self.proofs.image_sbom(units[platform], reference, layout.image(item)),
         )
 
-    def provenance(self, files: Iterable[FileEntry], images: Iterable[ImageEntry]) -> Statement:
+    def provenance(self, files: Sequence[FileEntry], images: Iterable[ImageEntry]) -> Statement:
         """Return the provenance of every file and image."""
-        subjects = [Subject(name=file.path, digest=Digest(file.sha256)) for file in files]
-        for image in images:
-            for digest in {image.digest, *image.platforms.values()}:
-                name = Reference.parse(image.reference).name
-                subjects.append(Subject(name=name, digest=Digest.parse(digest)))
-        return self.proofs.provenance([*dict.fromkeys(subjects), *self._loose(files)])
+        subjects = (*release_subjects(files, images), *self._loose(files))
+        return self.proofs.provenance(dict.fromkeys(subjects))
 
     def _loose(self, files: Iterable[FileEntry]) -> Iterator[Subject]:
         """Yield the binaries: those in archives are asked for after they were unpacked."""
@@ -125,29 +122,57 @@ class ReleaseProofs:
             if subject.digest not in taken:
                 yield subject
 
-    def statements(
-        self, provenance: Statement, images: Iterable[ImageEntry], manifests: Iterable[Manifest]
-    ) -> Iterator[Piece]:
-        """Yield the provenance; and signed, what is to be attached to the images.
 
-        Raises:
-            SigningError: it cannot be signed.
-        """
-        signing = self.made.signing
-        if signing is None:
-            yield _bytes(PROVENANCE, DOCUMENT, provenance.data + b"\n")
-            return
-        yield _bytes(ENVELOPE, DOCUMENT, provenance.signed(signing.signer).data + b"\n")
-        signed = ImageProofs(signer=signing.signer, legacy_tags=signing.legacy_tags)
-        sboms = {item.digest: item.statement for item in manifests}
-        found: dict[str, bytes] = {}
-        for image in images:
-            found |= signed.about_all(provenance)
-            name = Reference.parse(image.reference).name
-            for digest in map(Digest.parse, {image.digest, *image.platforms.values()}):
-                found |= signed.about(name, digest, sboms.get(digest))
-        for name, data in sorted(found.items()):
-            yield _bytes(name, DOCUMENT, data)
+def release_subjects(files: Iterable[FileEntry], images: Iterable[ImageEntry]) -> Iterator[Subject]:
+    """Yield what a release is: its files, its images, and the platforms of those."""
+    for file in files:
+        yield Subject(name=file.path, digest=Digest(file.sha256))
+    for image in images:
+        name = Reference.parse(image.reference).name
+        for digest in {image.digest, *image.platforms.values()}:
+            yield Subject(name=name, digest=Digest.parse(digest))
+
+
+def proof_pieces(
+    signing: Signing | None,
+    provenance: Statement,
+    images: Iterable[ImageEntry],
+    manifests: Iterable[Manifest],
+) -> Iterator[Piece]:
+    """Yield the provenance; and signed, what is to be attached to the images.
+
+    Raises:
+        SigningError: it cannot be signed.
+    """
+    if signing is None:
+        yield _bytes(PROVENANCE, DOCUMENT, provenance.data + b"\n")
+        return
+    yield _bytes(ENVELOPE, DOCUMENT, provenance.signed(signing.signer).data + b"\n")
+    signed = ImageProofs(signer=signing.signer, legacy_tags=signing.legacy_tags)
+    sboms = {item.digest: item.statement for item in manifests}
+    found: dict[str, bytes] = {}
+    for image in images:
+        found |= signed.about_all(provenance)
+        name = Reference.parse(image.reference).name
+        for digest in map(Digest.parse, {image.digest, *image.platforms.values()}):
+            found |= signed.about(name, digest, sboms.get(digest))
+    for name, data in sorted(found.items()):
+        yield _bytes(name, DOCUMENT, data)
+
+
+def kept_manifests(folder: Path, images: Iterable[ImageEntry]) -> Iterator[Manifest]:
+    """Yield the platforms of images whose SBOMs lie in a release already."""
+    for image in images:
+        for name, digest in image.platforms.items():
+            found = Manifest(
+                unit=f"image/{image.unit}@{name}",
+                reference=Reference.parse(image.reference),
+                digest=Digest.parse(digest),
+                platform=Platform.parse(name),
+                sbom=b"",
+            )
+            if (path := folder / found.path).is_file():
+                yield replace(found, sbom=path.read_bytes())
 
 
 def _piece(name: str, platform: Platform | None, data: bytes) -> Piece:

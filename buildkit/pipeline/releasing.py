@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from buildkit.errors import UsageError, VerificationError
-from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
-from buildkit.pipeline.planning import Planned
-from buildkit.pipeline.release_documents import fill, release_inputs
+from buildkit.pipeline.release_documents import fill, outline
 from buildkit.pipeline.release_outputs import write_ci_outputs
 from buildkit.pipeline.release_pieces import Made
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
@@ -26,6 +25,7 @@ from buildkit.pipeline.signing import read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Goal, Options
+from buildkit.platform import Platform
 
 if TYPE_CHECKING:
     from buildkit.release.documents import ReleaseDocument
@@ -57,11 +57,15 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
         BuildkitError: something failed; the directory is as it was.
     """
     terms, history = read_terms(Workshop.open(options, environ=environ))
-    chosen = release_options(options, terms)
+    chosen = release_options(options, terms, release_platforms(options, environ))
     shop = Workshop.open(chosen, environ=environ)
     goals = release_goals(shop)
     # Before anything is made: an hour of work should not end with a wrong password.
     signing = read_signing(shop.project, options, shop.environ)
+    if signing is not None and options.shard:
+        raise UsageError(
+            "--sign of a part: the whole is signed", resolution="Give the key to `invoke merge`."
+        )
     if options.dry_run:
         show_plan(goals, chosen)
         return
@@ -72,12 +76,45 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
             judge(shop, planned.graph, outcomes)
             released = write_release(Made.of(planned, outcomes, terms, history, signing))
         tidy_cache(shop, outcomes)
-        _report(planned, outcomes, released)
+        shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, planned.graph))
+        report_release(shop, released)
 
 
 def dist_folder(options: Options, shop: Workshop) -> Path:
     """Return where a release is: ``--dist``, or ``dist`` beside targets.toml."""
     return Path(options.dist).resolve() if options.dist else shop.project.root / "dist"
+
+
+def release_platforms(
+    options: Options, environ: Mapping[str, str] | None = None
+) -> tuple[Platform, ...]:
+    """Return what a release is for: all platforms, or those of one shard.
+
+    Raises:
+        UsageError: ``--shard`` is no such number, or has no platform.
+    """
+    every = replace(options, platform=options.platform or "all")
+    return shard_of(Workshop.open(every, environ=environ).settings.platforms, options.shard)
+
+
+def shard_of(platforms: tuple[Platform, ...], shard: str | None) -> tuple[Platform, ...]:
+    """Return the platforms of a shard such as ``2/4``: every fourth, from the second on.
+
+    Raises:
+        UsageError: it is no such number, or has no platform.
+    """
+    if not shard:
+        return platforms
+    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", shard)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count <= len(platforms):
+        raise UsageError(
+            f"--shard {shard}: there is no such part",
+            details=f"The release is for {', '.join(map(str, platforms))}.",
+            resolution=f"Give 1/{len(platforms)} to {len(platforms)}/{len(platforms)}, or fewer "
+            "parts with several platforms each.",
+        )
+    return platforms[number - 1 :: count]
 
 
 def release_goals(shop: Workshop) -> frozenset[Goal]:
@@ -128,8 +165,13 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
     return terms, history
 
 
-def release_options(options: Options, terms: Terms) -> Options:
+def release_options(options: Options, terms: Terms, platforms: Iterable[Platform]) -> Options:
     """Return the flags that make what a release has, and push it nowhere.
+
+    Args:
+        options: those of the call.
+        terms: what it is of.
+        platforms: what it is for.
 
     Raises:
         UsageError: a flag leaves something out or names where it goes.
@@ -150,7 +192,7 @@ def release_options(options: Options, terms: Terms) -> Options:
         options,
         version=terms.version,
         tag=terms.version,
-        platform=options.platform or "all",
+        platform=",".join(map(str, platforms)),
         stamp=True,
         push=False,
         load=False,
@@ -172,14 +214,14 @@ def write_release(made: Made) -> Released:
     folder = dist_folder(shop.options, shop)
     check_replaceable(folder)
     before = read_dist(folder)
-    inputs = release_inputs(made)
+    outlined = outline(made)
     if before is not None and not shop.settings.force:
         check_untouched(folder, before, shop.hasher)
-        if before.inputs == inputs:
+        if before.inputs == outlined.inputs:
             _check_seals(folder, before, made)
             return Released(folder=folder, document=before, is_new=False)
     with new_dist(folder) as fresh:
-        document = fill(fresh, made, inputs)
+        document = fill(fresh, made, outlined)
     return Released(folder=folder, document=document, is_new=True)
 
 
@@ -225,14 +267,13 @@ def _refuse(folder: Path, found: tuple[str, ...]) -> None:
         )
 
 
-def _report(planned: Planned, outcomes: tuple[Outcome, ...], released: Released) -> None:
-    shop = planned.shop
+def report_release(shop: Workshop, released: Released) -> None:
+    """Show the files and images of a release, and tell the CI system of them."""
     if shop.options.json:
         print_json(
             {"dist": str(released.folder), "written": released.is_new}
             | msgspec.to_builtins(released.document)
         )
-    shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, planned.graph))
     files = [
         (file.path, file.type, file.platform, human_size(file.size), file.sha256[:12])
         for file in released.document.files

@@ -29,6 +29,11 @@ class Signing:
     identity: str
     legacy_tags: bool = False
 
+    @property
+    def name(self) -> str:
+        """What changes whenever other bytes would be signed, or otherwise."""
+        return f"{self.identity}{' and legacy tags' if self.legacy_tags else ''}"
+
 
 def read_signing(project: Project, options: Options, environ: Mapping[str, str]) -> Signing | None:
     """Return who signs; None where nobody was asked to.

@@ -63,6 +63,7 @@ class Options:
     dist: str | None = None
     to: str | None = None
     rebuild: bool | None = None
+    shard: str | None = None
     exec: str | None = None
     key: str | None = None
     sign: bool | None = None

@@ -5,13 +5,29 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError
 from buildkit.release.archive import Entry, write_archive
-from buildkit.release.documents import FileEntry
+from buildkit.release.documents import (
+    ARTIFACTS_FILE,
+    CHECKSUMS_FILE,
+    DIGESTS_FILE,
+    METADATA_FILE,
+    RELEASE_FILE,
+    FileEntry,
+    ReleaseDocument,
+    artifacts,
+    checksums,
+    encode,
+    image_digests,
+    metadata,
+)
 
 ARCHIVE, PACKAGE, SOURCE, DOCUMENT = "Archive", "Linux Package", "Source", "Metadata"
 """Types of files, in GoReleaser's words."""
@@ -117,6 +133,37 @@ def describe(folder: Path, piece: Piece) -> FileEntry:
         platform=piece.platform,
         contains=piece.contains,
     )
+
+
+def write_documents(folder: Path, document: ReleaseDocument) -> ReleaseDocument:
+    """Write what names the files of a release, each after what it names; return all of it.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    document = msgspec.structs.replace(
+        document, files=tuple(sorted(document.files, key=lambda file: file.path))
+    )
+    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    documents = {
+        ARTIFACTS_FILE: encode(artifacts(document)),
+        METADATA_FILE: encode(metadata(document, date)),
+        DIGESTS_FILE: image_digests(document.images),
+    }
+    for name, data in documents.items():
+        (folder / name).write_bytes(data)
+    described = (
+        describe(folder, Piece(path=name, type=DOCUMENT, write=lambda _: None))
+        for name in documents
+    )
+    files = tuple(sorted((*document.files, *described), key=lambda file: file.path))
+    whole = msgspec.structs.replace(document, files=files)
+    release = encode(whole)
+    (folder / RELEASE_FILE).write_bytes(release)
+    sums = [(file.path, Digest(file.sha256)) for file in files]
+    sums.append((RELEASE_FILE, Digest.of_bytes(release)))
+    (folder / CHECKSUMS_FILE).write_bytes(checksums(sums))
+    return whole
 
 
 def _copy(source: Path, target: Path) -> None:

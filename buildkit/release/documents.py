@@ -7,7 +7,7 @@ reads those reads these. ``release.json`` is ours: whoever trusts it can check a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -98,6 +98,8 @@ class ReleaseDocument(Document, frozen=True, kw_only=True):
     project: str
     version: str
     snapshot: bool
+    shard: str = ""
+    """As ``2/4``: a part that is to be merged with the others; empty for a whole release."""
     previous_tag: str
     source: SourceEntry
     epoch: int
@@ -112,8 +114,40 @@ class ReleaseDocument(Document, frozen=True, kw_only=True):
     images: tuple[ImageEntry, ...]
     files: tuple[FileEntry, ...]
     """Every file of dist/ but this one, its signature, and checksums.txt."""
+    signer: str = ""
+    """What the key is known by that signs it; empty where nobody does."""
+    decided: str
+    """The digest of what decides beside all this: ``[release]``, the files and commits in it."""
     inputs: str
     """The digest of all that decides what the release is; the same release has the same."""
+
+
+def inputs_digest(
+    document: ReleaseDocument, units: Mapping[str, str], tools: Iterable[ToolEntry]
+) -> str:
+    """Return ``inputs`` of a release.
+
+    Args:
+        document: what is known of it before its files are written.
+        units: what each unit made, by id.
+        tools: what made them.
+    """
+    source = document.source
+    return str(
+        Digest.of_json(
+            {
+                "tools": [(tool.name, tool.version) for tool in tools],
+                "version": [document.version, document.snapshot, document.shard],
+                "source": [source.revision, source.tag, source.dirty],
+                "epoch": document.epoch,
+                "configuration": document.configuration,
+                "platforms": document.platforms,
+                "units": dict(units),
+                "signer": document.signer,
+                "decided": document.decided,
+            }
+        )
+    )
 
 
 def encode(document: object) -> bytes:

@@ -1,0 +1,123 @@
+"""`invoke merge`: the parts that `release --shard` made on several machines, as one release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from buildkit.digest import Digest
+from buildkit.errors import UsageError, VerificationError
+from buildkit.pipeline.releasing import Released, check_untouched, dist_folder, report_release
+from buildkit.pipeline.signing import Signing, read_signing
+from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.options import Options, split_list
+
+if TYPE_CHECKING:
+    from buildkit.attest.statement import Statement, Subject
+    from buildkit.release.documents import FileEntry, ImageEntry, ReleaseDocument
+    from buildkit.release.merge import Part
+
+
+def run_merge(options: Options, shards: str) -> None:
+    """Join the parts of a release.
+
+    Raises:
+        UsageError: they are not all parts of one release.
+        VerificationError: one was changed by hand.
+        SigningError: it is to be signed and cannot be.
+    """
+    from buildkit.release.dist import new_dist  # noqa: PLC0415 - no build needs it
+    from buildkit.release.merge import order_parts  # noqa: PLC0415
+
+    shop = Workshop.open(options)
+    signing = read_signing(shop.project, options, shop.environ)
+    parts = order_parts(_read_parts(shop, split_list(shards)))
+    folder = dist_folder(options, shop)
+    with closing(shop.reporter):
+        with new_dist(folder) as fresh:
+            document = _fill(fresh, parts, signing)
+        report_release(shop, Released(folder=folder, document=document, is_new=True))
+
+
+def _read_parts(shop: Workshop, names: tuple[str, ...]) -> Iterator[Part]:
+    from buildkit.release.dist import read_dist  # noqa: PLC0415 - see run_merge
+
+    if not names:
+        raise UsageError("merge of nothing", resolution="Name the directories of the parts.")
+    for name in names:
+        folder = Path(name).expanduser()
+        document = read_dist(folder)
+        if document is None:
+            raise UsageError(
+                f"{folder} is no part of a release",
+                resolution="Name the directory that `release --shard` wrote.",
+            )
+        check_untouched(folder, document, shop.hasher)
+        yield folder, document
+
+
+def _fill(folder: Path, parts: Sequence[Part], signing: Signing | None) -> ReleaseDocument:
+    from buildkit.pipeline.release_proofs import (  # noqa: PLC0415
+        PROVENANCE,
+        kept_manifests,
+        proof_pieces,
+    )
+    from buildkit.release.assemble import write_documents, write_pieces  # noqa: PLC0415
+    from buildkit.release.merge import merge_files, merge_images, merge_outline  # noqa: PLC0415
+    from buildkit.release.sealing import seal  # noqa: PLC0415 - see run_merge
+
+    whole = merge_outline(parts, signing.name if signing else "")
+    files = merge_files(folder, parts, epoch=whole.epoch, without=frozenset({PROVENANCE}))
+    images = merge_images(folder, parts)
+    provenance = _provenance(parts, files, images)
+    manifests = tuple(kept_manifests(folder, images))
+    pieces = tuple(proof_pieces(signing, provenance, images, manifests))
+    files = (*files, *write_pieces(folder, pieces, lambda _: None))
+    document = write_documents(folder, msgspec.structs.replace(whole, files=files, images=images))
+    if signing is not None:
+        seal(folder, document, signing.signer)
+    return document
+
+
+def _provenance(
+    parts: Sequence[Part], files: Sequence[FileEntry], images: Sequence[ImageEntry]
+) -> Statement:
+    from buildkit.attest.provenance import merge_provenance  # noqa: PLC0415 - see run_merge
+    from buildkit.pipeline.release_proofs import PROVENANCE  # noqa: PLC0415
+
+    predicates, known = [], list(_subjects(files, images))
+    taken = {Digest(file.sha256) for file in files}
+    try:
+        for folder, document in parts:
+            statement = msgspec.json.decode((folder / PROVENANCE).read_bytes())
+            predicates.append((statement["predicate"], document.platforms))
+            known += [item for item in _binaries(statement, document) if item.digest not in taken]
+        return merge_provenance(predicates, dict.fromkeys(known))
+    except (OSError, KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise VerificationError(
+            "the provenance of a part cannot be read", details=str(error)
+        ) from error
+
+
+def _subjects(files: Sequence[FileEntry], images: Sequence[ImageEntry]) -> Iterator[Subject]:
+    from buildkit.pipeline.release_proofs import release_subjects  # noqa: PLC0415 - see run_merge
+
+    return release_subjects(files, images)
+
+
+def _binaries(statement: dict[str, object], document: ReleaseDocument) -> Iterator[Subject]:
+    """Yield the binaries that a part's provenance is about, which lie in archives."""
+    from buildkit.attest.statement import Subject  # noqa: PLC0415 - see run_merge
+    from buildkit.platform import Platform  # noqa: PLC0415
+
+    slugs = {Platform.parse(name).slug for name in document.platforms}
+    subjects = msgspec.convert(statement["subject"], list[dict[str, object]])
+    for item in subjects:
+        name = str(item.get("name", ""))
+        if name.partition("/")[0] in slugs:
+            digest = msgspec.convert(item["digest"], dict[str, str])["sha256"]
+            yield Subject(name=name, digest=Digest(digest))
