@@ -43,6 +43,7 @@ DOCUMENT = ReleaseDocument(
         entry("a.spdx.json", "SBOM"),
         entry("a.deb", "Linux Package"),
     ),
+    decided="",
     inputs="",
 )
 
