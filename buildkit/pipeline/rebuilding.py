@@ -44,6 +44,8 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
             platform=",".join(document.platforms),
             snapshot=document.snapshot,
             force=True,
+            # The key of a verification is the public one.
+            key=None,
             json=None,
         )
         run_release(again, {**shop.environ, "GOCACHE": str(place / "go")})
@@ -60,11 +62,13 @@ def compare_folders(folder: Path, again: Path, zlib_version: str) -> Iterator[Ch
     """
     import zlib  # noqa: PLC0415 - loaded anyway
 
-    from buildkit.release.dist import SIGNATURES, dist_files  # noqa: PLC0415 - see run_verify
+    from buildkit.release.dist import dist_files  # noqa: PLC0415 - see run_verify
+    from buildkit.verify.unsigned import compare_unsigned, depends_on_key  # noqa: PLC0415
 
+    yield from compare_unsigned(folder, again)
     names = sorted({*dist_files(folder), *dist_files(again)})
     for name in names:
-        if name.endswith(SIGNATURES):
+        if depends_on_key(name):
             continue
         first, second = folder / name, again / name
         if not (first.is_file() and second.is_file()):
