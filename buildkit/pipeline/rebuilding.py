@@ -43,6 +43,7 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
             version=document.version,
             platform=",".join(document.platforms),
             snapshot=document.snapshot,
+            hub=_hub(document),
             force=True,
             # The key of a verification is the public one.
             key=None,
@@ -90,6 +91,12 @@ def _check_commit(shop: Workshop, document: ReleaseDocument) -> None:
             details=f"This is {shop.git.stamped_revision}.",
             resolution=f"git checkout {document.source.revision[:12]}, and run it again.",
         )
+
+
+def _hub(document: ReleaseDocument) -> str | None:
+    """Return the hub that the images of a release are named by; None where there are none."""
+    names = (image.reference.rpartition("/")[0] for image in document.images)
+    return ",".join(dict.fromkeys(names)) or None
 
 
 def _zlib(document: ReleaseDocument) -> str:
