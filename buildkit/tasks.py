@@ -65,8 +65,13 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "dry_run": (False, "show the plan, change nothing"),
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),
-    "key": (None, "the private key that signs; its password is in COSIGN_PASSWORD"),
+    "key": (
+        None,
+        "who signs: a private key, its password in COSIGN_PASSWORD; to verify the public one",
+    ),
     "sign": (False, "sign the release with the key of release.sign, or --key"),
+    "expect_source": (None, "the address of the source that a provenance has to name"),
+    "expect_builder": (None, "the address of the builder that a provenance has to name"),
     "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
@@ -82,7 +87,8 @@ _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
 _RELEASE = ("snapshot", "dist", "to", "rebuild", "shard")
 _SIGN = ("key", "legacy_tags")
-_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, "sign"})
+_EXPECTED = ("expect_source", "expect_builder")
+_OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "sign"})
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
@@ -236,6 +242,8 @@ def publish(session: Session) -> None:
     "dist",
     "rebuild",
     "offline",
+    "key",
+    *_EXPECTED,
     words={"subject": "a release's directory, a file in it, or an image with tag or digest"},
 )
 def verify(session: Session, subject: str) -> None:

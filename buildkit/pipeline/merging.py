@@ -61,13 +61,13 @@ def _read_parts(shop: Workshop, names: tuple[str, ...]) -> Iterator[Part]:
 
 
 def _fill(folder: Path, parts: Sequence[Part], signing: Signing | None) -> ReleaseDocument:
-    from buildkit.pipeline.release_proofs import (  # noqa: PLC0415
-        PROVENANCE,
+    from buildkit.pipeline.release_proofs import (  # noqa: PLC0415 - see run_merge
         kept_manifests,
         proof_pieces,
     )
     from buildkit.release.assemble import write_documents, write_pieces  # noqa: PLC0415
     from buildkit.release.merge import merge_files, merge_images, merge_outline  # noqa: PLC0415
+    from buildkit.release.proofs import PROVENANCE  # noqa: PLC0415
     from buildkit.release.sealing import seal  # noqa: PLC0415 - see run_merge
 
     whole = merge_outline(parts, signing.name if signing else "")
@@ -87,7 +87,7 @@ def _provenance(
     parts: Sequence[Part], files: Sequence[FileEntry], images: Sequence[ImageEntry]
 ) -> Statement:
     from buildkit.attest.provenance import merge_provenance  # noqa: PLC0415 - see run_merge
-    from buildkit.pipeline.release_proofs import PROVENANCE  # noqa: PLC0415
+    from buildkit.release.proofs import PROVENANCE  # noqa: PLC0415
 
     predicates, known = [], list(_subjects(files, images))
     taken = {Digest(file.sha256) for file in files}

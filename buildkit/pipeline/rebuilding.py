@@ -43,7 +43,10 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
             version=document.version,
             platform=",".join(document.platforms),
             snapshot=document.snapshot,
+            hub=_hub(document),
             force=True,
+            # The key of a verification is the public one.
+            key=None,
             json=None,
         )
         run_release(again, {**shop.environ, "GOCACHE": str(place / "go")})
@@ -60,11 +63,13 @@ def compare_folders(folder: Path, again: Path, zlib_version: str) -> Iterator[Ch
     """
     import zlib  # noqa: PLC0415 - loaded anyway
 
-    from buildkit.release.dist import SIGNATURES, dist_files  # noqa: PLC0415 - see run_verify
+    from buildkit.release.dist import dist_files  # noqa: PLC0415 - see run_verify
+    from buildkit.verify.unsigned import compare_unsigned, depends_on_key  # noqa: PLC0415
 
+    yield from compare_unsigned(folder, again)
     names = sorted({*dist_files(folder), *dist_files(again)})
     for name in names:
-        if name.endswith(SIGNATURES):
+        if depends_on_key(name):
             continue
         first, second = folder / name, again / name
         if not (first.is_file() and second.is_file()):
@@ -86,6 +91,12 @@ def _check_commit(shop: Workshop, document: ReleaseDocument) -> None:
             details=f"This is {shop.git.stamped_revision}.",
             resolution=f"git checkout {document.source.revision[:12]}, and run it again.",
         )
+
+
+def _hub(document: ReleaseDocument) -> str | None:
+    """Return the hub that the images of a release are named by; None where there are none."""
+    names = (image.reference.rpartition("/")[0] for image in document.images)
+    return ",".join(dict.fromkeys(names)) or None
 
 
 def _zlib(document: ReleaseDocument) -> str:

@@ -105,7 +105,8 @@ def fill(folder: Path, made: Made, outlined: ReleaseDocument) -> ReleaseDocument
     check_budgets(_binary_weights(made))
     images = _images(folder, made)
     files = write_pieces(folder, found, made.shop.reporter.note)
-    files = (*files, *_prove(folder, made, files, images))
+    proven = (*files, *_prove(folder, made, files, images))
+    files = tuple(sorted(proven, key=lambda file: file.path))
     whole = msgspec.structs.replace(outlined, units=tuple(_units(made)), images=images, files=files)
     document = write_documents(folder, whole)
     if made.signing is not None:

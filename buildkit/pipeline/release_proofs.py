@@ -24,12 +24,7 @@ from buildkit.reference import Reference
 from buildkit.release.assemble import DOCUMENT, Piece
 from buildkit.release.documents import LAYOUT_FOLDER, FileEntry, ImageEntry
 from buildkit.release.layout import platform_manifests
-
-SBOM = "SBOM"
-"""The type of a file, in GoReleaser's words."""
-FOLDER = "sboms"
-PROVENANCE, ENVELOPE = "provenance.json", "provenance.intoto.jsonl"
-"""Without a key, and signed."""
+from buildkit.release.proofs import ENVELOPE, PROVENANCE, SBOM, SBOM_FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ class Manifest:
     def path(self) -> str:
         """Where the SBOM lies."""
         name = self.unit.partition("/")[2].partition("@")[0]
-        return f"{FOLDER}/{self.platform.slug}/image-{name}{SUFFIX}"
+        return f"{SBOM_FOLDER}/{self.platform.slug}/image-{name}{SUFFIX}"
 
     @property
     def statement(self) -> Statement:
@@ -182,7 +177,7 @@ def kept_manifests(folder: Path, images: Iterable[ImageEntry]) -> Iterator[Manif
 
 def _piece(name: str, platform: Platform | None, data: bytes) -> Piece:
     slug = platform.slug if platform else "any"
-    return _bytes(f"{FOLDER}/{slug}/{name}", SBOM, data, str(platform or ""))
+    return _bytes(f"{SBOM_FOLDER}/{slug}/{name}", SBOM, data, str(platform or ""))
 
 
 def _bytes(path: str, kind: str, data: bytes, platform: str = "") -> Piece:

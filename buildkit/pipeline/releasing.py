@@ -218,10 +218,19 @@ def write_release(made: Made) -> Released:
     if before is not None and not shop.settings.force:
         check_untouched(folder, before, shop.hasher)
         if before.inputs == outlined.inputs:
+            _check_seals(folder, before, made)
             return Released(folder=folder, document=before, is_new=False)
     with new_dist(folder) as fresh:
         document = fill(fresh, made, outlined)
     return Released(folder=folder, document=document, is_new=True)
+
+
+def _check_seals(folder: Path, document: ReleaseDocument, made: Made) -> None:
+    """Refuse a release whose signatures somebody changed; no document names those."""
+    from buildkit.release.sealing import seal_differences  # noqa: PLC0415 - see write_release
+
+    if made.signing is not None:
+        _refuse(folder, seal_differences(folder, document, made.signing.signer))
 
 
 def _refuse_problems(made: Made) -> None:
@@ -246,7 +255,10 @@ def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> 
     """
     from buildkit.release.dist import differences  # noqa: PLC0415 - see write_release
 
-    found = differences(folder, document, lambda path: hasher.digest(path) or "")
+    _refuse(folder, differences(folder, document, lambda path: hasher.digest(path) or ""))
+
+
+def _refuse(folder: Path, found: tuple[str, ...]) -> None:
     if found:
         raise VerificationError(
             f"{folder.name} was changed by hand",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.digest import Digest
-from buildkit.errors import UsageError
+from buildkit.errors import EnvironmentMissingError, UsageError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.promoting import is_reference
 from buildkit.pipeline.report import print_json
@@ -18,6 +18,7 @@ from buildkit.plan.options import Options
 if TYPE_CHECKING:
     from buildkit.release.documents import ImageEntry, ReleaseDocument
     from buildkit.verify.check import Check
+    from buildkit.verify.signed import Trust
 
 _COLUMNS = ("state", "subject", "compared")
 
@@ -43,7 +44,65 @@ def run_verify(options: Options, subject: str) -> None:
         shop.shown.note(f"{subject} is what it should be: {len(checks)} checks")
 
 
+def read_trust(options: Options) -> Trust | None:
+    """Return who is believed: the public key of ``--key``; None where it is not given.
+
+    Raises:
+        UsageError: something is expected of a provenance, and no key says which counts.
+        EnvironmentMissingError: the key cannot be read.
+        VerificationError: it is no key that can verify.
+    """
+    from buildkit.attest.keys import PublicKey  # noqa: PLC0415 - loads cryptography
+    from buildkit.verify.signed import Trust  # noqa: PLC0415 - see run_verify
+
+    if not options.key:
+        if options.expect_source or options.expect_builder:
+            raise UsageError(
+                "a provenance is compared, and no key says whose counts",
+                resolution="Name the signer's public key with --key cosign.pub.",
+            )
+        return None
+    path = Path(options.key)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EnvironmentMissingError.of_file(f"the key {path} cannot be read", error) from error
+    return Trust(
+        verifier=PublicKey.read(data, str(path)),
+        source=options.expect_source or "",
+        builder=options.expect_builder or "",
+    )
+
+
 def _checks(shop: Workshop, subject: str) -> Iterator[Check]:
+    trust = read_trust(shop.options)
+    yield from _plain_checks(shop, subject)
+    if trust is not None:
+        yield from _signed_checks(shop, subject, trust)
+
+
+def _signed_checks(shop: Workshop, subject: str, trust: Trust) -> Iterator[Check]:
+    from buildkit.reference import Reference  # noqa: PLC0415 - see run_verify
+    from buildkit.registry.originals import in_registry  # noqa: PLC0415
+    from buildkit.verify.release import read_release  # noqa: PLC0415
+    from buildkit.verify.signed import (  # noqa: PLC0415
+        check_signature,
+        check_signatures,
+        check_signed_image,
+    )
+
+    path = Path(subject).expanduser()
+    if path.is_dir():
+        yield from check_signatures(path, read_release(path), trust)
+    elif path.is_file():
+        yield check_signature(path, trust.verifier)
+    else:
+        client, reference = Makers(shop).registry, Reference.parse(subject)
+        original = in_registry(client, reference)
+        yield from check_signed_image(client, reference, original, trust)
+
+
+def _plain_checks(shop: Workshop, subject: str) -> Iterator[Check]:
     path = Path(subject).expanduser()
     if shop.options.rebuild and not path.is_dir():
         raise UsageError(f"verify {subject} --rebuild: that is no release's directory")

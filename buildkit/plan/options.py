@@ -71,6 +71,8 @@ class Options:
     exec: str | None = None
     key: str | None = None
     sign: bool | None = None
+    expect_source: str | None = None
+    expect_builder: str | None = None
     legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 

@@ -144,7 +144,7 @@ def test_what_is_signed_is_found_beside_the_image_and_a_second_run_changes_nothi
         (("--key", "absent.key"), {}, 10, "absent.key cannot be read"),
         (("--key", "cosign.key"), {"COSIGN_PASSWORD": "no"}, 10, "does not open the key"),
         (("--key", "go.mod"), {}, 10, "is no private key"),
-        (("--legacy-tags",), {}, 2, "without --key"),
+        (("--legacy-tags",), {}, 2, "without a key"),
     ],
 )
 def test_a_key_that_cannot_sign_ends_it_before_anything_is_built(

@@ -1,0 +1,158 @@
+"""Checks of what was signed: files of a release, its provenance, images in a registry.
+
+They need the signer's public key and nothing that the release says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buildkit.attest.bundle import check_signature_file
+from buildkit.attest.dsse import open_envelope
+from buildkit.attest.images import verified_statements
+from buildkit.attest.signer import Verifier
+from buildkit.attest.statement import SLSA, SPDX, read_statement
+from buildkit.digest import Digest
+from buildkit.errors import VerificationError
+from buildkit.oci.model import INDEXES
+from buildkit.reference import Reference
+from buildkit.registry.client import RegistryClient
+from buildkit.registry.originals import Original
+from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
+from buildkit.release.proofs import ENVELOPE, is_downloaded
+from buildkit.verify.check import Check, compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Who is believed, and what a provenance has to say; what is empty is told, not compared."""
+
+    verifier: Verifier
+    source: str = ""
+    builder: str = ""
+
+
+def check_signatures(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
+    """Check every signature of a release, and that its provenance is about every file."""
+    names = [file.path for file in document.files if is_downloaded(file)]
+    for name in (RELEASE_FILE, CHECKSUMS_FILE, *names):
+        yield check_signature(folder / name, trust.verifier)
+    subjects = {file.path: file.sha256 for file in document.files if file.contains}
+    yield from _release_provenance(folder, document, subjects, trust)
+
+
+def check_signature(path: Path, verifier: Verifier) -> Check:
+    """Check the ``.sig`` file beside a file."""
+    compared = "its signature by this key"
+    try:
+        data = path.with_name(f"{path.name}.sig").read_bytes()
+        check_signature_file(data, Digest.of_file(path), verifier, path.name)
+    except OSError:
+        return Check(subject=path.name, compared=compared, problem="there is none")
+    except VerificationError as error:
+        return Check(subject=path.name, compared=compared, problem=error.brief)
+    return Check(subject=path.name, compared=compared)
+
+
+def check_signed_image(
+    client: RegistryClient, image: Reference, original: Original, trust: Trust
+) -> Iterator[Check]:
+    """Check signatures, provenance and SBOMs of an image's index and of each platform.
+
+    Raises:
+        RegistryError: the registry fails.
+    """
+    for document in reversed(original.documents):
+        subject = document.descriptor
+        name = f"{image.repository}@{subject.digest.short}"
+        compared = "its signature by this key"
+        try:
+            said = verified_statements(client, image, subject.digest, trust.verifier)
+        except VerificationError as error:
+            yield Check(subject=name, compared=compared, problem=error.brief)
+            continue
+        yield Check(subject=name, compared=compared)
+        by_type = {item["predicateType"]: item for item in said}
+        yield from check_provenance(name, by_type.get(SLSA), trust)
+        if subject.media_type not in INDEXES:
+            yield check_sbom(name, by_type.get(SPDX), subject.digest)
+
+
+def check_provenance(
+    name: str, statement: Mapping[str, Any] | None, trust: Trust, version: str = ""
+) -> Iterator[Check]:
+    """Compare what a verified provenance says with what is expected."""
+    if statement is None:
+        yield Check(subject=name, compared="its provenance", problem="there is none by this key")
+        return
+    try:
+        predicate = statement["predicate"]
+        parameters = predicate["buildDefinition"]["externalParameters"]
+        commits = [
+            item["digest"]["gitCommit"]
+            for item in predicate["buildDefinition"]["resolvedDependencies"]
+            if "gitCommit" in item.get("digest", {})
+        ]
+        found = {
+            "source": (parameters.get("source", ""), trust.source),
+            "version": (parameters.get("version", ""), version),
+            "builder": (predicate["runDetails"]["builder"]["id"], trust.builder),
+        }
+    except (KeyError, TypeError, AttributeError):
+        problem = "it is no SLSA provenance of version 1"
+        yield Check(subject=name, compared="its provenance", problem=problem)
+        return
+    yield Check(subject=name, compared=f"its provenance: commit {', '.join(commits) or 'unknown'}")
+    for key, (told, wanted) in found.items():
+        what = f"its provenance: {key}"
+        if wanted:
+            yield compare(name, what, told, wanted)
+        else:
+            yield Check(subject=name, compared=f"{what} is {told or 'not told'}")
+
+
+def check_sbom(name: str, statement: Mapping[str, Any] | None, digest: Digest) -> Check:
+    """Tell whether there is a verified SBOM in which a manifest is described."""
+    compared = "its SBOM"
+    if statement is None:
+        return Check(subject=name, compared=compared, problem="there is none by this key")
+    try:
+        packages = statement["predicate"]["packages"]
+        sums = {item["checksumValue"] for part in packages for item in part.get("checksums", ())}
+    except (KeyError, TypeError, AttributeError):
+        return Check(subject=name, compared=compared, problem="it is no SPDX document")
+    problem = "" if digest.hex in sums else f"it does not describe {digest}"
+    return Check(subject=name, compared=f"{compared}: {len(packages)} packages", problem=problem)
+
+
+def _release_provenance(
+    folder: Path, document: ReleaseDocument, subjects: Mapping[str, str], trust: Trust
+) -> Iterator[Check]:
+    try:
+        data = (folder / ENVELOPE).read_bytes()
+        statement = read_statement(open_envelope(data, trust.verifier, ENVELOPE), ENVELOPE)
+        named = {item.get("name"): item["digest"].get("sha256") for item in statement["subject"]}
+    except OSError:
+        yield Check(subject=ENVELOPE, compared="its signature", problem="it is missing")
+        return
+    except (VerificationError, KeyError, TypeError) as error:
+        yield Check(subject=ENVELOPE, compared="its signature", problem=str(error))
+        return
+    yield Check(subject=ENVELOPE, compared="its signature by this key")
+    wrong = sorted(path for path, sha256 in subjects.items() if named.get(path) != sha256)
+    yield Check(
+        subject=ENVELOPE,
+        compared=f"it is about {len(subjects)} files with what was built",
+        problem=", ".join(wrong),
+    )
+    yield from check_provenance(ENVELOPE, statement, trust, document.version)
+    commits = [
+        item["digest"]["gitCommit"]
+        for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+        if "gitCommit" in item.get("digest", {})
+    ]
+    if not document.source.dirty and commits:
+        yield compare(ENVELOPE, "the commit", commits, [document.source.revision])

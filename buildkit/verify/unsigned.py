@@ -1,0 +1,74 @@
+"""A release that was built again without its key, compared as far as the key had no part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from buildkit.attest.dsse import parse_envelope
+from buildkit.attest.keeping import FOLDER
+from buildkit.errors import VerificationError
+from buildkit.release.dist import SIGNATURES
+from buildkit.release.documents import (
+    ARTIFACTS_FILE,
+    CHECKSUMS_FILE,
+    RELEASE_FILE,
+    ReleaseDocument,
+    decode_release,
+)
+from buildkit.release.proofs import ENVELOPE, PROVENANCE
+from buildkit.verify.check import Check
+from buildkit.verify.difference import json_difference
+
+_PROVENANCES = frozenset({ENVELOPE, PROVENANCE})
+_FOLLOWING = frozenset({RELEASE_FILE, ARTIFACTS_FILE, CHECKSUMS_FILE})
+"""They name what was signed; release.json is compared without that, the others follow from it."""
+
+
+def depends_on_key(name: str) -> bool:
+    """Tell whether who signs decides what a file of a release holds, or whether it is there."""
+    is_signed = name.startswith(f"{FOLDER}/") or name.endswith(SIGNATURES)
+    return is_signed or name in _PROVENANCES or name in _FOLLOWING
+
+
+def compare_unsigned(folder: Path, again: Path) -> Iterator[Check]:
+    """Compare provenance and release.json of two releases, one of which may be signed."""
+    try:
+        first, second = (_provenance(place) for place in (folder, again))
+        difference = json_difference(first, second)
+    except (OSError, VerificationError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        difference = str(error)
+    compared = "rebuilt: its subjects, parameters and materials"
+    yield Check(subject="the provenance", compared=compared, problem=difference)
+    documents = [_document(place) for place in (folder, again)]
+    difference = json_difference(*map(msgspec.to_builtins, documents))
+    compared = "rebuilt: everything but who signed"
+    yield Check(subject=RELEASE_FILE, compared=compared, problem=difference)
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """Return a provenance without who ran the build: that may be somebody else now."""
+    envelope = folder / ENVELOPE
+    if envelope.is_file():
+        data = parse_envelope(envelope.read_bytes(), ENVELOPE).payload
+    else:
+        data = (folder / PROVENANCE).read_bytes()
+    value = msgspec.json.decode(data, type=dict[str, Any])
+    predicate = value["predicate"]
+    return {**value, "predicate": {"buildDefinition": predicate["buildDefinition"]}}
+
+
+def _document(folder: Path) -> ReleaseDocument:
+    path = folder / RELEASE_FILE
+    document = decode_release(path.read_bytes(), str(path))
+    # What an archive with other gzip bytes is called there, its own comparison has told.
+    files = tuple(
+        structs.replace(file, sha256="", size=0)
+        for file in document.files
+        if not depends_on_key(file.path)
+    )
+    return structs.replace(document, signer="", inputs="", files=files)

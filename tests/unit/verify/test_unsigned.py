@@ -1,0 +1,69 @@
+"""A signed release and the same one built again without its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from buildkit.attest.statement import SLSA, Statement, Subject
+from buildkit.digest import Digest
+from buildkit.release.documents import FileEntry, encode
+from buildkit.verify.check import Check
+from buildkit.verify.unsigned import compare_unsigned, depends_on_key
+from tests.unit.attest.signing import SIGNER
+from tests.unit.release.test_sealing import DOCUMENT
+
+
+def statement(builder: str, **parameters: str) -> Statement:
+    predicate = {
+        "buildDefinition": {"externalParameters": parameters},
+        "runDetails": {"builder": {"id": builder}},
+    }
+    return Statement.of([Subject(name="a", digest=Digest.of_bytes(b"a"))], SLSA, predicate)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    signed, again = tmp_path / "signed", tmp_path / "again"
+    signed.mkdir()
+    again.mkdir()
+    said = FileEntry(path="attestations/x.json", sha256="0", size=1, type="Metadata")
+    document = msgspec.structs.replace(
+        DOCUMENT, signer="me", inputs="other", files=(*DOCUMENT.files, said)
+    )
+    (signed / "release.json").write_bytes(encode(document))
+    (again / "release.json").write_bytes(encode(DOCUMENT))
+    envelope = statement("https://ci", version="1").signed(SIGNER)
+    (signed / "provenance.intoto.jsonl").write_bytes(envelope.data)
+    (again / "provenance.json").write_bytes(statement("local", version="1").data)
+    return signed, again
+
+
+def problems(places: tuple[Path, Path]) -> list[Check]:
+    return [check for check in compare_unsigned(*places) if check.problem]
+
+
+def test_who_signed_and_who_built_is_no_difference(places: tuple[Path, Path]) -> None:
+    assert problems(places) == []
+
+
+def test_everything_else_is(places: tuple[Path, Path]) -> None:
+    (places[1] / "provenance.json").write_bytes(statement("local", version="2").data)
+    changed = msgspec.structs.replace(DOCUMENT, version="2")
+    (places[1] / "release.json").write_bytes(encode(changed))
+    assert [check.subject for check in problems(places)] == ["the provenance", "release.json"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"predicate": 7}'])
+def test_a_provenance_that_is_none_is_said(places: tuple[Path, Path], data: bytes) -> None:
+    (places[1] / "provenance.json").write_bytes(data)
+    assert [check.subject for check in problems(places)] == ["the provenance"]
+
+
+def test_what_depends_on_the_key() -> None:
+    assert all(
+        map(depends_on_key, ("attestations/x.json", "a.sig", "provenance.json", "checksums.txt"))
+    )
+    assert not any(map(depends_on_key, ("a.tar.gz", "sboms/x/a.spdx.json", "digests.txt")))
