@@ -28,7 +28,7 @@ from buildkit.release.assemble import (
 )
 from buildkit.release.changelog import changelog
 from buildkit.release.documents import CHANGELOG_FILE
-from buildkit.release.licenses import ModuleVersion, license_entries
+from buildkit.release.licenses import ModuleVersion, license_entries, standard_license
 
 if TYPE_CHECKING:
     from buildkit.release.refusals import Terms
@@ -195,9 +195,10 @@ def _licenses(made: Made) -> tuple[Entry, ...]:
     shop = made.shop
     vendor = shop.project.source / "vendor"
     cache = Path(made.planned.makers.go.module_cache())
-    return license_entries(
-        modules, cache, vendor=vendor, known=shop.project.config.release.unlicensed
-    )
+    known = shop.project.config.release.unlicensed
+    entries = license_entries(modules, cache, vendor=vendor, known=known)
+    go = made.planned.makers.go
+    return (*entries, *standard_license(go.toolchain().goroot, go.release, known=known))
 
 
 def _modules(made: Made) -> Iterator[ModuleVersion]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from buildkit.errors import UsageError
 from buildkit.vcs import UNKNOWN
 
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -28,6 +30,9 @@ class Terms:
         now: the clock, in seconds since 1970.
         local_file: the name of a local configuration that is in force; empty where none is.
         unlocked: fetched files that no lock pins.
+        assigned: what ``--set`` gave.
+        untracked: files of the source that git neither knows nor ignores.
+        changed_files: of the configuration's own tree, where that is another one.
     """
 
     version: str
@@ -43,6 +48,9 @@ class Terms:
     now: float
     local_file: str = ""
     unlocked: tuple[str, ...] = ()
+    assigned: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    changed_files: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -92,6 +100,18 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
             "the tree differs from its commit",
             f"Commit or stash; `git status` lists what differs. {snapshot}",
         )
+    if terms.untracked:
+        yield (
+            f"{_some(terms.untracked)} in the source, but in no commit",
+            f"Commit, ignore or remove what nobody else can have. {snapshot}",
+        )
+    if terms.changed_files:
+        yield (
+            f"{_some(terms.changed_files)} of the configuration, not as committed",
+            f"Commit what a release is configured by. {snapshot}",
+        )
+    for text in terms.assigned:
+        yield f"--set {text} holds for this call alone", f"Write it into targets.toml. {snapshot}"
     if terms.tagged not in {"", terms.revision}:
         yield (
             f"the version {terms.version} is taken: its tag names commit {terms.tagged[:12]}",
@@ -104,3 +124,8 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         )
     for name in terms.unlocked:
         yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more are" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + (more or (" is" if len(names) == 1 else " are"))
