@@ -242,9 +242,11 @@ def tagged_commit(directory: Path, tag: str) -> str:
         return ""
     from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
 
+    git = _scoped(Git(str(directory)), worktree)
     try:
-        name = f"refs/tags/{tag}^{{commit}}"
-        return str(_scoped(Git(str(directory)), worktree).rev_parse("--verify", "--quiet", name))
+        # rev-parse alone would take the output of git describe, 1.2.3-4-gabcdef, for a tag.
+        git.show_ref("--verify", "--quiet", f"refs/tags/{tag}")
+        return str(git.rev_parse("--verify", "--quiet", f"refs/tags/{tag}^{{commit}}"))
     except GitCommandError:
         return ""
 

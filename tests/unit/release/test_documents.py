@@ -40,6 +40,7 @@ DOCUMENT = ReleaseDocument(
     images=(
         ImageEntry(
             name="app",
+            unit="layout/app",
             reference="example.com/app:1.2.3",
             digest=str(TWO),
             platforms={"linux/amd64": str(ONE)},
