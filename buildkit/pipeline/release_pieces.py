@@ -15,7 +15,7 @@ from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.planning import Planned
 from buildkit.pipeline.signing import Signing
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit, unit_id
+from buildkit.plan.units import Artifact, BuildImage, BuildPackage, Kind, Unit, unit_id
 from buildkit.platform import Platform
 from buildkit.release.archive import Entry, gzipped, walk
 from buildkit.release.assemble import (
@@ -109,6 +109,32 @@ def archive_trees(made: Made) -> dict[str, str]:
         for name, archive in shop.project.config.release.archives.items()
         for place, file in archive.files.items()
     }
+
+
+def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
+    """Return what a release is made of: files relative to the source, and files or directories.
+
+    Compiles say it themselves; of images, packages and archives it is what targets.toml names.
+    """
+    shop, book = made.shop, made.shop.book
+    records = (book.get(unit.id) for unit, _ in made.of_kind(Kind.BINARY))
+    keys = frozenset(key for record in records if record for key in record.sources)
+    found = (directory for key in keys if (directory := book.directory(key)))
+    files = frozenset(f"{item.path}/{name}".strip("/") for item in found for name, _ in item.files)
+    named = [
+        need.removeprefix("file:")
+        for unit, _ in made.units.values()
+        if isinstance(unit.action, BuildImage | BuildPackage)
+        for _, need in _contents(unit.action)
+        if need.startswith("file:")
+    ]
+    config = shop.project.config.release
+    named += [file for archive in config.archives.values() for file in archive.files.values()]
+    return files, tuple(shop.project.root / name for name in named)
+
+
+def _contents(action: BuildImage | BuildPackage) -> tuple[tuple[str, str], ...]:
+    return action.context if isinstance(action, BuildImage) else action.contents
 
 
 def _archives(made: Made) -> Iterator[Piece]:

@@ -18,7 +18,7 @@ from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
 from buildkit.pipeline.release_outputs import write_ci_outputs
-from buildkit.pipeline.release_pieces import Made
+from buildkit.pipeline.release_pieces import Made, used_files
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
 from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
 from buildkit.pipeline.signing import read_signing
@@ -214,6 +214,7 @@ def write_release(made: Made) -> Released:
     from buildkit.release.dist import new_dist  # noqa: PLC0415
 
     _refuse_problems(made)
+    _refuse_untracked(made)
     folder = dist_folder(made.shop.options, made.shop)
     before = check_dist(made.shop)
     outlined = outline(made)
@@ -222,6 +223,21 @@ def write_release(made: Made) -> Released:
     with new_dist(folder) as fresh:
         document = fill(fresh, made, outlined)
     return Released(folder=folder, document=document, is_new=True)
+
+
+def _refuse_untracked(made: Made) -> None:
+    from buildkit.release.refusals import check_used  # noqa: PLC0415 - see write_release
+
+    if made.terms.untracked:
+        source = made.shop.project.source
+        files, trees = used_files(made)
+        check_used(
+            made.terms,
+            lambda name: (
+                name in files
+                or any((source / name).is_relative_to(source / tree) for tree in trees)
+            ),
+        )
 
 
 def _refuse_problems(made: Made) -> None:

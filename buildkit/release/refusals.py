@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -76,6 +76,26 @@ def check_terms(terms: Terms) -> None:
     )
 
 
+def check_used(terms: Terms, used: Callable[[str], bool]) -> None:
+    """Refuse a release made of files that nobody else has.
+
+    Args:
+        terms: names the files that are in no commit.
+        used: tells whether the release was made of one.
+
+    Raises:
+        UsageError: it was, and is no snapshot.
+    """
+    found = tuple(name for name in terms.untracked if used(name))
+    if found and not terms.snapshot:
+        raise UsageError(
+            f"{_some(found)} in the release, but in no commit",
+            details="Nobody else could make the same from the commit.",
+            resolution="Commit or remove what it is made of, or say --snapshot, for a release "
+            "to try.",
+        )
+
+
 def _always(terms: Terms) -> Iterator[tuple[str, str]]:
     if max(terms.commit_time, terms.epoch) > terms.now:
         when = datetime.fromtimestamp(max(terms.commit_time, terms.epoch), UTC)
@@ -99,11 +119,6 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         yield (
             "the tree differs from its commit",
             f"Commit or stash; `git status` lists what differs. {snapshot}",
-        )
-    if terms.untracked:
-        yield (
-            f"{_some(terms.untracked)} in the source, but in no commit",
-            f"Commit, ignore or remove what nobody else can have. {snapshot}",
         )
     if terms.changed_files:
         yield (

@@ -189,7 +189,7 @@ def test_the_layout_has_every_platform_and_its_digest_is_named(made: Project) ->
     assert (f"sha256:{digest}", reference) == (index["manifests"][0]["digest"], name)
 
 
-def test_the_source_is_the_commit(made: Project, tmp_path: Path) -> None:
+def test_the_source_is_the_commit(made: Project) -> None:
     with tarfile.open(made.dist / "tiny-1.2.3-source.tar.gz") as archive:
         names = {item.name.removeprefix("tiny-1.2.3/") for item in archive if item.isfile()}
     assert names == set(made.git("ls-files").splitlines())
@@ -227,16 +227,7 @@ def test_a_repeat_writes_nothing(made: Project) -> None:
 
 
 def _units(project: Project) -> list[dict[str, Any]]:
-    flags = (
-        "--stamp",
-        "--layout",
-        "--no-push",
-        "--no-load",
-        "--version",
-        "1.2.3",
-        "--tag",
-        "1.2.3",
-    )
+    flags = ("--stamp", "--layout", "--no-push", "--no-load", "--version=1.2.3", "--tag=1.2.3")
     found: list[dict[str, Any]] = project.document("build", "docker", *flags)["units"]
     return [unit for unit in found if unit["status"] != "skipped"]
 
@@ -274,15 +265,21 @@ def test_a_version_that_is_not_semantic_is_refused(project: Project) -> None:
 
 
 def test_a_dirty_tree_is_refused_but_for_a_snapshot(project: Project) -> None:
-    (project.place / "cmd" / "app" / "main.go").open("a").write("\n// edited\n")
+    main = project.place / "cmd" / "app" / "main.go"
+    main.write_text(main.read_text() + "\n// edited\n")
     assert "the tree differs from its commit" in project.refused()
     document = project.release("--snapshot")
     assert (document["snapshot"], document["source"]["dirty"]) == (True, True)
 
 
 def test_a_file_that_nobody_else_has_is_refused(project: Project) -> None:
-    project.write("cmd/app/more.go", "package main\n")
-    assert "cmd/app/more.go is in the source, but in no commit" in project.refused()
+    project.write("notes.txt", "what no unit uses")
+    assert project.release()["written"] is False
+    used = project.write("cmd/app/more.go", "package main\n")
+    assert "cmd/app/more.go is in the release, but in no commit" in project.refused()
+    used.unlink()
+    project.write("samples/mine.yaml", "")
+    assert "samples/mine.yaml is in the release, but in no commit" in project.refused()
 
 
 def test_a_local_file_and_set_are_refused(project: Project) -> None:

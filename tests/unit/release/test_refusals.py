@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from buildkit.errors import UsageError
-from buildkit.release.refusals import Terms, check_terms
+from buildkit.release.refusals import Terms, check_terms, check_used
 from buildkit.vcs import UNKNOWN
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -55,7 +55,6 @@ def test_a_version_that_somebody_names_needs_no_tag_yet() -> None:
         (replace(GOOD, is_named=True, tagged=OTHER), "1.2.3 is taken", "another version"),
         (replace(GOOD, unlocked=("Envoy for linux/amd64",)), "pinned by no lock", "invoke lock"),
         (replace(GOOD, assigned=("go.cgo=true",)), "--set go.cgo=true", "targets.toml"),
-        (replace(GOOD, untracked=("new.go",)), "new.go is in the source", "Commit, ignore"),
         (replace(GOOD, changed_files=("targets.toml",)), "targets.toml is of the", "Commit what"),
         (replace(GOOD, now=999.0), "the clock is wrong", "clock"),
         (replace(GOOD, epoch=3000), "1970-01-01 00:50 UTC", "clock"),
@@ -75,9 +74,17 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
     assert "no tag" in error.details
 
 
-def test_many_untracked_files_are_counted() -> None:
-    names = tuple(f"f{number}.go" for number in range(8))
-    assert "f4.go and 3 more are" in refusal(replace(GOOD, untracked=names)).brief
+def test_files_that_nobody_else_has_are_refused_where_they_are_used() -> None:
+    names = (*(f"f{number}.go" for number in range(8)), "notes.txt")
+    terms = replace(GOOD, untracked=names)
+    check_terms(terms)
+    check_used(terms, lambda _: False)
+    check_used(replace(terms, snapshot=True), lambda _: True)
+    with pytest.raises(UsageError) as caught:
+        check_used(terms, lambda name: name.endswith(".go"))
+    assert caught.value.brief == (
+        "f0.go, f1.go, f2.go, f3.go, f4.go and 3 more are in the release, but in no commit"
+    )
 
 
 def test_a_snapshot_may_be_of_any_tree() -> None:
