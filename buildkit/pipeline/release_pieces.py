@@ -28,6 +28,7 @@ from buildkit.release.assemble import (
 )
 from buildkit.release.changelog import changelog
 from buildkit.release.documents import CHANGELOG_FILE
+from buildkit.release.generate import printed
 from buildkit.release.licenses import ModuleVersion, license_entries, standard_license
 
 if TYPE_CHECKING:
@@ -156,7 +157,10 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
         kind = Kind.BINARY if name in made.shop.project.config.binaries else Kind.FETCH
         unit, artifact = made.units[unit_id(kind, name, platform)]
         contains.append(unit.id)
-        entries.append(Entry(name=str(folder / place), path=artifact.path, executable=True))
+        inside = f"{folder / place}{platform.executable_suffix}"
+        entries.append(Entry(name=inside, path=artifact.path, executable=True))
+    for place, words in archive.generated.items():
+        entries.append(Entry(name=str(folder / place), data=_printed(made, words)))
     for place, file in archive.files.items():
         entries += walk(str(folder / place), made.shop.project.root / file)
     return archive_piece(
@@ -165,6 +169,21 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
         epoch=made.terms.epoch,
         platform=str(platform),
         contains=contains,
+    )
+
+
+def _printed(made: Made, words: tuple[str, ...]) -> bytes:
+    binary, *arguments = words
+    host = made.shop.host
+    found = made.units.get(unit_id(Kind.BINARY, binary, host))
+    if found is None or found[1].path is None:
+        raise BuildError(
+            f"`{' '.join(words)}` cannot be run: there is no {binary} for {host}, this machine",
+            resolution=f"Make the release for {host} too, or on a machine of the matrix.",
+        )
+    return made.shop.answers.once(
+        f"what {' '.join(words)} prints",
+        lambda: printed(found[1].path or Path(), arguments, made.shop.processes),
     )
 
 

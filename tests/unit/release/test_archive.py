@@ -93,3 +93,17 @@ def test_a_device_cannot_be_in_an_archive(tmp_path: Path) -> None:
 def test_an_entry_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_archive(tmp_path / "a.zip", [Entry(name="a", path=tmp_path / "gone")], epoch=0)
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_what_is_in_no_file_is_written_too(tmp_path: Path, form: str) -> None:
+    target = tmp_path / f"a.{form}"
+    write_archive(target, [Entry(name="a", data=b"words"), Entry(name="b", data=b"")], epoch=EPOCH)
+    if form == "zip":
+        with zipfile.ZipFile(target) as packed:
+            found = {item.filename: packed.read(item) for item in packed.infolist()}
+            assert packed.getinfo("b").external_attr >> 16 == 0o100644
+    else:
+        with tarfile.open(target) as archive:
+            found = {item.name: archive.extractfile(item).read() for item in archive}  # type: ignore[union-attr]
+    assert found == {"a": b"words", "b": b""}
