@@ -29,6 +29,7 @@ folder = "tiny-${version}"
 formats = ["tar.gz", "zip"]
 binaries = { app = "bin/app" }
 files = { LICENSE = "LICENSE", samples = "samples" }
+generated = { "tools/said" = ["say", "hello"] }
 [release.archives.tool]
 name = "tool-${version}-${os}-${arch}"
 binaries = { tool = "tool" }
@@ -41,7 +42,15 @@ FILES = {
     "metadata.json",
     "oci/index.json",
     "oci/oci-layout",
+    "provenance.json",
     "release.json",
+    "sboms/linux_amd64/app.spdx.json",
+    "sboms/linux_amd64/image-app.spdx.json",
+    "sboms/linux_amd64/say.spdx.json",
+    "sboms/linux_amd64/tool.spdx.json",
+    "sboms/linux_arm64/app.spdx.json",
+    "sboms/linux_arm64/image-app.spdx.json",
+    "sboms/linux_arm64/say.spdx.json",
     "tiny-1.2.3-source.tar.gz",
     "tiny-1.2.3-tux-amd64.tar.gz",
     "tiny-1.2.3-tux-amd64.zip",
@@ -51,12 +60,27 @@ FILES = {
 }
 
 
+TARGETS = PROJECT.replace("[bases]", 'say = { package = "./cmd/say" }\n[bases]') + RELEASE
+
+SAY = """\
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() { fmt.Println(os.Args[1:], len(os.Environ())) }
+"""
+
+
 class Project(Tree):
     """The tiny project with something to release."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.write("targets.toml", PROJECT + RELEASE)
+        self.write("targets.toml", TARGETS)
+        self.write("cmd/say/main.go", SAY)
         self.write("LICENSE", "Do as you like.\n")
         self.write("samples/a.yaml", "a: 1\n")
         self.write("samples/run.sh", "#!/bin/sh\n").chmod(0o755)
@@ -173,7 +197,9 @@ def test_archives_have_their_layout_and_the_programs_their_version(
         "tiny-1.2.3/bin/app": (0o755, SECONDS),
         "tiny-1.2.3/samples/a.yaml": (0o644, SECONDS),
         "tiny-1.2.3/samples/run.sh": (0o755, SECONDS),
+        "tiny-1.2.3/tools/said": (0o644, SECONDS),
     }
+    assert (tmp_path / "tiny-1.2.3" / "tools" / "said").read_text() == "[hello] 5\n"
     program = tmp_path / "tiny-1.2.3" / "bin" / "app"
     said = subprocess.run([program], check=True, capture_output=True, text=True).stderr
     assert said.split() == ["1.2.3", made.git("rev-parse", "HEAD"), "app"]
@@ -312,9 +338,7 @@ def test_a_directory_of_somebody_else_is_left_alone(project: Project) -> None:
 
 
 def test_what_has_grown_beyond_its_budget_is_refused(project: Project) -> None:
-    text = (PROJECT + RELEASE).replace(
-        'package = "./cmd/app"', 'package = "./cmd/app", max_size = "1kB"'
-    )
+    text = TARGETS.replace('package = "./cmd/app"', 'package = "./cmd/app", max_size = "1kB"')
     project.write("targets.toml", text)
     project.commit("feat: a budget")
     project.git("tag", "v1.3.0")
@@ -324,7 +348,7 @@ def test_what_has_grown_beyond_its_budget_is_refused(project: Project) -> None:
 
 
 def test_an_image_has_its_budget_too(project: Project) -> None:
-    text = (PROJECT + RELEASE).replace('binaries = ["app"]', 'binaries = ["app"]\nmax_size = "2kB"')
+    text = TARGETS.replace('binaries = ["app"]', 'binaries = ["app"]\nmax_size = "2kB"')
     project.write("targets.toml", text)
     project.commit("feat: a budget")
     project.git("tag", "v1.3.0")
