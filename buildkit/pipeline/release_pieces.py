@@ -13,6 +13,7 @@ from buildkit.config.model import ReleaseArchive
 from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.planning import Planned
+from buildkit.pipeline.release_programs import program_path
 from buildkit.pipeline.signing import Signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.units import Artifact, BuildImage, BuildPackage, Kind, Unit, unit_id
@@ -174,16 +175,9 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
 
 def _printed(made: Made, words: tuple[str, ...]) -> bytes:
     binary, *arguments = words
-    host = made.shop.host
-    found = made.units.get(unit_id(Kind.BINARY, binary, host))
-    if found is None or found[1].path is None:
-        raise BuildError(
-            f"`{' '.join(words)}` cannot be run: there is no {binary} for {host}, this machine",
-            resolution=f"Make the release for {host} too, or on a machine of the matrix.",
-        )
+    program, runner = program_path(made.shop, binary), made.shop.processes
     return made.shop.answers.once(
-        f"what {' '.join(words)} prints",
-        lambda: printed(found[1].path or Path(), arguments, made.shop.processes),
+        f"what {' '.join(words)} prints", lambda: printed(program, arguments, runner)
     )
 
 

@@ -19,6 +19,7 @@ from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
 from buildkit.pipeline.release_outputs import write_ci_outputs
 from buildkit.pipeline.release_pieces import Made, used_files
+from buildkit.pipeline.release_programs import make_programs
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
 from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
 from buildkit.pipeline.signing import read_signing
@@ -69,6 +70,7 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     if options.dry_run:
         show_plan(goals, chosen)
         return
+    make_programs(chosen, environ)
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)

@@ -70,7 +70,9 @@ import (
 	"os"
 )
 
-func main() { fmt.Println(os.Args[1:], len(os.Environ())) }
+var version, revision string
+
+func main() { fmt.Println(version, len(revision), os.Args[1:], len(os.Environ())) }
 """
 
 
@@ -199,7 +201,7 @@ def test_archives_have_their_layout_and_the_programs_their_version(
         "tiny-1.2.3/samples/run.sh": (0o755, SECONDS),
         "tiny-1.2.3/tools/said": (0o644, SECONDS),
     }
-    assert (tmp_path / "tiny-1.2.3" / "tools" / "said").read_text() == "[hello] 5\n"
+    assert (tmp_path / "tiny-1.2.3" / "tools" / "said").read_text() == "1.2.3 40 [hello] 5\n"
     program = tmp_path / "tiny-1.2.3" / "bin" / "app"
     said = subprocess.run([program], check=True, capture_output=True, text=True).stderr
     assert said.split() == ["1.2.3", made.git("rev-parse", "HEAD"), "app"]

@@ -56,6 +56,7 @@ DOCUMENT = ReleaseDocument(
         ),
         FileEntry(path="CHANGELOG.md", sha256=TWO.hex, size=1, type="Metadata"),
     ),
+    decided=str(TWO),
     inputs=str(ONE),
 )
 
