@@ -374,3 +374,18 @@ def test_a_dry_run_shows_the_plan_and_makes_nothing(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert "layout/app" in done.stdout
     assert not project.dist.exists()
+
+
+def test_parts_from_several_machines_merge_into_the_same_bytes(
+    made: Project, tmp_path: Path
+) -> None:
+    parts = []
+    for number in (1, 2):
+        machine = Project.__new__(Project)
+        machine.root, machine.place = tmp_path / f"m{number}", tmp_path / f"m{number}" / "clone"
+        subprocess.run(["git", "clone", "-q", made.place, machine.place], check=True)
+        machine.release("--shard", f"{number}/2")
+        parts.append(machine.dist)
+    done = made.invoke("merge", ",".join(map(str, parts)), "--dist", str(tmp_path / "dist"))
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "dist") == files(made.dist)
