@@ -290,6 +290,9 @@ class ReleaseArchive(Table, frozen=True, kw_only=True):
     """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
     files: dict[str, str] = {}
     """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    generated: dict[str, tuple[str, ...]] = {}
+    """Path in the archive = what a compiled binary prints on the machine that makes the
+    release, such as completions: ``["istioctl", "completion", "bash"]``."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: those of the matrix that all its binaries exist for."""
 
