@@ -157,7 +157,7 @@ def staged(
         found |= dict.fromkeys((name, f"{platform.arch}/{name}"), outputs[name])
     held = (*image.files, *found)
     for copied in outline.copied:
-        if not any(_holds(path, copied.path) for path in held):
+        if copied.path != "." and not any(_holds(path, copied.path) for path in held):
             found[copied.path] = outputs[_output(copied, platform, outputs)]
     return tuple(found.items())
 
@@ -165,7 +165,7 @@ def staged(
 def _holds(path: str, wanted: str) -> bool:
     """Tell whether what lies at a path of the context is, holds or is below what is wanted."""
     return (
-        wanted in {".", path}
+        path == wanted
         or wanted.startswith(f"{path}/")
         or path.startswith(f"{wanted}/")
         or fnmatch.fnmatchcase(path, wanted)

@@ -87,6 +87,27 @@ def test_one_run_may_have_another_value(root: Path) -> None:
     assert project.arguments == {}
 
 
+def test_istios_names_win_over_the_files_for_arguments(root: Path) -> None:
+    text = GOOD.replace("args = { proxy", 'args = { ISTIO_BASE_REGISTRY = "r.test", proxy')
+    (root / "targets.toml").write_text(text)
+    environ = {"BASE_VERSION": "1.31", "ISTIO_BASE_REGISTRY": " mirror.test/$release "}
+    project = load_project(root / "targets.toml", environ=environ)
+    assert project.config.args["BASE_VERSION"] == "1.31"
+    image = project.config.images["pilot"]
+    assert image.args["ISTIO_BASE_REGISTRY"] == "mirror.test/$$release"
+    assert project.origins.phrase("args.BASE_VERSION") == "BASE_VERSION in the environment"
+    over = load_project(
+        root / "targets.toml", environ=environ, assignments=("args.BASE_VERSION=2",)
+    )
+    assert over.config.args["BASE_VERSION"] == "2"
+
+
+def test_istios_names_mean_nothing_without_a_dockerfile(root: Path) -> None:
+    (root / "targets.toml").write_text(GOOD.partition("[images.pilot]")[0])
+    project = load_project(root / "targets.toml", environ={"BASE_VERSION": "1.31"})
+    assert project.config.args["BASE_VERSION"] == "1.30-$$"
+
+
 def test_a_value_that_is_not_in_the_tree_is_told_with_its_place(root: Path) -> None:
     (root / "tree" / "Makefile").write_text("")
     with pytest.raises(ConfigError, match=r"targets.toml:18: args.BASE_VERSION"):
