@@ -8,9 +8,10 @@ files of the image, then among binaries, where they may lie below the platform's
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from buildkit.config.check import image_platforms
@@ -178,8 +179,7 @@ def _output(copied: Copied, platform: Platform, outputs: Mapping[str, str]) -> s
     if name not in outputs:
         raise copied.line.error(
             f"{copied.path} is neither a binary nor a file of the image",
-            resolution=f'Name it under images.<name>.files, as "{copied.path}" = '
-            f'"${{source}}/{copied.path}". Of binaries: {near_miss(name, outputs)}',
+            resolution=_advice(copied.path, name, outputs),
         )
     mine = {platform.os, platform.arch, platform.variant}
     mine |= {platform.slug, platform.slug.replace("_", "-")}
@@ -187,6 +187,12 @@ def _output(copied: Copied, platform: Platform, outputs: Mapping[str, str]) -> s
         if folder not in mine | _FOLDERS:
             raise _strange(copied, folder, platform)
     return name
+
+
+def _advice(path: str, name: str, outputs: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(outputs), n=1)
+    asked = f"Did you mean {path.removesuffix(name)}{near[0]}? " if near else ""
+    return f'{asked}A file is named under images.<name>.files, as "{path}" = "${{source}}/{path}".'
 
 
 def _strange(copied: Copied, folder: str, platform: Platform) -> ConfigError:
@@ -198,6 +204,5 @@ def _strange(copied: Copied, folder: str, platform: Platform) -> ConfigError:
         )
     return copied.line.error(
         f"{copied.path}: '{folder}' is no directory of the build context",
-        resolution=f'Name it under images.<name>.files, as "{copied.path}" = '
-        f'"${{source}}/{copied.path}".',
+        resolution=_advice(copied.path, copied.path, ()),
     )

@@ -213,7 +213,7 @@ def test_what_it_copies_and_nobody_has_is_told_by_line_and_nothing_starts(tree: 
     done = tree.run("docker", "--hub", f"{tree.registry.host}/team", "--no-load")
     assert done.returncode == 3
     assert "docker/Dockerfile.server, line 9: amd64/sever is neither a binary" in done.stderr
-    assert "did you mean 'server'?" in done.stderr
+    assert "Did you mean amd64/server?" in done.stderr
     assert not list((tree.folder / "out").rglob("server"))
 
 

@@ -217,6 +217,7 @@ def test_a_name_that_means_nothing_is_told_by_line(scene: Scene, line: str, prob
     with pytest.raises(ConfigError, match=problem) as caught:
         scene.graph()
     assert caught.value.details in line
+    assert caught.value.resolution.startswith("Did you mean pilot? ") == ("pilto" in line)
 
 
 def test_a_base_that_is_no_reference_is_told_by_line(scene: Scene) -> None:
