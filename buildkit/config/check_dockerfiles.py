@@ -40,6 +40,10 @@ def check_variants(config: Config, problems: Problems) -> None:
             _names((old, new), config.bases, f"{path}.base", "base", problems)
     _names(config.matrix.variants, config.variants, "matrix.variants", "variant", problems)
     for name, image in config.images.items():
+        for other in config.variants if image.variants else ():
+            # What is made of a variant is called like that in files and in the daemon.
+            if f"{name}-{other}" in config.images:
+                problems.add(f"images.{name}-{other}", f"'{name}' has the variant '{other}'")
         if isinstance(image.variants, tuple):
             _names(image.variants, config.variants, f"images.{name}.variants", "variant", problems)
             if not image.variants:

@@ -2,8 +2,9 @@
 
 Names after FROM are declared bases, images of the project, what a base replaces, or
 images of a registry. Names that COPY takes from the context are looked up among the
-files of the image, then among binaries, where they may lie below the platform's names:
-``amd64/pilot-discovery``, ``linux/amd64/pilot-discovery``, ``out/linux_amd64/pilot-discovery``.
+files of the image, then among binaries, where they may lie below the platform's names and
+those that builds give their directories: ``amd64/pilot``, ``linux/amd64/pilot``,
+``out/linux_amd64/pilot``, ``build/artifacts-linux-amd64/pilot/pilot``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,8 +29,11 @@ from buildkit.platform import GO_PLATFORMS, Platform
 from buildkit.reference import Reference
 
 SCRATCH = "scratch"
-_FOLDERS = frozenset({"out", "bin", "dist", "build", "_output", "target", "release"})
+_FOLDERS = frozenset(
+    {"out", "bin", "dist", "build", "output", "_output", "target", "release", "artifacts", ""}
+)
 _MACHINES = frozenset(name.partition("/")[2] for name in GO_PLATFORMS)
+"""Architectures by Go's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,12 +186,17 @@ def _output(copied: Copied, platform: Platform, outputs: Mapping[str, str]) -> s
             f"{copied.path} is neither a binary nor a file of the image",
             resolution=_advice(copied.path, name, outputs),
         )
-    mine = {platform.os, platform.arch, platform.variant}
-    mine |= {platform.slug, platform.slug.replace("_", "-")}
     for folder in folders:
-        if folder not in mine | _FOLDERS:
+        if not _is_staging(folder, name, platform):
             raise _strange(copied, folder, platform)
     return name
+
+
+def _is_staging(folder: str, name: str, platform: Platform) -> bool:
+    """Tell whether a directory says nothing but where builds put things, and for what platform."""
+    mine = {platform.os, platform.arch, platform.variant}
+    words = set(re.split(r"[-_.]", folder))
+    return folder == name or folder in _FOLDERS or words <= mine | _FOLDERS
 
 
 def _advice(path: str, name: str, outputs: Iterable[str]) -> str:
@@ -196,7 +206,7 @@ def _advice(path: str, name: str, outputs: Iterable[str]) -> str:
 
 
 def _strange(copied: Copied, folder: str, platform: Platform) -> ConfigError:
-    if folder in _MACHINES or folder.replace("_", "/").replace("-", "/") in GO_PLATFORMS:
+    if _MACHINES & set(re.split(r"[-_.]", folder)) - {platform.arch}:
         return copied.line.error(
             f"{copied.path} is of {folder}, and the image is for {platform}",
             resolution="Declare ARG TARGETARCH in the stage and write ${TARGETARCH}, "

@@ -320,6 +320,8 @@ def _base_problem(  # noqa: PLR0911 - one for each kind
         case "bootstrap" if draft.facts.no_bootstrap and not is_cached:
             return draft.facts.no_bootstrap
         case "registry" if not action.digest and not is_cached:
-            return "its digest is not locked, run `invoke lock`"
+            locked = ", ".join(draft.project.lock.registry.get(action.name, {}))
+            others = f" for {unit.platform}, but for {locked}" if locked else ""
+            return f"its digest is not locked{others}, run `invoke lock`"
         case _:
             return None

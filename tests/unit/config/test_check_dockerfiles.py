@@ -239,6 +239,11 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             "targets.toml:25: images.pilot.variants: no variant; write false for none",
         ),
         (
+            "[images.pilot]",
+            '[images.pilot-distroless]\ndockerfile = "tree/pilot/Dockerfile"\n[images.pilot]',
+            "targets.toml:24: images.pilot-distroless: 'pilot' has the variant 'distroless'",
+        ),
+        (
             'platforms = ["linux/amd64"]',
             'platforms = ["linux/amd64"]\nvariants = ["debug"]',
             "matrix.variants: unknown variant 'debug'",

@@ -207,6 +207,7 @@ def test_binaries_that_are_named_can_be_copied_all_at_once(scene: Scene) -> None
     [
         ("COPY arm64/pilot /", "line 2: arm64/pilot is of arm64, and the image is for linux/amd64"),
         ("COPY linux_arm64/pilot /", "line 2: linux_arm64/pilot is of linux_arm64, and"),
+        ("COPY build/artifacts-linux-s390x/pilot /", "is of artifacts-linux-s390x, and the image"),
         ("COPY docs/pilot /", "line 2: docs/pilot: 'docs' is no directory of the build context"),
         ("COPY pilto /", "line 2: pilto is neither a binary nor a file of the image"),
         ("COPY . /x\nCOPY conf.yaml /", "line 3: conf.yaml is neither"),
