@@ -87,16 +87,18 @@ def _arguments(config: Config, path: str, table: Arguments, problems: Problems) 
 
 def _replaced(config: Config, problems: Problems) -> None:
     taken: dict[str, str] = {}
-    for name, base in config.bases.items():
-        path = f"bases.{name}.replaces"
-        for text in base.replaces:
+    lists = [(f"bases.{name}", base.replaces) for name, base in config.bases.items()]
+    lists += [(f"images.{name}", image.replaces) for name, image in config.images.items()]
+    for owner, replaces in lists:
+        path = f"{owner}.replaces"
+        for text in replaces:
             try:
                 reference = Reference.parse(text)
             except ConfigError as error:
                 problems.add(path, error.brief, error.resolution)
                 continue
-            if (other := taken.setdefault(str(reference), name)) != name:
-                problems.add(path, f"{text} is replaced by '{other}' too")
+            if (other := taken.setdefault(str(reference), owner)) != owner:
+                problems.add(path, f"{text} is replaced by {other} too")
 
 
 def _names(

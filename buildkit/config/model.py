@@ -191,6 +191,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Made where no image is named; false for one that is made by its name alone."""
     packages: tuple[str, ...] = ()
     """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
+    replaces: tuple[str, ...] = ()
+    """Image names, with a tag or for all tags, that a FROM of a Dockerfile means this image by."""
     variants: tuple[Name, ...] | bool = True
     """Names of ``[variants]`` that it is built in; ``false`` for an image without variants,
     which is built once and keeps plain tags."""

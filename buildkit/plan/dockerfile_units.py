@@ -1,6 +1,6 @@
 """What a Dockerfile that is used as it is means here: units for its bases and what it copies.
 
-Names after FROM are declared bases, images of the project, what a base replaces, or
+Names after FROM are declared bases, images of the project, what one of these replaces, or
 images of a registry. Names that COPY takes from the context are looked up among the
 files of the image, then among binaries, where they may lie below the platform's names and
 those that builds give their directories: ``amd64/pilot``, ``linux/amd64/pilot``,
@@ -140,6 +140,8 @@ def _replacement(config: Config, reference: Reference) -> str:
         known |= {str(Reference.parse(text)): name for text in base.replaces}
         if base.kind == "registry":
             known.setdefault(str(Reference.parse(base.reference)), name)
+    for name, image in config.images.items():
+        known |= {str(Reference.parse(text)): name for text in image.replaces}
     return known.get(str(reference)) or known.get(reference.name, "")
 
 

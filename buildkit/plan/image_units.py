@@ -10,6 +10,7 @@ from pathlib import Path
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Base, Image
+from buildkit.errors import ConfigError
 from buildkit.plan.dockerfile_units import (
     check_declared,
     dockerfile_arguments,
@@ -102,8 +103,17 @@ def _add_variant(draft: Draft, name: str, variant: ImageVariant, platform: Platf
         identity = unit_id(Kind.IMAGE, variant.unit_name(name), platform)
         (draft.blocked if asked else draft.missing)[identity] = reason
         return None
+    if key in draft.making:
+        circle = [image for image, *_ in (*draft.making[draft.making.index(key) :], key)]
+        raise ConfigError(
+            f"cycle between images: {' -> '.join(circle)}",
+            details="Their Dockerfiles start from each other.",
+            resolution="Mend a FROM, or what images.<name>.replaces says of it.",
+        )
     if key not in draft.made:
+        draft.making.append(key)
         made = _image(draft, name, variant, platform)
+        draft.making.pop()
         if made is None:
             return None
         aside = draft.aside()

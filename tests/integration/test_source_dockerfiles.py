@@ -128,9 +128,9 @@ class Tree:
     def tags(self) -> dict[str, str]:
         return dict(self.registry.look("team/server").tags)
 
-    def config(self, tag: str, architecture: str) -> dict[str, Any]:
-        held = self.registry.look("team/server")
-        for entry in json.loads(held.manifests[self.tags()[tag]][1])["manifests"]:
+    def config(self, tag: str, architecture: str, name: str = "server") -> dict[str, Any]:
+        held = self.registry.look(f"team/{name}")
+        for entry in json.loads(held.manifests[held.tags[tag]][1])["manifests"]:
             if entry["platform"]["architecture"] == architecture:
                 manifest = json.loads(held.manifests[entry["digest"]][1])
                 config: dict[str, Any] = json.loads(held.blobs[manifest["config"]["digest"]])
@@ -205,6 +205,27 @@ def test_istios_names_in_the_environment_choose_base_and_variants(tree: Tree) ->
         assert shown in plan.stdout
     tree.push("--engine", "oci")
     assert set(tree.tags()) == {"latest", "latest-distroless"}
+
+
+def test_an_image_of_the_tree_takes_the_place_of_a_base_that_cannot_be_reached(tree: Tree) -> None:
+    tree.write("tree/docker/Dockerfile.base", "FROM static\nCOPY server.yaml /etc/base.yaml\n")
+    more = """\
+    [bases.static]
+    kind = "static"
+    [images.base]
+    dockerfile = "${source}/docker/Dockerfile.base"
+    files = { "server.yaml" = "${source}/docker/server.yaml" }
+    replaces = ["nowhere.test/mesh/base"]
+    """
+    before = (tree.folder / "targets.toml").read_text()
+    tree.write("targets.toml", before.replace("[mirrors]", f"{more}[mirrors]"))
+    tree.environ["ISTIO_BASE_REGISTRY"] = "nowhere.test/mesh"
+    dockerfile = DOCKERFILE.replace("BASE_REGISTRY", "ISTIO_BASE_REGISTRY")
+    tree.write("tree/docker/Dockerfile.server", dockerfile)
+    made = tree.push("--engine", "oci")
+    assert {"image/base@linux/arm64", "image/server@linux/arm64"} <= set(made)
+    own = tree.config("latest", "arm64", "base")["rootfs"]["diff_ids"]
+    assert tree.config("latest", "arm64")["rootfs"]["diff_ids"][: len(own)] == own
 
 
 def test_what_it_copies_and_nobody_has_is_told_by_line_and_nothing_starts(tree: Tree) -> None:

@@ -204,7 +204,7 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             'kind = "static"\nreplaces = ["registry.example.com/base"]',
             (
                 "targets.toml:17: bases.other.replaces: registry.example.com/base "
-                "is replaced by 'plain' too"
+                "is replaced by bases.plain too"
             ),
         ),
         (

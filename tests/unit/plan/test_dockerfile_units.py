@@ -173,6 +173,23 @@ def test_a_name_may_be_something_declared(scene: Scene, start: str, more: str, b
     assert action.base == f"{base}@{AMD}"
 
 
+def test_images_take_the_place_of_bases_too(scene: Scene) -> None:
+    scene.write("FROM example.com/own/base:1 AS a\nFROM a\n")
+    more = MORE.replace(
+        "[args]", '[images.own]\nbase = ["static"]\nreplaces = ["example.com/own/base"]\n[args]'
+    )
+    action = scene.image(more=more)
+    assert action.starts == (("example.com/own/base:1", f"image/own@{AMD}"),)
+
+
+def test_dockerfiles_that_start_from_each_other_are_an_error(scene: Scene) -> None:
+    (scene.root / "docker" / "Other").write_text("FROM chosen\n")
+    scene.write("FROM other\n")
+    more = MORE.replace("[args]", '[images.other]\ndockerfile = "docker/Other"\n[args]')
+    with pytest.raises(ConfigError, match="cycle between images: chosen -> other -> chosen"):
+        scene.graph(more)
+
+
 def replace_lock(registry: dict[str, dict[str, str]]) -> Lock:
     return Lock(fetch=LOCK.fetch, debian=LOCK.debian, registry=registry)
 
