@@ -71,6 +71,8 @@ def _image(name: str, image: Image, root: Path, problems: Problems) -> None:
 
 def _arguments(config: Config, path: str, table: Arguments, problems: Problems) -> None:
     known = STABLE | {f"fetch.{name}" for name in config.fetch}
+    if path != "args":
+        known |= {f"args.{name}" for name in config.args}
     for name, value in table.items():
         here = f"{path}.{name}"
         if _PLATFORM_ARGUMENT.fullmatch(name):

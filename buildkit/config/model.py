@@ -177,7 +177,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Or a Dockerfile that is used as it is, such as ``${source}/docker/Dockerfile``; what it
     copies is found by name: binaries, also below ``${TARGETARCH}/``, and ``files``."""
     args: dict[ArgumentName, str | FromFile] = {}
-    """Values for the Dockerfile's ARGs, over those of ``[args]``."""
+    """Values for the Dockerfile's ARGs, over those of ``[args]``, which they may use as
+    ``${args.NAME}``."""
     base: tuple[Name, ...] = ()
     """Names of ``[bases]``, the first that can be had on this machine is used; a Dockerfile
     says by itself what it starts from."""

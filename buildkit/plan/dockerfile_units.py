@@ -58,8 +58,10 @@ def dockerfile_arguments(
     """
     config = project.config
     known = {**values, **{f"fetch.{n}": item.number for n, item in config.fetch.items()}}
-    merged = {**texts(config.args), **texts(config.images[name].args), **variant.args}
-    return {key: interpolate(text, known) for key, text in merged.items()}
+    shared = {key: interpolate(text, known) for key, text in texts(config.args).items()}
+    known |= {f"args.{key}": text for key, text in shared.items()}
+    own = {**texts(config.images[name].args), **variant.args}
+    return shared | {key: interpolate(text, known) for key, text in own.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,6 +228,21 @@ def test_an_image_of_the_tree_takes_the_place_of_a_base_that_cannot_be_reached(t
     assert tree.config("latest", "arm64")["rootfs"]["diff_ids"][: len(own)] == own
 
 
+def test_a_base_of_one_platform_is_pinned_for_that_one(tree: Tree) -> None:
+    held = tree.registry.look("copies/base")
+    children = json.loads(held.manifests[held.tags["1.0"]][1])["manifests"]
+    (held.tags["1.0"],) = (
+        item["digest"] for item in children if item["platform"]["architecture"] == "arm64"
+    )
+    locked = tree.run("lock", "--only", "server")
+    assert locked.returncode == 0
+    missing = "release.test/mesh/base:1.0 does not exist for linux/amd64; it does for linux/arm64"
+    assert missing in locked.stderr
+    tree.push("--engine", "oci", "--platform", "linux/arm64")
+    plan = tree.run("plan", "--hub", f"{tree.registry.host}/team", "--platform", "linux/amd64")
+    assert "is not locked for linux/amd64, but for linux/arm64, run" in plan.stderr + plan.stdout
+
+
 def test_what_it_copies_and_nobody_has_is_told_by_line_and_nothing_starts(tree: Tree) -> None:
     tree.write("tree/docker/Dockerfile.server", DOCKERFILE.replace("}/server ", "}/sever "))
     tree.lock()

@@ -174,6 +174,19 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             ),
         ),
         (
+            "[variants.default]",
+            'X = "${args.BASE_VERSION}"\n[variants.default]',
+            "targets.toml:19: args.X: unknown variable '${args.BASE_VERSION}'",
+        ),
+        (
+            "${fetch.envoy}",
+            "${args.BASE_VERSOIN}",
+            (
+                "targets.toml:26: images.pilot.args.proxy_version: unknown variable "
+                "'${args.BASE_VERSOIN}'; did you mean 'args.BASE_VERSION'?"
+            ),
+        ),
+        (
             "envoy:${fetch.envoy}",
             "for $5",
             (

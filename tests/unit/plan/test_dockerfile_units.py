@@ -265,6 +265,11 @@ def test_versions_of_what_is_fetched_can_be_given(scene: Scene) -> None:
     assert dict(scene.image(more=more).args)["VERSION"] == "e-1.40.0"
 
 
+def test_what_all_images_have_can_be_part_of_a_value(scene: Scene) -> None:
+    more = MORE.replace("platforms", 'args = { VERSION = "e-${args.UNUSED}" }\nplatforms')
+    assert dict(scene.image(more=more).args)["VERSION"] == "e-1"
+
+
 def test_the_lock_is_asked_for_what_any_variant_starts_from(scene: Scene) -> None:
     assert registry_starts(scene.draft(MORE + VARIANTS)) == {
         BASE: Wanted(images=frozenset({"chosen"}), platforms=frozenset({AMD})),
