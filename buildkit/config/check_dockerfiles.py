@@ -55,6 +55,8 @@ def _image(name: str, image: Image, root: Path, problems: Problems) -> None:
     if not image.dockerfile:
         if image.args:
             problems.add(f"{path}.args", "a template has no arguments", "use variables")
+        if image.target:
+            problems.add(f"{path}.target", "a template's image is its last stage")
         return
     if image.template:
         problems.add(path, "give either template or dockerfile")

@@ -176,6 +176,8 @@ class Image(Table, frozen=True, kw_only=True):
     dockerfile: str = ""
     """Or a Dockerfile that is used as it is, such as ``${source}/docker/Dockerfile``; what it
     copies is found by name: binaries, also below ``${TARGETARCH}/``, and ``files``."""
+    target: str = ""
+    """The stage of the Dockerfile that is the image; default: its last."""
     args: dict[ArgumentName, str | FromFile] = {}
     """Values for the Dockerfile's ARGs, over those of ``[args]``, which they may use as
     ``${args.NAME}``."""

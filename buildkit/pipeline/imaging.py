@@ -69,9 +69,11 @@ class ImageSupply:
 
         return look(self._shop.environ)
 
-    def outline(self, path: Path, args: Mapping[str, str], platform: Platform) -> Outline:
+    def outline(
+        self, path: Path, args: Mapping[str, str], platform: Platform, target: str
+    ) -> Outline:
         """Return what a Dockerfile that is used as it is asks for."""
-        return self._outlines.read(path, args, platform)
+        return self._outlines.read(path, args, platform, target)
 
     @cached_property
     def _outlines(self) -> Outlines:

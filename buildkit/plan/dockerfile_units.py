@@ -84,7 +84,7 @@ def registry_starts(draft: Draft) -> dict[str, Wanted]:
         ):
             platform = Platform.parse(text)
             args = dockerfile_arguments(draft.project, name, variant, draft.values(platform))
-            for start in draft.facts.outline(path, args, platform).starts:
+            for start in draft.facts.outline(path, args, platform, image.target).starts:
                 base = meaning_of(config, start, variant).base
                 if base is not None and base.reference and "@" not in base.reference:
                     known = found.get(base.reference, Wanted())

@@ -204,7 +204,8 @@ def _of_dockerfile(
 ) -> _Parts | None:
     image, project = draft.config.images[name], draft.project
     args = dockerfile_arguments(project, name, variant, draft.values(platform))
-    outline = draft.facts.outline(project.root / image.dockerfile, args, platform)
+    path = project.root / image.dockerfile
+    outline = draft.facts.outline(path, args, platform, image.target)
     check_declared(project, name, outline)
     found = {start: _start(draft, start, variant) for start in (*outline.starts, outline.base)}
     problems = [f"{start.name}: {problem}" for start, (_, problem) in found.items() if problem]

@@ -228,6 +228,18 @@ def test_an_image_of_the_tree_takes_the_place_of_a_base_that_cannot_be_reached(t
     assert tree.config("latest", "arm64")["rootfs"]["diff_ids"][: len(own)] == own
 
 
+def test_a_stage_in_the_middle_can_be_the_image(tree: Tree) -> None:
+    text = f"{DOCKERFILE.replace('-debug}', '-debug} AS image')}FROM nowhere.test/x\nRUN make\n"
+    tree.write("tree/docker/Dockerfile.server", text)
+    before = (tree.folder / "targets.toml").read_text()
+    tree.write("targets.toml", before.replace("dockerfile =", 'target = "image"\ndockerfile ='))
+    tree.lock()
+    tree.push("--engine", "oci")
+    config = tree.config("latest", "amd64")["config"]
+    assert config["Entrypoint"] == ["/usr/local/bin/server"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "server"
+
+
 def test_a_base_of_one_platform_is_pinned_for_that_one(tree: Tree) -> None:
     held = tree.registry.look("copies/base")
     children = json.loads(held.manifests[held.tags["1.0"]][1])["manifests"]

@@ -144,6 +144,11 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
         ),
         (
             'dockerfile = "${source}/pilot/Dockerfile"',
+            'target = "x"',
+            "targets.toml:25: images.pilot.target: a template's image is its last stage",
+        ),
+        (
+            'dockerfile = "${source}/pilot/Dockerfile"',
             'dockerfile = "images/pilot/Dockerfile.j2"',
             "images.pilot.dockerfile: this is a template; write template = for pilot",
         ),

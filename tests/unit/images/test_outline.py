@@ -86,6 +86,18 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
     assert outlines.read(path, {}, ARM).base.name == "a"
 
 
+def test_a_stage_that_is_named_is_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text("FROM a AS One\nCOPY x /\nFROM b AS two\nCOPY y /\n")
+    outlines = Outlines()
+    assert [item.path for item in outlines.read(path, {}, AMD, "one").copied] == ["x"]
+    assert outlines.read(path, {}, AMD, "two").base.name == "b"
+    assert outlines.read(path, {}, AMD).base.name == "b"
+    with pytest.raises(ConfigError, match="Dockerfile has no stage 'three'") as caught:
+        outlines.read(path, {}, AMD, "three")
+    assert caught.value.details == "Its stages are one, two."
+
+
 def test_a_mistake_is_told_by_line(tmp_path: Path) -> None:
     path = tmp_path / "Dockerfile"
     path.write_text("FROM a\nCOPPY b /\n")
