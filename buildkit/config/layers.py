@@ -181,7 +181,7 @@ def _superseded(
 ) -> tuple[str, ...]:
     """Return the keys below that mean nothing any more beside what stands above."""
     if path == ("version",) and "file" in above:
-        return ("json", "line")
+        return ("json", "line", "suffix")
     is_named = len(path) == 2  # noqa: PLR2004 - kind.NAME
     if is_named and path[0] == "images" and {"dockerfile", "template"} & above.keys():
         # An image has one or the other, and a Dockerfile names its bases.

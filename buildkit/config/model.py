@@ -64,6 +64,8 @@ class Version(Table, frozen=True, kw_only=True):
     """Where it stands in that file, if it is JSON, as ``[name=x].version``."""
     line: str = ""
     """A regular expression that one whole line must match; its one group is the version."""
+    suffix: str = ""
+    """Put after what the file gives, as ``-dev``."""
     git: bool = True
     """Ask ``git describe --tags`` where the file gives none."""
     fallback: str = "0.0.0-dev"

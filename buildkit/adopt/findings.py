@@ -1,0 +1,103 @@
+"""Put together what the readers find of one tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from buildkit.adopt import istio
+from buildkit.adopt.dockerfiles import Adopted, adopt_dockerfiles, own_arguments
+from buildkit.adopt.dockerplan import PLAN, adopt_plan, parse_plan
+from buildkit.adopt.golist import Package, main_packages
+from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt
+from buildkit.adopt.module import Module, inner_modules, read_module
+from buildkit.adopt.stamps import find_stamps
+
+_VARIANTS = {
+    "default": {"BASE_DISTRIBUTION": "debug"},
+    "debug": {"BASE_DISTRIBUTION": "debug"},
+    "distroless": {"BASE_DISTRIBUTION": "distroless"},
+}
+"""Those of docker-builder; the first two are one image under two tags."""
+
+
+def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findings:
+    """Read everything that a tree says of how it is built.
+
+    Args:
+        tree: its root, resolved, with a go.mod.
+        listings: its packages by GOOS.
+
+    Raises:
+        UsageError: it is no Go module.
+        ConfigError: a file of Istio's kind cannot be read.
+    """
+    module = read_module(tree)
+    make = istio.read_make(tree)
+    binaries = main_packages(listings, tree, module.path)
+    binaries = istio.with_lists(binaries, make) if make else binaries
+    tags, groups = istio.list_settings(make) if make else ((), {})
+    prebuilt = istio.read_prebuilt(tree)
+    images = _images(tree, binaries, prebuilt)
+    packages = [package for listing in listings.values() for package in listing]
+    stamps = find_stamps(tree, module.path, packages)
+    return Findings(
+        name=_project_name(module.path, tree),
+        module=module.path,
+        go=module.go,
+        go_limit=(module.limit, module.limit_reason),
+        release_hub="docker.io/istio" if any("${hub}" in item.text for item in stamps) else "",
+        version=istio.read_version(tree, make),
+        stamps=stamps,
+        tags=tags,
+        ldflags=("-extldflags=-static",) if make else (),
+        groups=groups,
+        binaries=binaries,
+        prebuilt=prebuilt,
+        args=_arguments(tree, make, prebuilt, images.images),
+        variants=_VARIANTS if any(image.variants for image in images.images) and make else {},
+        images=images.images,
+        undecided=(*images.undecided, *_undecided(tree, module, binaries)),
+    )
+
+
+def _images(tree: Path, binaries: tuple[Binary, ...], prebuilt: tuple[Prebuilt, ...]) -> Adopted:
+    names = [item.name for item in binaries if not item.left_out]
+    names += [item.name for item in prebuilt]
+    try:
+        text = (tree / PLAN).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return adopt_dockerfiles(tree, names)
+    return Adopted(images=tuple(adopt_plan(tree, parse_plan(text), names)))
+
+
+def _arguments(
+    tree: Path,
+    make: istio.Make | None,
+    prebuilt: tuple[Prebuilt, ...],
+    images: tuple[Image, ...],
+) -> dict[str, str | FileValue]:
+    """Return the arguments that a Dockerfile among those adopted declares."""
+    if make is None:
+        return {}
+    paths = [image.dockerfile for image in images if (tree / image.dockerfile).is_file()]
+    declared = own_arguments({path: (tree / path).read_text("utf-8", "replace") for path in paths})
+    found = istio.read_arguments(make, prebuilt)
+    return {name: value for name, value in found.items() if name in declared}
+
+
+def _undecided(tree: Path, module: Module, binaries: tuple[Binary, ...]) -> list[str]:
+    told = []
+    if inner := sorted(inner_modules(tree)):
+        names = ", ".join(path.parent.relative_to(tree).as_posix() for path in inner)
+        told.append(f"modules of their own below the tree are not looked into: {names}")
+    if not any(not item.left_out for item in binaries):
+        told.append(f"{module.path} has no main package that could be built")
+    return told
+
+
+def _project_name(module: str, tree: Path) -> str:
+    parts = [part for part in module.split("/") if not re.fullmatch(r"v\d+", part)]
+    name = PurePosixPath(parts[-1]).name if parts else tree.name
+    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]", "", name) or "project"

@@ -1,0 +1,189 @@
+"""`invoke init`: a targets.toml for a Go tree, checked before it is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buildkit.adopt.findings import read_tree
+from buildkit.adopt.golist import list_packages
+from buildkit.adopt.model import Findings, Image
+from buildkit.adopt.module import read_module
+from buildkit.adopt.text import write_targets
+from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
+from buildkit.log import Reporter, Silent, choose_reporter
+from buildkit.pipeline.check import checked_graph, lock_problems
+from buildkit.pipeline.report import print_json
+from buildkit.pipeline.workshop import TARGETS, Workshop
+from buildkit.plan.options import Options
+from buildkit.proc import Processes
+from buildkit.store import atomic_write
+from buildkit.toolchain import Toolchain, child_environment, find_go, read_settings, read_wanted
+
+SYSTEMS = ("linux", "darwin")
+"""The operating systems whose packages are looked at."""
+
+Verify = Callable[[Findings], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the tree is and where its file comes to lie."""
+
+    tree: Path
+    targets: Path
+
+    @property
+    def source(self) -> str:
+        """The tree, as ``project.source`` of the file says it."""
+        return Path(os.path.relpath(self.tree, self.targets.parent)).as_posix()
+
+
+def adopt_project(options: Options) -> None:
+    """Read the Go tree of ``--source`` and write the targets file that builds it.
+
+    Raises:
+        UsageError: there is no Go module, or the file exists and ``--force`` is not given.
+        EnvironmentMissingError: there is no Go that can read the module.
+        BuildError: Go does not understand the module.
+    """
+    environ = dict(os.environ)
+    reporter = choose_reporter(environ, quiet=bool(options.quiet or options.json))
+    place = _place(options)
+    toolchain = _toolchain(place.tree, environ)
+    findings = _read(place.tree, toolchain, environ, reporter)
+    limit = findings.go_limit[0]
+    release = "" if limit else toolchain.version
+    verify = _verifier(place, release)
+    findings, unpinned = settle(findings, verify)
+    text = write_targets(findings, source=place.source, toolchain=release)
+    if not options.dry_run:
+        atomic_write(place.targets, text.encode())
+    elif not options.json:
+        print(text, end="")  # noqa: T201 - a dry run is asked for the text itself
+    _tell(findings, unpinned, place, reporter, options)
+
+
+def settle(findings: Findings, verify: Verify) -> tuple[Findings, tuple[str, ...]]:
+    """Leave out the images that the check refuses, each with its reason.
+
+    Args:
+        findings: what was found.
+        verify: raises a ConfigError for what cannot be built, and returns what has no pin.
+
+    Returns:
+        What passes the check as a whole, and what the lock has to pin for it.
+    """
+    verify(replace(findings, images=()))
+    images = tuple(_settled(image, findings, verify) for image in findings.images)
+    settled = replace(findings, images=images)
+    return settled, verify(settled)
+
+
+def _settled(image: Image, findings: Findings, verify: Verify) -> Image:
+    if image.left_out:
+        return image
+    try:
+        verify(replace(findings, images=(image,)))
+    except ConfigError as error:
+        reason = " ".join(part for part in (error.brief, error.details) if part)
+        return replace(image, left_out=f"the check refuses it: {' '.join(reason.split())}")
+    return image
+
+
+def _place(options: Options) -> _Place:
+    tree = Path(options.source or ".").resolve()
+    targets = Path(options.targets or TARGETS).resolve()
+    if not tree.is_dir():
+        raise UsageError(f"the source tree {tree} does not exist", resolution="Mend --source.")
+    if not targets.parent.is_dir():
+        raise UsageError(f"there is no directory {targets.parent}", resolution="Make it first.")
+    if targets.exists() and not (options.force or options.dry_run):
+        raise UsageError(
+            f"{targets} exists",
+            resolution="Name another file with --targets, or give --force to write over it.",
+        )
+    read_module(tree)
+    return _Place(tree=tree, targets=targets)
+
+
+def _toolchain(tree: Path, environ: Mapping[str, str]) -> Toolchain:
+    found = find_go(environ, Processes(), tree)
+    wanted = read_wanted(tree, "")
+    refusal = wanted.refusal(found.version) if found else "no Go is on PATH"
+    if found is None or refusal:
+        raise EnvironmentMissingError(
+            "no Go here can read the module",
+            details=f"PATH has Go {found.version}, {refusal}" if found else refusal,
+            resolution=f"Install Go {wanted.minimum or '1.21'} or newer.",
+        )
+    return found
+
+
+def _read(
+    tree: Path, toolchain: Toolchain, environ: Mapping[str, str], reporter: Reporter
+) -> Findings:
+    runner = Processes()
+    settings = read_settings(toolchain, environ, runner)
+    child = child_environment(toolchain, settings, environ, {})
+    listings = {}
+    for system in SYSTEMS:
+        reporter.note(f"go list for {system}: {tree}")
+        listings[system] = list_packages(toolchain.go, child, runner, tree, system)
+    return read_tree(tree, listings)
+
+
+def _verifier(place: _Place, release: str) -> Verify:
+    def verify(findings: Findings) -> tuple[str, ...]:
+        with tempfile.TemporaryDirectory() as name:
+            targets = Path(name) / TARGETS
+            # Every path of the file begins with the tree, so it may lie anywhere.
+            text = write_targets(findings, source=str(place.tree), toolchain=release)
+            targets.write_text(text, encoding="utf-8")
+            shop = Workshop.open(Options(targets=str(targets)), Silent(io.StringIO()))
+            try:
+                return lock_problems(checked_graph(shop))
+            except EnvironmentMissingError as error:
+                # Its Go has to be locked first, which is for later.
+                return (error.brief,)
+
+    return verify
+
+
+def _tell(
+    findings: Findings,
+    unpinned: tuple[str, ...],
+    place: _Place,
+    reporter: Reporter,
+    options: Options,
+) -> None:
+    binaries = [item for item in findings.binaries if not item.left_out]
+    images = [item for item in findings.images if not item.left_out]
+    left = [
+        f"{kind} {item.name} is left out: {item.left_out}"
+        for kind, items in (("binary", findings.binaries), ("image", findings.images))
+        for item in items
+        if item.left_out
+    ]
+    undecided = (*left, *findings.undecided)
+    for sentence in undecided:
+        reporter.warn(sentence)
+    if options.json:
+        print_json(
+            {
+                "targets": str(place.targets),
+                "written": not options.dry_run,
+                "binaries": [item.name for item in binaries],
+                "images": [item.name for item in images],
+                "undecided": list(undecided),
+                "unpinned": list(unpinned),
+            }
+        )
+    verb = "would write" if options.dry_run else "wrote"
+    reporter.note(f"{verb} {place.targets}: {len(binaries)} binaries, {len(images)} images")
+    if unpinned and not options.dry_run:
+        reporter.note(f"next: invoke lock --targets {place.targets}  # pins what is fetched")
