@@ -141,11 +141,19 @@ def _name(path: str, used: list[str]) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or used[0]
 
 
-def own_arguments(files: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the ARGs that the texts of Dockerfiles declare, in order."""
-    found: dict[str, None] = {}
+def own_arguments(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the ARGs that Dockerfiles declare, with the first default of each.
+
+    Args:
+        files: their texts by their names; one that cannot be read declares nothing.
+    """
+    found: dict[str, str] = {}
     for origin, text in files.items():
-        for item in parse(text, origin=origin).instructions:
+        try:
+            instructions = parse(text, origin=origin).instructions
+        except ConfigError:
+            continue
+        for item in instructions:
             if item.name == "ARG":
-                found |= dict.fromkeys(word.partition("=")[0] for word in item.words)
-    return tuple(found)
+                found = _defaults(item) | found
+    return found

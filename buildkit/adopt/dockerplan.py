@@ -117,6 +117,8 @@ def _obstacle(tree: Path, item: PlannedImage, missing: list[str]) -> str:
         return error.brief
     if line := compiling_line(file):
         return f"it compiles by itself, line {line}"
+    if item.base:
+        return "a base, which make docker.NAME builds where it is asked for; others pull it"
     if missing:
         return f"it needs {', '.join(missing)}, which nothing here makes"
     return ""

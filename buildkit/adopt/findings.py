@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from buildkit.adopt import istio
 from buildkit.adopt.dockerfiles import Adopted, adopt_dockerfiles, own_arguments
 from buildkit.adopt.dockerplan import PLAN, adopt_plan, parse_plan
 from buildkit.adopt.golist import Package, main_packages
-from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt
+from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
 from buildkit.adopt.module import Module, inner_modules, read_module
 from buildkit.adopt.stamps import find_stamps
 
@@ -41,13 +42,14 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
     prebuilt = istio.read_prebuilt(tree)
     images = _images(tree, binaries, prebuilt)
     packages = [package for listing in listings.values() for package in listing]
-    stamps = find_stamps(tree, module.path, packages)
+    hub = istio.read_hub(tree)
+    stamps = _with_hub(find_stamps(tree, module.path, packages), hub)
     return Findings(
         name=_project_name(module.path, tree),
         module=module.path,
         go=module.go,
         go_limit=(module.limit, module.limit_reason),
-        release_hub="docker.io/istio" if any("${hub}" in item.text for item in stamps) else "",
+        release_hub=hub,
         version=istio.read_version(tree, make),
         stamps=stamps,
         tags=tags,
@@ -81,10 +83,16 @@ def _arguments(
     """Return the arguments that a Dockerfile among those adopted declares."""
     if make is None:
         return {}
-    paths = [image.dockerfile for image in images if (tree / image.dockerfile).is_file()]
-    declared = own_arguments({path: (tree / path).read_text("utf-8", "replace") for path in paths})
-    found = istio.read_arguments(make, prebuilt)
-    return {name: value for name, value in found.items() if name in declared}
+    texts = {image.dockerfile: istio.read_text(tree / image.dockerfile) for image in images}
+    declared = own_arguments({path: text for path, text in texts.items() if text})
+    return istio.read_arguments(tree, make, prebuilt, declared)
+
+
+def _with_hub(stamps: tuple[Stamp, ...], hub: str) -> tuple[Stamp, ...]:
+    """Leave a stamp of the hub open where nothing says which hub that is."""
+    return tuple(
+        item if hub or item.text != "${hub}" else replace(item, text="") for item in stamps
+    )
 
 
 def _undecided(tree: Path, module: Module, binaries: tuple[Binary, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,6 @@ _UNREACHED = re.compile(
     r"reading \S+://|dial tcp|lookup disabled|GOPROXY|no such host|i/o timeout|verifying "
 )
 """How errors begin that say something of the network alone; see `go help goproxy`."""
-_SYSTEMS = ("linux", "darwin")
 
 
 class _Problem(Struct, frozen=True, rename="pascal"):
@@ -125,26 +125,37 @@ def _blocking(package: Package) -> tuple[str, ...]:
 
 
 def _names(paths: Iterable[str], module: str) -> dict[str, str]:
-    """Name programs after their directories, those that would be alike after more of them."""
+    """Name programs after their directories, as Go does; those alike after more of the path."""
+    parts = {path: _telling_parts(path, module) for path in paths}
     taken: set[str] = {"logs"}
     names: dict[str, str] = {}
-    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
-        parts = [part for part in path.split("/") if part != "."]
-        parts = [part for part in parts if not _MAJOR.fullmatch(part)] or [_last(module)]
-        length = 1
-        while parts[-length] in _VAGUE and length < len(parts):
-            length += 1
-        name = parts[-length] if parts[-length] not in _VAGUE else "-".join(parts)
-        while name.lower() in taken and length < len(parts):
-            length += 1
-            name = "-".join(part for part in parts[-length:] if part not in _VAGUE)
-        number = 2
-        while name.lower() in taken:
-            name, number = f"{parts[-1]}-{number}", number + 1
-        name = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]", "", name) or "program"
-        taken.add(name.lower())
-        names[path] = name
+    # Go's own name goes before one that is made up, and a short path before a long one.
+    for path in sorted(parts, key=lambda path: (_is_vague(path), path.count("/"), path)):
+        choices = (_join(parts[path][-length:]) for length in range(1, len(parts[path]) + 1))
+        whole = _valid(path.removeprefix("./").replace("/", "-"))
+        numbers = (f"{whole}-{number}" for number in itertools.count(2))
+        every = itertools.chain(choices, (whole,), numbers)
+        names[path] = next(name for name in every if name and name.lower() not in taken)
+        taken.add(names[path].lower())
     return names
+
+
+def _telling_parts(path: str, module: str) -> list[str]:
+    parts = [part for part in path.split("/") if part != "." and not _MAJOR.fullmatch(part)]
+    return [part for part in parts if part not in _VAGUE] or parts or [_last(module)]
+
+
+def _is_vague(path: str) -> bool:
+    last = posixpath.basename(path)
+    return last in _VAGUE or _MAJOR.fullmatch(last) is not None
+
+
+def _join(parts: list[str]) -> str:
+    return _valid("-".join(parts))
+
+
+def _valid(name: str) -> str:
+    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]", "", name)
 
 
 def _last(module: str) -> str:

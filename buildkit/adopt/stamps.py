@@ -155,7 +155,9 @@ def _declared(source: str, constants: Mapping[str, str]) -> Iterator[_Declared]:
         match = _VARIABLE.match(line)
         if match is None or (line.startswith("\t") and not within):
             continue
-        value = constants.get(match["constant"] or "", match["value"])
+        value, constant = match["value"] or "", match["constant"] or ""
+        if constant in constants:
+            yield _Declared(name=match["name"], value=constants[constant])
         # Without a value, a type has to say that it is a string.
-        if value is not None or (match["constant"] is None and re.search(r"\bstring\b", line)):
-            yield _Declared(name=match["name"], value=value or "")
+        elif match["value"] is not None or (not constant and re.search(r"\bstring\b", line)):
+            yield _Declared(name=match["name"], value=value)

@@ -101,7 +101,8 @@ def _stamps(stamps: Sequence[Stamp]) -> Iterator[str]:
         if item.text:
             yield f"{toml_key(item.variable)} = {toml_value(item.text)}"
         else:
-            yield f'# {toml_key(item.variable)} = ""  # nothing here says what {item.origin} means'
+            remark = f"  # {item.origin} has it; what is it set to?"
+            yield f'# {toml_key(item.variable)} = ""{remark}'
 
 
 def _matrix() -> Iterator[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildkit.adopt.findings import read_tree
 from buildkit.adopt.golist import list_packages
-from buildkit.adopt.model import Findings, Image
+from buildkit.adopt.model import Binary, Findings, Image
 from buildkit.adopt.module import read_module
 from buildkit.adopt.text import write_targets
 from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
@@ -154,6 +154,16 @@ def _verifier(place: _Place, release: str) -> Verify:
     return verify
 
 
+def _left_out(kind: str, items: Iterable[Binary | Image]) -> Iterator[str]:
+    """Yield a sentence for each reason, with all that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        if item.left_out:
+            reasons.setdefault(item.left_out, []).append(item.name)
+    for reason, names in reasons.items():
+        yield f"{kind} {', '.join(names)} left out: {reason}"
+
+
 def _tell(
     findings: Findings,
     unpinned: tuple[str, ...],
@@ -163,13 +173,12 @@ def _tell(
 ) -> None:
     binaries = [item for item in findings.binaries if not item.left_out]
     images = [item for item in findings.images if not item.left_out]
-    left = [
-        f"{kind} {item.name} is left out: {item.left_out}"
-        for kind, items in (("binary", findings.binaries), ("image", findings.images))
-        for item in items
-        if item.left_out
-    ]
-    undecided = (*left, *findings.undecided)
+    undecided = (
+        *_left_out("binary", findings.binaries),
+        *_left_out("image", findings.images),
+        *(f"{item.name}: {item.doubt}" for item in binaries if item.doubt),
+        *findings.undecided,
+    )
     for sentence in undecided:
         reporter.warn(sentence)
     if options.json:
