@@ -14,6 +14,8 @@ from msgspec import Struct
 from buildkit.adopt.model import Binary
 from buildkit.errors import BuildError
 from buildkit.proc import Runner
+from buildkit.toolchain import Toolchain
+from buildkit.toolchain.accept import compare_versions
 
 _FIELDS = "-json=ImportPath,Name,Dir,Error,DepsErrors"
 _MAJOR = re.compile(r"v[0-9]+")
@@ -47,12 +49,12 @@ class Package(Struct, frozen=True, rename="pascal"):
 
 
 def list_packages(
-    program: Path, environment: Mapping[str, str], runner: Runner, tree: Path, system: str
+    go: Toolchain, environment: Mapping[str, str], runner: Runner, tree: Path, system: str
 ) -> tuple[Package, ...]:
     """Ask Go for the packages of the module at the root of a tree.
 
     Args:
-        program: the go program.
+        go: what is asked.
         environment: the whole environment of the child.
         runner: starts it.
         tree: the directory with go.mod.
@@ -62,7 +64,9 @@ def list_packages(
         BuildError: Go cannot read the module at all.
     """
     env = {**environment, "GOOS": system, "CGO_ENABLED": "0"}
-    done = runner.run([str(program), "list", "-e", _FIELDS, "./..."], env=env, cwd=tree)
+    # Go 1.19 began to take the names of fields; one before prints them all.
+    fields = _FIELDS if compare_versions(go.version, "1.19") >= 0 else "-json"
+    done = runner.run([str(go.go), "list", "-e", fields, "./..."], env=env, cwd=tree)
     return parse_listing(done.check(f"go list does not understand {tree}").stdout)
 
 

@@ -133,7 +133,7 @@ def _read(
     listings = {}
     for system in SYSTEMS:
         reporter.note(f"go list for {system}: {tree}")
-        listings[system] = list_packages(toolchain.go, child, runner, tree, system)
+        listings[system] = list_packages(toolchain, child, runner, tree, system)
     return read_tree(tree, listings)
 
 

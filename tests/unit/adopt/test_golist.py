@@ -8,8 +8,11 @@ import pytest
 from buildkit.adopt.golist import Package, list_packages, main_packages, parse_listing
 from buildkit.adopt.model import Binary
 from buildkit.errors import BuildError
+from buildkit.toolchain import Toolchain
 from tests.fakes.runner import FakeRunner
 
+GO = Toolchain(goroot=Path("/go"), version="1.26.8", release="go1.26.8")
+FIELDS = "-json=ImportPath,Name,Dir,Error,DepsErrors"
 MODULE = "example.com/mesh"
 
 
@@ -45,18 +48,24 @@ def test_packages_are_read_from_the_objects_that_go_prints(tmp_path: Path) -> No
 
 def test_go_is_asked_for_one_system_without_cgo(tmp_path: Path) -> None:
     runner = FakeRunner(lambda _: (0, listing(described(tmp_path, "cmd/a")), b""))
-    found = list_packages(Path("/go/bin/go"), {"PATH": "/x"}, runner, tmp_path, "darwin")
+    found = list_packages(GO, {"PATH": "/x"}, runner, tmp_path, "darwin")
     assert [package.name for package in found] == ["main"]
     call = runner.calls[0]
-    assert call.argv[:3] == ("/go/bin/go", "list", "-e")
-    assert call.argv[-1] == "./..."
+    assert call.argv == ("/go/bin/go", "list", "-e", FIELDS, "./...")
     assert call.env == {"PATH": "/x", "GOOS": "darwin", "CGO_ENABLED": "0"}
+
+
+def test_a_go_that_knows_no_names_of_fields_prints_them_all(tmp_path: Path) -> None:
+    runner = FakeRunner(lambda _: (0, listing(described(tmp_path, "cmd/a")), b""))
+    old = Toolchain(goroot=Path("/go"), version="1.18.10", release="go1.18.10")
+    list_packages(old, {}, runner, tmp_path, "linux")
+    assert runner.calls[0].argv[-2] == "-json"
 
 
 def test_a_module_that_go_does_not_understand_is_an_error_with_go_s_words(tmp_path: Path) -> None:
     runner = FakeRunner(lambda _: (1, b"", b"go: errors parsing go.mod"))
     with pytest.raises(BuildError, match="does not understand") as caught:
-        list_packages(Path("/go/bin/go"), {}, runner, tmp_path, "linux")
+        list_packages(GO, {}, runner, tmp_path, "linux")
     assert caught.value.details == "go: errors parsing go.mod"
 
 
