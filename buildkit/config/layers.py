@@ -20,8 +20,8 @@ from buildkit.config.problems import Origins, Page, near_miss
 from buildkit.config.source_paths import is_below_source
 from buildkit.errors import ConfigError, UsageError
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-"""Where the shipped examples lie in a checkout of the toolkit."""
+EXAMPLES = Path(__file__).parents[1] / "examples"
+"""Where the shipped examples lie: in a checkout as links to those at its root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def write_lock(options: Options) -> None:
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
     with shop.store.in_use():
-        after = writer.resolve(before)
+        after = without_gaps(writer.resolve(before))
     changed = after != before or not path.exists()
     if options.json:
         print_json({"lock": str(path), "changed": changed})
@@ -66,6 +66,13 @@ def write_lock(options: Options) -> None:
     else:
         save_lock(path, after)
         shop.reporter.note(f"wrote {path}")
+
+
+def without_gaps(lock: Lock) -> Lock:
+    """Leave out the tables of what has no pin, as after ``--only`` on a new lock."""
+    fetch = {name: pins for name, pins in lock.fetch.items() if pins}
+    registry = {name: pins for name, pins in lock.registry.items() if pins}
+    return msgspec.structs.replace(lock, fetch=fetch, registry=registry)
 
 
 class _LockWriter:
