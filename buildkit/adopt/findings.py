@@ -13,6 +13,7 @@ from buildkit.adopt.dockerplan import PLAN, adopt_plan, parse_plan
 from buildkit.adopt.golist import Package, main_packages
 from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
 from buildkit.adopt.module import Module, inner_modules, read_module
+from buildkit.adopt.scripts import read_scripts, told_tags
 from buildkit.adopt.stamps import find_stamps
 
 _VARIANTS = {
@@ -60,7 +61,11 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
         args=_arguments(tree, make, prebuilt, images.images),
         variants=_VARIANTS if any(image.variants for image in images.images) and make else {},
         images=images.images,
-        undecided=(*images.undecided, *_undecided(tree, module, binaries)),
+        undecided=(
+            *images.undecided,
+            *(() if make else told_tags(read_scripts(tree))),
+            *_undecided(tree, module, binaries),
+        ),
     )
 
 

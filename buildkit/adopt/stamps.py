@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from buildkit.adopt.golist import Package
 from buildkit.adopt.makefile import expand, read_variables
 from buildkit.adopt.model import Stamp
+from buildkit.adopt.scripts import read_scripts
 
 _FLAG = re.compile(
     r"-X[\s=]+[\"']?(?P<path>[^\s\"'=]*?)\.(?P<name>[A-Za-z_]\w*)=(?P<value>[^\n]*?)"
@@ -20,12 +21,6 @@ _PRINTED = re.compile(
     r"(?P<value>[^\s\"']*)",
     re.MULTILINE,
 )
-_SCRIPTS = re.compile(
-    r"(Makefile.*|makefile|.*\.mk|.*\.sh|\.?goreleaser.*\.ya?ml|[Jj]ustfile|[\w-]+)"
-)
-_FOLDERS = frozenset({"", "bin", "build", "common", "hack", "make", "mk", "scripts", "tools"})
-_MOST = 500_000
-"""Bytes of a script; what is larger is a program."""
 _VERSION_PACKAGES = frozenset({"build", "buildinfo", "version"})
 _VARIABLE = re.compile(
     r"^(?:var\s+|\t)(?P<name>[A-Za-z_]\w*)\s*(?:string\s*)?(?:=\s*(?:[\"`](?P<value>[^\"`\n]*)[\"`]"
@@ -93,7 +88,7 @@ def string_variables(source: str) -> tuple[tuple[str, str], ...]:
 
 
 def _scripted(tree: Path, packages: Mapping[str, Path]) -> Iterator[Stamp]:
-    scripts = {path: path.read_text("utf-8", "replace") for path in _scripts(tree)}
+    scripts = read_scripts(tree)
     shared = {k: v for text in scripts.values() for k, v in read_variables(text).items()}
     seen: set[str] = set()
     for script, text in scripts.items():
@@ -105,16 +100,7 @@ def _scripted(tree: Path, packages: Mapping[str, Path]) -> Iterator[Stamp]:
                 seen.add(variable)
                 given = re.sub(r"[^\w ]+", "", match["value"])
                 said = meaning(match["name"]) or meaning(given)
-                origin = script.relative_to(tree).as_posix()
-                yield Stamp(variable=variable, text=said, origin=origin, found=True)
-
-
-def _scripts(tree: Path) -> Iterator[Path]:
-    for folder in sorted({tree, *(tree / name for name in _FOLDERS)}):
-        pattern = "*" if folder == tree else "**/*"
-        for path in sorted(folder.glob(pattern)):
-            if _SCRIPTS.fullmatch(path.name) and path.is_file() and path.stat().st_size < _MOST:
-                yield path
+                yield Stamp(variable=variable, text=said, origin=script, found=True)
 
 
 def _package(text: str, name: str, packages: Mapping[str, Path]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,20 +16,43 @@ from buildkit.adopt.golist import list_packages
 from buildkit.adopt.model import Binary, Findings, Image
 from buildkit.adopt.module import read_module
 from buildkit.adopt.text import write_targets
+from buildkit.config.lock import GoPin, Lock, lock_path, save_lock
 from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
 from buildkit.log import Reporter, Silent, choose_reporter
 from buildkit.pipeline.check import checked_graph, lock_problems
+from buildkit.pipeline.golang import locked_go
 from buildkit.pipeline.report import print_json
-from buildkit.pipeline.workshop import TARGETS, Workshop
+from buildkit.pipeline.workshop import TARGETS, Workshop, user_store
 from buildkit.plan.options import Options
+from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import atomic_write
-from buildkit.toolchain import Toolchain, child_environment, find_go, read_settings, read_wanted
+from buildkit.toolchain import (
+    Toolchain,
+    child_environment,
+    choose_go,
+    find_go,
+    read_settings,
+    read_wanted,
+)
+from buildkit.wheels import Pip
 
 SYSTEMS = ("linux", "darwin")
 """The operating systems whose packages are looked at."""
 
 Verify = Callable[[Findings], tuple[str, ...]]
+
+
+_RELEASE = "1.26.8"
+"""What is fetched for a module that asks for nothing, where there is no Go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Go:
+    """The Go that reads the tree, and its pin where it had to be fetched."""
+
+    toolchain: Toolchain
+    pin: GoPin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +74,17 @@ def adopt_project(options: Options) -> None:
     Raises:
         UsageError: there is no Go module, or the file exists and ``--force`` is not given.
         EnvironmentMissingError: there is no Go that can read the module.
+        FetchError: the Go that it asks for cannot be had.
         BuildError: Go does not understand the module.
     """
     environ = dict(os.environ)
     reporter = choose_reporter(environ, quiet=bool(options.quiet or options.json))
     place = _place(options)
-    toolchain = _toolchain(place.tree, environ)
-    findings = _read(place.tree, toolchain, environ, reporter)
+    go = _supply(place.tree, environ, reporter)
+    findings = _read(place.tree, go.toolchain, environ, reporter)
     limit = findings.go_limit[0]
-    release = "" if limit else toolchain.version
-    verify = _verifier(place, release)
+    release = "" if limit else go.toolchain.version
+    verify = _verifier(place, release, go.pin)
     findings, unpinned = settle(findings, verify)
     text = write_targets(findings, source=place.source, toolchain=release)
     if not options.dry_run:
@@ -111,17 +137,38 @@ def _place(options: Options) -> _Place:
     return _Place(tree=tree, targets=targets)
 
 
-def _toolchain(tree: Path, environ: Mapping[str, str]) -> Toolchain:
-    found = find_go(environ, Processes(), tree)
+def _supply(tree: Path, environ: Mapping[str, str], reporter: Reporter) -> _Go:
+    """Find a Go that can read the module; where PATH has none, fetch the one that it asks for."""
+    runner = Processes()
+    found = find_go(environ, runner, tree)
     wanted = read_wanted(tree, "")
-    refusal = wanted.refusal(found.version) if found else "no Go is on PATH"
-    if found is None or refusal:
-        raise EnvironmentMissingError(
-            "no Go here can read the module",
-            details=f"PATH has Go {found.version}, {refusal}" if found else refusal,
-            resolution=f"Install Go {wanted.minimum or '1.21'} or newer.",
-        )
-    return found
+    if found is not None and not wanted.refusal(found.version):
+        return _Go(toolchain=found)
+    from buildkit.build.pins import ModuleSums, any_go, bootstrap_wheel, resolve_go  # noqa: PLC0415
+    from buildkit.toolchain.provision import provision_go  # noqa: PLC0415 - seldom needed
+
+    host, pip = Platform.host(), Pip(python=Path(sys.executable), runner=runner, environ=environ)
+    with any_go(found, pip, host) as asking:
+        sums = ModuleSums(go=asking, environ=environ, runner=runner)
+        pin = resolve_go(_release(wanted.minimum), [host], sums, pip, reporter.warn)
+    store = user_store(environ)
+    choice = choose_go(found=found, wanted=wanted, locked=locked_go(pin, host), cache=store.root)
+    store.mark()
+    toolchain = provision_go(
+        choice,
+        cache=store.root,
+        environ=environ,
+        runner=runner,
+        pip=pip,
+        bootstrap=bootstrap_wheel(pin, host),
+        say=reporter.note,
+    )
+    return _Go(toolchain=toolchain, pin=pin)
+
+
+def _release(minimum: str) -> str:
+    """Return the first release of a language version, which go.mod may name alone."""
+    return f"{minimum}.0" if re.fullmatch(r"1\.\d+", minimum) else minimum or _RELEASE
 
 
 def _read(
@@ -137,13 +184,14 @@ def _read(
     return read_tree(tree, listings)
 
 
-def _verifier(place: _Place, release: str) -> Verify:
+def _verifier(place: _Place, release: str, pin: GoPin | None) -> Verify:
     def verify(findings: Findings) -> tuple[str, ...]:
         with tempfile.TemporaryDirectory() as name:
             targets = Path(name) / TARGETS
             # Every path of the file begins with the tree, so it may lie anywhere.
             text = write_targets(findings, source=str(place.tree), toolchain=release)
             targets.write_text(text, encoding="utf-8")
+            save_lock(lock_path(targets), Lock(go=pin))
             shop = Workshop.open(Options(targets=str(targets)), Silent(io.StringIO()))
             try:
                 return lock_problems(checked_graph(shop))

@@ -45,8 +45,8 @@ COPY ${TARGETARCH:-amd64}/agent /agent
 pytestmark = pytest.mark.go
 
 
-def meshwright(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, **conftest.outside_settings()}
+def meshwright(place: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **conftest.outside_settings(), **more}
     environ["MESHWRIGHT_CACHE"] = str(place.parent / "cache")
     program = [sys.executable, "-c", "from buildkit.tasks import main; main()"]
     return subprocess.run(
@@ -153,10 +153,23 @@ def test_what_is_no_module_and_what_go_cannot_read_are_told(place: Path, tree: P
     assert (missing.returncode, "does not exist" in missing.stderr) == (2, True)
     (tree / "go.mod").write_text("module example.com/tree\n\ngo 9.99\n")
     newer = meshwright(place, "init", "--source", str(tree))
-    assert newer.returncode == 4
-    assert "go.mod wants 9.99" in newer.stderr
+    assert newer.returncode == 6
+    assert "could not look up golang.org/toolchain" in newer.stderr
     (tree / "go.mod").write_text("module example.com/tree\n\ngo 1.21\nnonsense\n")
     broken = meshwright(place, "init", "--source", str(tree))
     assert broken.returncode == 5
     assert "nonsense" in broken.stderr
     assert not (place / "targets.toml").exists()
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_without_a_go_that_fits_the_one_that_go_mod_asks_for_is_fetched(
+    place: Path, tree: Path
+) -> None:
+    said = document(
+        meshwright(place, "init", "--source", str(tree), "--json", PATH="/usr/bin:/bin")
+    )
+    assert said["binaries"] == ["agent", "ctl"]
+    data = tomli.loads((place / "targets.toml").read_text())
+    assert data["go"]["toolchain"] == "1.21.0"
