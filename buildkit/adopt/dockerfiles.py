@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from buildkit.adopt.model import Image
+from buildkit.adopt.walk import files_below
 from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import Dockerfile, Instruction, parse
 from buildkit.images.words import WordError, expand
 
-_PRUNED = frozenset({".git", "node_modules", "out", "testdata", "third_party", "vendor"})
 _FILE = re.compile(r"(?:(?P<before>.+)\.)?[Dd]ockerfile(?:[.-](?P<after>.+))?")
 _COMPILES = re.compile(
     r"(?:^|[\s;&|(])(?:go\s+(?:build|install|run)|make|cargo|npm|yarn|bazel|ko|mage)(?=\s|$)"
@@ -33,12 +32,10 @@ class Adopted:
 
 def find_dockerfiles(tree: Path) -> Iterator[str]:
     """Yield the Dockerfiles below a tree, in order."""
-    for folder, names, files in os.walk(tree):
-        names[:] = sorted(name for name in names if name not in _PRUNED and name[0] != ".")
-        for name in sorted(files):
-            match = _FILE.fullmatch(name)
-            if match and match["after"] not in {"dockerignore", "j2", "tmpl"}:
-                yield (Path(folder) / name).relative_to(tree).as_posix()
+    for path in files_below(tree):
+        match = _FILE.fullmatch(path.name)
+        if match and match["after"] not in {"dockerignore", "j2", "tmpl"}:
+            yield path.relative_to(tree).as_posix()
 
 
 def adopt_dockerfiles(tree: Path, binaries: Iterable[str]) -> Adopted:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit.adopt.walk import files_below
 from buildkit.errors import UsageError
 
 _MODULE = re.compile(r"^module\s+(\S+)", re.MULTILINE)
@@ -74,8 +75,5 @@ def parse_module(text: str) -> Module:
 
 
 def inner_modules(tree: Path) -> Iterator[Path]:
-    """Yield the go.mod files below the root, as far as they may hold programs."""
-    for path in tree.glob("**/go.mod"):
-        parts = path.relative_to(tree).parts[:-1]
-        if parts and not {"vendor", "testdata", "node_modules"} & set(parts):
-            yield path
+    """Return the go.mod files below the root, in order."""
+    return (path for path in files_below(tree) if path.name == "go.mod" and path.parent != tree)

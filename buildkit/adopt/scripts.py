@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from buildkit.adopt.walk import files_below
+
 _SCRIPTS = re.compile(
     r"(Makefile.*|makefile|.*\.mk|.*\.sh|\.?goreleaser.*\.ya?ml|[Jj]ustfile|[\w-]+)"
 )
-_FOLDERS = frozenset({"", "bin", "build", "common", "hack", "make", "mk", "scripts", "tools"})
+_FOLDERS = frozenset({"bin", "build", "common", "hack", "make", "mk", "scripts", "tools"})
 _MOST = 500_000
 """Bytes of a script; what is larger is a program."""
 _TAGS = re.compile(r"\bgo\s+build\b[^\n]*?-tags[=\s]+[\"']?(?P<tags>[\w.,]+)")
@@ -36,8 +38,8 @@ def told_tags(scripts: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _scripts(tree: Path) -> Iterator[Path]:
-    for folder in sorted({tree, *(tree / name for name in _FOLDERS)}):
-        pattern = "*" if folder == tree else "**/*"
-        for path in sorted(folder.glob(pattern)):
-            if _SCRIPTS.fullmatch(path.name) and path.is_file() and path.stat().st_size < _MOST:
-                yield path
+    paths = [path for path in sorted(tree.iterdir()) if path.is_file()]
+    paths += [path for name in sorted(_FOLDERS) for path in files_below(tree / name)]
+    for path in paths:
+        if _SCRIPTS.fullmatch(path.name) and path.is_file() and path.stat().st_size < _MOST:
+            yield path
