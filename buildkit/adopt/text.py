@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import tomli_w
 
 from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
 
@@ -43,7 +44,7 @@ def toml_value(value: object) -> str:
             return "true" if value else "false"
         case str():
             is_literal = "\\" in value and "'" not in value and value.isprintable()
-            return f"'{value}'" if is_literal else json.dumps(value, ensure_ascii=False)
+            return f"'{value}'" if is_literal else _basic(value)
         case FileValue():
             keys = {"file": value.file, "json": value.json, "line": value.line}
             return toml_value({key: text for key, text in keys.items() if text})
@@ -58,7 +59,11 @@ def toml_value(value: object) -> str:
 
 def toml_key(key: str) -> str:
     """Write a key, quoted where it has to be."""
-    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return key if _BARE.fullmatch(key) else _basic(key)
+
+
+def _basic(text: str) -> str:
+    return tomli_w.dumps({"": text}).removeprefix('"" = ').rstrip("\n")
 
 
 def _commented(lines: Iterable[str], reason: str) -> Iterator[str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import tomli
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp, VersionRule
 from buildkit.adopt.text import toml_key, toml_value, write_targets
@@ -91,8 +93,21 @@ def test_a_small_tree_has_a_small_file() -> None:
     assert tomli.loads(write(small, "1.26.8"))["go"] == {"toolchain": "1.26.8"}
 
 
-def test_values_come_back_as_they_were() -> None:
-    value = {"a.b": ["x'\\y", 'q"', r"\S", True], "plain": "ü"}
+_TEXT = st.text()
+_VALUES = st.recursive(
+    _TEXT | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(_VALUES)
+@example({"a.b": ["x'\\y", 'q"', r"\S", True], "plain": "ü"})
+def test_values_come_back_as_they_were(value: object) -> None:
     assert tomli.loads(f"v = {toml_value(value)}")["v"] == value
+
+
+def test_plain_keys_and_patterns_stay_readable() -> None:
     assert toml_key("a-b_1") == "a-b_1"
+    assert toml_value(r"VERSION \?= (\S+)") == r"'VERSION \?= (\S+)'"
     assert toml_value({}) == "{}"
