@@ -13,7 +13,7 @@ from buildkit.config.environment import ENVOY_VERSION
 from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
-from buildkit.errors import EnvironmentMissingError, UsageError
+from buildkit.errors import EnvironmentMissingError, FetchError, RegistryError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.images.packages import resolve_packages
 from buildkit.oci.config import ImageConfig
@@ -191,7 +191,17 @@ class _LockWriter:
                 found[reference] = before.registry.get(reference, {})
                 continue
             shop.reporter.note(f"{reference}, for {', '.join(sorted(wanted.images))}")
-            pins = self._pins(reference)
+            previous = before.registry.get(reference, {})
+            try:
+                pins = self._pins(reference)
+            except (FetchError, RegistryError) as error:
+                if self._only:
+                    raise
+                # As with a source of a fetched file: the others can be had all the same.
+                kept = "its previous pin stays" if previous else "it stays without a pin"
+                shop.reporter.warn(f"{reference}: {kept}\n{error}")
+                found[reference] = previous
+                continue
             found[reference] = {p: pins[p] for p in sorted(wanted.platforms) if p in pins}
             for platform in sorted(wanted.platforms - pins.keys()):
                 shop.reporter.warn(

@@ -189,6 +189,21 @@ def test_another_base_of_the_tree_is_out_of_date_until_it_is_locked(tree: Tree) 
     assert "base:1.0" not in lock
 
 
+@pytest.mark.network
+def test_a_base_that_cannot_be_had_is_told_and_the_others_are_locked(tree: Tree) -> None:
+    tree.write("tree/Makefile", "BASE_VERSION ?= 2.0\n")
+    push_base(f"{tree.registry.host}/copies/base:2.0", *packed_layer())
+    refused = tree.run("lock", "--only", "server")
+    assert refused.returncode == 7
+    assert not (tree.folder / "targets.lock").exists()
+    done = tree.run("lock")
+    assert done.returncode == 0, done.stderr
+    assert "warning: release.test/mesh/plain:2.0: it stays without a pin" in done.stderr
+    lock = (tree.folder / "targets.lock").read_text()
+    assert '[registry."release.test/mesh/base:2.0"]' in lock
+    assert "plain" not in lock
+
+
 def test_istios_names_in_the_environment_choose_base_and_variants(tree: Tree) -> None:
     for name in ("base", "plain"):
         push_base(f"{tree.registry.host}/copies/{name}:9", *packed_layer())
