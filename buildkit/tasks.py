@@ -293,7 +293,8 @@ def init(session: Session) -> None:
     """Read a Go tree and write a targets.toml for it."""
     from buildkit.pipeline.adopting import adopt_project  # noqa: PLC0415
 
-    session.show(lambda _, options: adopt_project(options))
+    # It knows by itself what a dry run is.
+    session.act(adopt_project)
 
 
 @mesh_task(*_PLACE)

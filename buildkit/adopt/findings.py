@@ -102,6 +102,11 @@ def _with_hub(stamps: tuple[Stamp, ...], hub: str) -> tuple[Stamp, ...]:
 
 def _undecided(tree: Path, module: Module, binaries: tuple[Binary, ...]) -> list[str]:
     told = []
+    if module.limit:
+        told.append(
+            f"{module.limit_reason}: Go {module.limit} has to be on PATH, or a release of it "
+            "that `invoke lock` can pin in [go] toolchain"
+        )
     if inner := sorted(inner_modules(tree)):
         names = ", ".join(path.parent.relative_to(tree).as_posix() for path in inner)
         told.append(f"modules of their own below the tree are not looked into: {names}")

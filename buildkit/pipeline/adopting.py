@@ -17,7 +17,7 @@ from buildkit.adopt.model import Binary, Findings, Image
 from buildkit.adopt.module import read_module
 from buildkit.adopt.text import write_targets
 from buildkit.config.lock import GoPin, Lock, lock_path, save_lock
-from buildkit.errors import ConfigError, EnvironmentMissingError, UsageError
+from buildkit.errors import ConfigError, UsageError
 from buildkit.log import Reporter, Silent, choose_reporter
 from buildkit.pipeline.check import checked_graph, lock_problems
 from buildkit.pipeline.golang import locked_go
@@ -41,7 +41,6 @@ SYSTEMS = ("linux", "darwin")
 """The operating systems whose packages are looked at."""
 
 Verify = Callable[[Findings], tuple[str, ...]]
-
 
 _RELEASE = "1.26.8"
 """What is fetched for a module that asks for nothing, where there is no Go."""
@@ -188,16 +187,14 @@ def _verifier(place: _Place, release: str, pin: GoPin | None) -> Verify:
     def verify(findings: Findings) -> tuple[str, ...]:
         with tempfile.TemporaryDirectory() as name:
             targets = Path(name) / TARGETS
-            # Every path of the file begins with the tree, so it may lie anywhere.
-            text = write_targets(findings, source=str(place.tree), toolchain=release)
+            # Every path of the file begins with the tree, so it may lie anywhere. A Go that its
+            # modules compile with is no matter of the check, and may have to be fetched first.
+            plain = replace(findings, go_limit=("", ""))
+            text = write_targets(plain, source=str(place.tree), toolchain=release)
             targets.write_text(text, encoding="utf-8")
             save_lock(lock_path(targets), Lock(go=pin))
             shop = Workshop.open(Options(targets=str(targets)), Silent(io.StringIO()))
-            try:
-                return lock_problems(checked_graph(shop))
-            except EnvironmentMissingError as error:
-                # Its Go has to be locked first, which is for later.
-                return (error.brief,)
+            return lock_problems(checked_graph(shop))
 
     return verify
 

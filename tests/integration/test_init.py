@@ -146,6 +146,22 @@ def test_a_file_that_exists_is_written_over_only_when_that_is_said(place: Path, 
     assert tomli.loads(targets.read_text())["project"]["source"] == "../tree"
 
 
+def test_the_go_that_old_modules_want_is_asked_for(place: Path, tree: Path) -> None:
+    needs = "require example.com/qtls-go1-18 v0.1.0 // indirect\n"
+    (tree / "go.mod").write_text(f"module example.com/tree\n\ngo 1.17\n{needs}")
+    done = meshwright(place, "init", "--source", str(tree))
+    assert done.returncode == 0, done.stderr
+    assert "Go >=1.18,<1.19 has to be on PATH" in done.stderr
+    data = tomli.loads((place / "targets.toml").read_text())
+    assert data["go"] == {
+        "version": ">=1.18,<1.19",
+        "ldflags": ["-extldflags=-static"],
+        "group": {"agent": {"tags": ["agent"]}},
+    }
+    check = meshwright(place, "check")
+    assert (check.returncode, "no usable Go" in check.stderr) == (4, True)
+
+
 def test_what_is_no_module_and_what_go_cannot_read_are_told(place: Path, tree: Path) -> None:
     empty = meshwright(place, "init", "--source", str(place))
     assert (empty.returncode, "no go.mod" in empty.stderr) == (2, True)
