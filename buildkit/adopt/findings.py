@@ -41,7 +41,8 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
     binaries = istio.with_lists(binaries, make) if make else binaries
     tags, groups = istio.list_settings(make) if make else ((), {})
     prebuilt = istio.read_prebuilt(tree)
-    images = _images(tree, binaries, prebuilt)
+    found = _images(tree, binaries, prebuilt)
+    args, images = _arguments(tree, make, prebuilt, found.images)
     packages = [package for listing in listings.values() for package in listing]
     hub = istio.read_hub(tree)
     stamps = _with_hub(find_stamps(tree, module.path, packages), hub)
@@ -58,11 +59,11 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
         groups=groups,
         binaries=binaries,
         prebuilt=prebuilt,
-        args=_arguments(tree, make, prebuilt, images.images),
-        variants=_VARIANTS if any(image.variants for image in images.images) and make else {},
-        images=images.images,
+        args=args,
+        variants=_VARIANTS if any(image.variants for image in images) and make else {},
+        images=images,
         undecided=(
-            *images.undecided,
+            *found.undecided,
             *(() if make else told_tags(read_scripts(tree))),
             *_undecided(tree, module, binaries),
         ),
@@ -84,13 +85,15 @@ def _arguments(
     make: istio.Make | None,
     prebuilt: tuple[Prebuilt, ...],
     images: tuple[Image, ...],
-) -> dict[str, str | FileValue]:
-    """Return the arguments that a Dockerfile among those adopted declares."""
+) -> tuple[dict[str, str | FileValue], tuple[Image, ...]]:
+    """Return the arguments that Dockerfiles declare, and the images with those of their own."""
     if make is None:
-        return {}
+        return {}, images
     texts = {image.dockerfile: istio.read_text(tree / image.dockerfile) for image in images}
-    declared = own_arguments({path: text for path, text in texts.items() if text})
-    return istio.read_arguments(tree, make, prebuilt, declared)
+    own = {path: own_arguments({path: text}) for path, text in texts.items()}
+    declared = {name: text for found in own.values() for name, text in found.items()}
+    args = istio.read_arguments(tree, make, prebuilt, declared)
+    return args, tuple(istio.with_gateway(image, own[image.dockerfile], args) for image in images)
 
 
 def _with_hub(stamps: tuple[Stamp, ...], hub: str) -> tuple[Stamp, ...]:

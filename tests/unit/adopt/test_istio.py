@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildkit.adopt import istio
-from buildkit.adopt.model import Binary, FileValue, VersionRule
+from buildkit.adopt.model import Binary, FileValue, Image, VersionRule
 from buildkit.errors import ConfigError
 
 MAKE = """\
@@ -111,8 +111,16 @@ def test_arguments_are_docker_builder_s_as_far_as_a_dockerfile_declares_them(tre
         "istio_version": "${version}",
         "BASE_VERSION": FileValue(file="Makefile.core.mk", line=r"BASE_VERSION \?= (\S+)"),
         "proxy_version": "${fetch.envoy}",
-        "AGENTGATEWAY_IMAGE": "example.com/gateway:v1",
+        "agentgateway_version": FileValue(
+            file="istio.deps", json="[name=AGENTGATEWAY_IMAGE].lastStableSHA"
+        ),
     }
+    image = Image(name="x", dockerfile="x")
+    assert istio.with_gateway(image, declared, found).args == {
+        "AGENTGATEWAY_IMAGE": "example.com/gateway:${args.agentgateway_version}"
+    }
+    assert istio.with_gateway(image, {}, found) == image
+    assert istio.with_gateway(image, declared, ()) == image
 
 
 def test_the_hub_is_the_default_of_the_script(tree: Path) -> None:

@@ -54,7 +54,7 @@ _TREE = {
     "istio.deps": json.dumps(
         [
             {"name": name, "lastStableSHA": f"{name}-sha"}
-            for name in ("PROXY_REPO_SHA", "ZTUNNEL_REPO_SHA")
+            for name in ("PROXY_REPO_SHA", "ZTUNNEL_REPO_SHA", "AGENTGATEWAY_IMAGE")
         ]
     ),
 }
