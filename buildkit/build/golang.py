@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,17 +74,23 @@ class GoBuilder:
         with tempfile.TemporaryDirectory(dir=self.scratch) as name:
             stage = Path(name)
             started = time.time_ns()
-            command = self.go()
-            with ThreadPoolExecutor(max_workers=1) as pool:
+            action = targets[0].action
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                # Git answers while Go tells its settings: an edited file waits for both.
+                asked = pool.submit(self._volatile, action)
+                command = self.go()
                 listing = pool.submit(self._list, command, targets)
-                built, peak = self._compile(command, targets, stage)
-                action = targets[0].action
+                volatile = asked.result()
+                built, peak = self._compile(command, targets, stage, volatile)
                 tree = SourceTree(root=str(action.source), hasher=self.hasher)
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
                 packages = linked_packages(listing.result(), tree)
             for target in targets:
                 check_machine(built[target], target.platform)
-            problems = [self._problem(target, built[target], packages) for target in targets]
+            problems = [
+                self._problem(target, target.stamps(volatile), built[target], packages)
+                for target in targets
+            ]
             for target in targets:
                 _place(built[target], target.action.output)
             return tuple(
@@ -92,9 +98,14 @@ class GoBuilder:
                 for target, problem in zip(targets, problems, strict=True)
             )
 
-    def _problem(self, target: Target, built: Path, packages: Mapping[str, frozenset[str]]) -> str:
+    def _problem(
+        self,
+        target: Target,
+        every: Iterable[tuple[str, str]],
+        built: Path,
+        packages: Mapping[str, frozenset[str]],
+    ) -> str:
         action = target.action
-        every = target.stamps(self._volatile(action))
         stamps = {name: value for name, value in every if name in action.version_stamps}
         return stamp_problem(built, stamps, packages.get(source_key(action.package), frozenset()))
 
@@ -118,14 +129,18 @@ class GoBuilder:
         )
 
     def _compile(
-        self, command: GoCommand, targets: tuple[Target, ...], stage: Path
+        self,
+        command: GoCommand,
+        targets: tuple[Target, ...],
+        stage: Path,
+        volatile: Mapping[str, str],
     ) -> tuple[Mapping[Target, Path], int]:
         built: dict[Target, Path] = {}
         peak = 0
         for call in make_calls(targets, stage):
             members = tuple(call.targets.values())
             call.folder.mkdir()
-            argv = call.argv(command.program, self.jobs, self._volatile(members[0].action))
+            argv = call.argv(command.program, self.jobs, volatile)
             done = self._run(command, members[0], argv, stage, log=_log(targets))
             if done.returncode != 0:
                 raise _compile_error(done, members)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from buildkit.errors import BuildError
+from buildkit.glibc import read_linkage
 from buildkit.plan.package_units import format_of
 from buildkit.plan.units import Artifact, BuildPackage, Kind, Progress, Step
 from buildkit.proc import Runner
@@ -112,10 +113,10 @@ def nfpm_config(
         "description": package.description,
         "section": package.section,
         "homepage": action.url,
-        "depends": [*package.depends, *own.depends],
+        "depends": [*package.depends, *own.depends, *_libraries(action, kind, sources)],
         "recommends": list(own.recommends),
         "conflicts": list(own.conflicts),
-        "scripts": {name: str(path) for name, path in action.scripts},
+        "scripts": {name: str(path.resolve()) for name, path in action.scripts},
         "disable_globbing": True,
         "mtime": _stamp(moment),
         "contents": list(_contents(action, sources, moment)),
@@ -127,6 +128,17 @@ def nfpm_config(
     return {
         key: _escaped(value) if key not in _VERBATIM else value for key, value in config.items()
     }
+
+
+def _libraries(action: BuildPackage, kind: Kind, sources: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the dependency on the C library that the programs were linked to."""
+    name = "libc6" if kind is Kind.DEB else "glibc"
+    own = format_of(action.package, kind).depends
+    programs = (sources[p] for p, need in action.contents if not need.startswith(_FILE))
+    linked = filter(None, map(read_linkage, programs))
+    needed = max((item.glibc for item in linked if item.glibc), default=None)
+    if needed and not any(text.split()[0] == name for text in own):
+        yield f"libc6 (>= {needed})" if kind is Kind.DEB else f"glibc >= {needed}"
 
 
 _VERBATIM = frozenset({"contents", "scripts", "mtime"})
@@ -156,7 +168,8 @@ def _contents(
     programs = {place for place, need in action.contents if not need.startswith(_FILE)}
     for place, source in sources.items():
         kind = "config|noreplace" if place in action.package.config else ""
-        for file, path in _files(source, place):
+        # nfpm takes no path with '..' in it.
+        for file, path in _files(source.resolve(), place):
             runs = place in programs or bool(path.stat().st_mode & 0o100)
             info = _info(_EXECUTABLE if runs else _PLAIN, moment)
             yield {"src": str(path), "dst": file, "type": kind, "file_info": info}

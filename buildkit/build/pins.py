@@ -11,134 +11,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import msgspec
-from msgspec import structs
 
 from buildkit.config.lock import FilePin, GoPin, ToolPin
-from buildkit.config.model import Fetch, Source
-from buildkit.digest import Digest
 from buildkit.errors import FetchError
-from buildkit.machine import check_machine
-from buildkit.plan.binary_units import source_key
-from buildkit.plan.units import Progress
 from buildkit.platform import Platform
 from buildkit.proc import Runner
-from buildkit.store import Store
 from buildkit.toolchain import LockedGo, Toolchain, child_environment, read_settings
 from buildkit.toolchain.provision import BOOTSTRAP_PROJECT, MODULE, borrow_go, module_download
 from buildkit.wheels import Pip, WheelPin
 
-if TYPE_CHECKING:
-    from buildkit.build.download import Downloads
-    from buildkit.build.fetch import Origin
-
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolver:
-    """What resolving needs.
-
-    Attributes:
-        store: keeps what was downloaded, so that the next build has it.
-        downloads: fetches URLs.
-        pip: finds and fetches wheels.
-        warn: tells the user which source could not be reached.
-        progress: tells how far a download is.
-    """
-
-    store: Store
-    downloads: Downloads
-    pip: Pip
-    warn: Say
-    progress: Progress
-
-    def fetch(
-        self, name: str, fetch: Fetch, previous: Mapping[str, tuple[FilePin, ...]]
-    ) -> dict[str, tuple[FilePin, ...]]:
-        """Pin every source of a fetched binary on every platform it serves.
-
-        A source that cannot be had from here keeps its previous pin if that is of the
-        same version, and otherwise stays without one.
-
-        Args:
-            name: the binary's name, for messages.
-            fetch: its table in targets.toml.
-            previous: its pins in the lock as it was, by platform.
-
-        Raises:
-            VerificationError: a source gives a binary for another machine.
-        """
-        served = dict.fromkeys(p for source in fetch.source for p in source.platforms)
-        found = {
-            platform: tuple(self._pins(name, fetch, platform, previous.get(platform, ())))
-            for platform in served
-        }
-        return {platform: pins for platform, pins in found.items() if pins}
-
-    def _pins(
-        self, name: str, fetch: Fetch, platform: str, previous: tuple[FilePin, ...]
-    ) -> Iterable[FilePin]:
-        known = {pin.source: pin for pin in previous if pin.version == fetch.number}
-        for source in (source for source in fetch.source if platform in source.platforms):
-            key = source_key(source)
-            try:
-                yield self._pin(fetch, source, Platform.parse(platform), known.get(key))
-            except FetchError as error:
-                kept = "its previous pin stays" if key in known else "it stays without a pin"
-                self.warn(f"{name} for {platform} from {key}: {kept}\n{error}")
-                if key in known:
-                    yield known[key]
-
-    def _pin(
-        self, fetch: Fetch, source: Source, platform: Platform, known: FilePin | None
-    ) -> FilePin:
-        # Every run reads the pins of Go from this module; archives and HTTP wait for this.
-        from buildkit.build.fetch import is_current, open_origin  # noqa: PLC0415 - see above
-
-        origin = self._start(fetch, source, platform)
-        if known is not None and known.sha256 == origin.pin.sha256:
-            kept = replace(origin, pin=known)
-            if is_current(kept, strips=fetch.strip):
-                return known
-        with (
-            self.store.workspace() as work,
-            open_origin(origin, self.downloads, self.pip, work, self.progress) as download,
-        ):
-            return self._measure(origin, download, work, strips=fetch.strip)
-
-    def _start(self, fetch: Fetch, source: Source, platform: Platform) -> Origin:
-        """Return what is known before the download: of a wheel its digest, of a URL its name."""
-        from buildkit.build.fetch import Origin  # noqa: PLC0415 - see _pin
-
-        pin = FilePin(source=source_key(source), version=fetch.number, file="", sha256="")
-        origin = Origin(source=source, pin=pin, version=fetch.number, platform=platform)
-        if source.wheel:
-            wheel = self.pip.find(*origin.wheel, platform)
-            pin = structs.replace(pin, file=wheel.file, sha256=wheel.sha256, tag=wheel.tag)
-        else:
-            pin = structs.replace(pin, file=unquote(urlsplit(origin.url).path.rpartition("/")[2]))
-        return replace(origin, pin=pin)
-
-    def _measure(self, origin: Origin, download: Path, work: Path, *, strips: bool) -> FilePin:
-        from buildkit.build.fetch import strip, unpack  # noqa: PLC0415 - see _pin
-
-        binary = unpack(download, origin.member, work)
-        check_machine(binary, origin.platform)
-        final = strip(binary, work) if strips else binary
-        self.store.put_file(final)
-        return structs.replace(
-            origin.pin,
-            sha256=Digest.of_file(download).hex,
-            member=origin.member,
-            member_sha256=Digest.of_file(binary).hex if origin.member else "",
-            stripped_sha256=Digest.of_file(final).hex if final != binary else "",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

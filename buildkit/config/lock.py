@@ -14,7 +14,11 @@ import tomli
 from msgspec import Struct
 
 from buildkit.errors import ConfigError
+from buildkit.glibc import Glibc
 from buildkit.store import atomic_write
+
+NO_GLIBC = "none"
+"""What stands for a program that needs no glibc."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,6 +42,14 @@ class FilePin(Entry, frozen=True, kw_only=True):
     member_sha256: str = ""
     """Of the extracted file, before stripping."""
     stripped_sha256: str = ""
+    glibc: str = ""
+    """The oldest glibc that the program runs on, as ``2.30``; ``none`` for one that needs no
+    glibc."""
+
+    @property
+    def needs(self) -> Glibc | None:
+        """That glibc; None where none is needed, or where it was not looked at."""
+        return Glibc.parse(self.glibc) if self.glibc not in {"", NO_GLIBC} else None
 
 
 class PackagePin(Entry, frozen=True, kw_only=True):

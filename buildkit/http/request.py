@@ -13,7 +13,7 @@ from buildkit.http.routes import host_of, origin, without_userinfo
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _NOT_PROCESSED = frozenset({425, 429, 503})
-_HOST_BOUND = frozenset({"authorization", "cookie", "proxy-authorization"})
+HOST_BOUND = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 Body = bytes | BinaryIO | BufferedIOBase | Iterator[bytes]
 """What a request sends; an iterator can be sent once, so it is never retried."""
@@ -24,7 +24,8 @@ class Request:
     """A request.
 
     ``start`` is where its body begins in a seekable stream, ``seconds`` how long
-    the server may stay silent.
+    the server may stay silent, ``bound`` the headers, in lower case, that no other
+    host may see.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     body: Body | None
     start: int
     seconds: float
+    bound: frozenset[str] = HOST_BOUND
 
     def toward(self, url: str) -> Request:
         """Return the request at another URL, without what only its own host may see.
@@ -48,7 +50,7 @@ class Request:
         plain, authorization = without_userinfo(url)
         headers = dict(self.headers)
         if moved:
-            headers = {key: headers[key] for key in headers if key.lower() not in _HOST_BOUND}
+            headers = {key: headers[key] for key in headers if key.lower() not in self.bound}
         if authorization and "authorization" not in {key.lower() for key in headers}:
             headers["Authorization"] = authorization
         return replace(self, url=plain, headers=headers)

@@ -17,6 +17,7 @@ from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.http import HttpPool
 from buildkit.images.archive import KEYRINGS, DebianArchive, debian_architecture
+from buildkit.images.bootstrap import bootstrap_entries
 from buildkit.images.deb import debian_entries
 from buildkit.images.local import base_config, pulled_name
 from buildkit.images.packages import fetch_packages
@@ -61,6 +62,8 @@ class BaseAssembler:
     runner: Runner
     environ: Mapping[str, str]
     warn: Callable[[str], None]
+    host_archive: Callable[[], str | None] = lambda: None
+    """Gives the archive that apt uses here, for bases of kind bootstrap that name none."""
     keyrings: tuple[Path, ...] = KEYRINGS
 
     def build(
@@ -88,6 +91,8 @@ class BaseAssembler:
                 return self._pull(step.unit.id, action, platform, progress)
             case "debian":
                 return self._debian(step.unit.id, action, platform, progress)
+            case "bootstrap":
+                return self._bootstrap(step.unit.id, action, platform, progress)
 
     def _static(self, unit: str) -> Artifact:
         key = Digest.of_json(
@@ -113,6 +118,27 @@ class BaseAssembler:
         packages = tuple((item.pin.name, item.path) for item in fetched)
         key = _debian_key(tuple(item.pin for item in fetched))
         return self._layer(unit, key, lambda folder: debian_entries(packages, folder))
+
+    def _bootstrap(
+        self, unit: str, action: AssembleBase, platform: Platform, progress: Progress
+    ) -> Artifact:
+        base, architecture = action.base, debian_architecture(platform)
+        what = [base.suite, sorted(base.packages), base.archive, architecture]
+        key = Digest.of_json(["bootstrap", ASSEMBLER_VERSION, certificate_version(), what])
+        progress(f"mmdebstrap installs {base.suite} for {architecture}")
+
+        def entries(folder: Path) -> tuple[Entry, ...]:
+            return bootstrap_entries(
+                folder,
+                suite=base.suite,
+                packages=base.packages,
+                architecture=architecture,
+                archive=action.archive or self.host_archive() or "",
+                runner=self.runner,
+                environ=self.environ,
+            )
+
+        return self._layer(unit, key, entries)
 
     def _archive(self, action: AssembleBase) -> DebianArchive:
         if not action.archive:

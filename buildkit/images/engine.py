@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.errors import BuildError
+from buildkit.glibc import Linkage
 from buildkit.images.assemble import Assembly, refusal
 from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
+from buildkit.images.libc import check_every, check_libc, linked_programs
 from buildkit.images.local import base_sheet, local_base, local_name
 from buildkit.images.recipe import prepare
 from buildkit.images.remote import RegistryImages
@@ -20,7 +22,7 @@ from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.images.stages import platform_args
 from buildkit.images.starts import Starts
 from buildkit.images.tree import Tree
-from buildkit.plan.units import Artifact, BuildImage, EngineName, Progress, Step, file_stem
+from buildkit.plan.units import Artifact, BuildImage, EngineName, Kind, Progress, Step, file_stem
 from buildkit.platform import Platform
 
 if TYPE_CHECKING:
@@ -81,7 +83,12 @@ class ImageEngine:
         if action.engine is not EngineName.DOCKER:
             sheet = self._assemble(step, action, platform, given)
         if sheet is None:
+            if action.image.packages:
+                # Before the distribution's own tool says so in words of its own.
+                below = base_sheet(given[action.base], platform)
+                self._check_libc(step, below, given, check_every)
             sheet = self._with_daemon(step, platform, given, progress)
+        self._check_libc(step, sheet, given, check_libc)
         path = self.folder / platform.slug / f"{file_stem(action.name)}.json"
         write_sheet(path, sheet)
         return Artifact(
@@ -91,6 +98,24 @@ class ImageEngine:
             path=path,
             reference=(local_name(self.project, action.name, tag=platform.slug),),
         )
+
+    def _check_libc(
+        self,
+        step: Step,
+        sheet: Sheet,
+        given: Mapping[str, Artifact],
+        check: Callable[[Tree, Mapping[Path, Linkage], str, str], None],
+    ) -> None:
+        """Refuse programs that a C library is too old for, or that there is none for."""
+        kinds = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
+        files = (item.path for unit, item in given.items() if unit.startswith(kinds))
+        programs = linked_programs(path for path in files if path is not None)
+        if programs and isinstance(step.unit.action, BuildImage):
+            base = step.unit.action.base.partition("@")[0].partition("/")[2]
+            check(self._tree(sheet), programs, step.unit.id, f"its base {base}")
+
+    def _tree(self, sheet: Sheet) -> Tree:
+        return Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
 
     def _assemble(
         self, step: Step, action: BuildImage, platform: Platform, given: Mapping[str, Artifact]
@@ -138,9 +163,8 @@ class ImageEngine:
     ) -> Sheet:
         (built,) = self.docker().build((step,), given, progress)
         sheet = export_sheet(self.client(), self.layers, built.digest)
-        tree = Tree.of(*(self.layers.entries(layer) for layer in sheet.layers))
         run = sheet.image_config.run
-        problem = contents_problem(tree, run, platform, tuple(given.values()))
+        problem = contents_problem(self._tree(sheet), run, platform, tuple(given.values()))
         return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
 
 

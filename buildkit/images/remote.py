@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +33,26 @@ class RegistryImages:
     registry: Callable[[], RegistryClient]
     locate: Locate = itself
 
+    def pinned(self, name: str) -> dict[Platform, str]:
+        """Return an image of each platform that there is, as a reference with its digest.
+
+        Raises:
+            BuildError: it is no image.
+            RegistryError: it is not there, or the registry fails.
+        """
+        origin = Reference.parse(name)
+        manifest = self.registry().get_manifest(self.locate(origin))
+        if manifest.descriptor.media_type in INDEXES:
+            entries = map(Descriptor.from_json, _decode(manifest.data, name).get("manifests") or ())
+            found = {item.platform: item.digest for item in entries if item.platform}
+        else:
+            data, _ = self._parts(self.locate(origin), manifest.data, name)
+            found = {ImageConfig.decode(data).platform: manifest.descriptor.digest}
+        return {
+            replace(platform, variant=""): str(origin.with_digest(digest))
+            for platform, digest in found.items()
+        }
+
     def sheet(self, name: str, platform: Platform) -> Sheet:
         """Return what a registry says an image is made of.
 
@@ -46,15 +66,19 @@ class RegistryImages:
         if manifest.descriptor.media_type in INDEXES:
             chosen = _choose(_decode(manifest.data, name), platform, name)
             manifest = self.registry().get_manifest(reference.with_digest(chosen.digest))
-        value = _decode(manifest.data, name)
+        return _sheet(origin, *self._parts(reference, manifest.data, name), platform)
+
+    def _parts(
+        self, reference: Reference, manifest: bytes, name: str
+    ) -> tuple[bytes, tuple[Descriptor, ...]]:
+        """Return the config of a manifest and its layers."""
+        value = _decode(manifest, name)
         try:
             described = Descriptor.from_json(value["config"])
             layers = tuple(Descriptor.from_json(item) for item in value["layers"])
         except (KeyError, ValueError, TypeError) as error:
             raise BuildError(f"{name} is no image", details=str(error)) from error
-        blobs = self.registry().blobs
-        data = blobs.read(reference, described, limit=_CONFIG_LIMIT)
-        return _sheet(origin, data, layers, platform)
+        return self.registry().blobs.read(reference, described, limit=_CONFIG_LIMIT), layers
 
 
 def _sheet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from buildkit.plan.units import (
     EngineName,
     Kind,
     LoadImage,
+    Override,
     PushIndex,
     Unit,
     WriteLayout,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from buildkit.images.layers import Layers
     from buildkit.images.nearby import Nearby
     from buildkit.images.outline import Outlines
+    from buildkit.images.programs import ImagePrograms
     from buildkit.images.remote import RegistryImages
     from buildkit.oci.model import Descriptor
     from buildkit.reference import Reference
@@ -79,6 +82,22 @@ class ImageSupply:
         """Return what the daemon runs, or would run."""
         return self.nearby.platform or Platform("linux", self._shop.host.arch)
 
+    def unrunnable(self, arch: str) -> str:
+        """Say why containers of a foreign architecture do not run here, and what helps.
+
+        Behind anything but a socket of this machine the daemon's kernel is another one, with
+        emulators of its own, as in Docker Desktop.
+        """
+        if not self.nearby.socket or not sys.platform.startswith("linux"):
+            return ""
+        from buildkit.doctor.checks.machine import check_emulation  # noqa: PLC0415 - see nearby
+        from buildkit.doctor.finding import State  # noqa: PLC0415
+        from buildkit.doctor.gather import gather_emulation  # noqa: PLC0415
+
+        (facts,) = gather_emulation((arch,), self.daemon_platform().arch, is_elsewhere=False)
+        found = check_emulation(facts)
+        return "" if found.state is State.OK else f"{found.meaning}; {found.mend}"
+
     def blocked(self) -> dict[Kind, str]:
         """Return, per kind, why it cannot be made on this machine now."""
         problem = self.nearby.problem
@@ -91,7 +110,8 @@ class ImageSupply:
 
     def assembler(self) -> Builder:
         """Return the builder of bases."""
-        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415 - seldom any to make
+        from buildkit.images.archive import host_archive  # noqa: PLC0415 - seldom any to make
+        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415
 
         shop = self._shop
         return BaseAssembler(
@@ -102,6 +122,7 @@ class ImageSupply:
             runner=shop.processes,
             environ=shop.environ,
             warn=shop.reporter.warn,
+            host_archive=lambda: host_archive(shop.processes, shop.environ, shop.os_release),
         )
 
     def engine(self) -> Builder:
@@ -145,6 +166,24 @@ class ImageSupply:
         from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
 
         return ArchiveWriter(layers=self.layers)
+
+    def find_programs(self, words: str) -> dict[Platform, str]:
+        """Return the images behind what a user called one, by platform, see :mod:`programs`."""
+        return self._programs.find(words)
+
+    def extract(self, given: Override, platform: Platform, target: Path) -> None:
+        """Write the Envoy of an image to a file."""
+        self._programs.extract(given, platform, target)
+
+    @cached_property
+    def _programs(self) -> ImagePrograms:
+        from buildkit.images.programs import ImagePrograms  # noqa: PLC0415 - seldom asked for
+
+        return ImagePrograms(
+            remote=self._remote,
+            layers=self.layers,
+            client=None if self.nearby.problem else self._docker,
+        )
 
     def base_present(self, _unit: Unit, artifact: Artifact) -> str | None:
         """Say why a base is not there as recorded."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from buildkit.build.pins import ModuleSums, Resolver, any_go, resolve_go, resolve_tool
+from buildkit.build.pins import ModuleSums, any_go, resolve_go, resolve_tool
+from buildkit.build.resolver import Resolver
+from buildkit.config.environment import ENVOY_VERSION
 from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
@@ -45,8 +47,12 @@ def write_lock(options: Options) -> None:
     if options.offline:
         raise UsageError("invoke lock asks the sources, so it cannot be --offline")
     shop = Workshop.open(options)
-    if shop.project.is_local or options.set:
-        what = "--set" if options.set else local_path(shop.project.targets).name
+    own = {
+        "--set": options.set,
+        local_path(shop.project.targets).name: shop.project.is_local,
+        f"{ENVOY_VERSION} in the environment": shop.environ.get(ENVOY_VERSION),
+    }
+    if what := ", ".join(name for name, is_given in own.items() if is_given):
         shop.reporter.warn(f"{what} is in force: the lock pins what it says, for everybody")
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
@@ -136,6 +142,7 @@ class _LockWriter:
             store=self._shop.store,
             downloads=self._makers.downloads,
             pip=self._pip,
+            environ=self._shop.environ,
             warn=self._shop.reporter.warn,
             progress=lambda text: self._shop.reporter.progress(name, text),
         )

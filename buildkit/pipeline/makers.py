@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,8 @@ from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present
 from buildkit.plan.sources import find_workspace
-from buildkit.plan.units import Builder, Kind
+from buildkit.plan.units import Builder, Kind, Override
+from buildkit.platform import Platform
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -56,7 +58,9 @@ class Makers:
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
-            overrides=shop.overrides(),
+            no_bootstrap=self._no_bootstrap() if images else "",
+            unrunnable=self.images.unrunnable,
+            overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
             outline=self.images.outline,
         )
@@ -165,6 +169,18 @@ class Makers:
                 self._docker = connect(self._shop.environ)
             return self._docker
 
+    def _overrides(self) -> tuple[tuple[Platform, Override], ...]:
+        shop = self._shop
+        if not shop.options.envoy:
+            return ()
+        from buildkit.pipeline.overriding import Given  # noqa: PLC0415 - seldom given
+
+        return Given(
+            config=shop.project.config,
+            platforms=shop.settings.platforms,
+            find_image=self.images.find_programs,
+        ).overrides(shop.options.envoy)
+
     def _fetcher(self) -> Builder:
         from buildkit.build.fetch import FetchBuilder  # noqa: PLC0415 - seldom anything to fetch
 
@@ -173,6 +189,8 @@ class Makers:
             store=shop.store,
             downloads=self.downloads,
             pip=make_pip(shop),
+            extract=self.images.extract,
+            environ=shop.environ,
             offline=shop.settings.offline,
         )
 
@@ -194,6 +212,11 @@ class Makers:
     def _is_cached(self, unit: str) -> bool:
         record = self._shop.book.get(unit)
         return record is not None and (not record.path or Path(record.path).exists())
+
+    def _no_bootstrap(self) -> str:
+        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see docker
+
+        return "" if shutil.which("mmdebstrap", path=self._shop.environ.get("PATH")) else MISSING
 
     def _archive(self, cached: frozenset[str]) -> str:
         shop = self._shop

@@ -15,6 +15,7 @@ from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import Destination, check_protected
 from buildkit.plan.options import Options, split_list
+from buildkit.plan.unlocked import LABEL
 from buildkit.plan.variants import chosen_variants
 from buildkit.reference import Reference, hub_reference, split_hub
 
@@ -55,7 +56,7 @@ def run_promote(options: Options, source: str, target: str) -> None:
     )
     _check_single(promotions, source, target)
     check_promotions(promotions, as_is=bool(options.as_is))
-    warnings = _warn_of_hubs(shop, target)
+    warnings = [*_warn_of_hubs(shop, target), *_warn_of_unlocked(shop, promotions)]
     with closing(shop.reporter):
         _show(shop, _carry_out(shop, promotions, sender, target), warnings)
 
@@ -240,6 +241,21 @@ def _warn_of_hubs(shop: Workshop, target: str) -> list[str]:
         f"the binaries say that they come from {stamped}, these images go to {hub}"
         for hub in dict.fromkeys(hubs)
         if stamped and split_hub(hub) != split_hub(stamped)
+    ]
+    for text in warnings:
+        shop.reporter.warn(text)
+    return warnings
+
+
+def _warn_of_unlocked(shop: Workshop, promotions: tuple[Promotion, ...]) -> list[str]:
+    """Say which images hold what no lock vouches for; they say so themselves."""
+    from buildkit.registry.originals import label_values  # noqa: PLC0415 - see run_promote
+
+    originals = {item.original.name: item.original for item in promotions}
+    warnings = [
+        f"{name} holds what is not locked: {', '.join(values)}"
+        for name, original in originals.items()
+        if (values := label_values(original, LABEL))
     ]
     for text in warnings:
         shop.reporter.warn(text)

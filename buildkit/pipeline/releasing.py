@@ -159,7 +159,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         epoch=shop.epoch(),
         now=time.time(),
         local_file=local_path(targets).name if shop.project.is_local else "",
-        unlocked=tuple(f"Envoy for {platform}" for platform, _ in shop.overrides()),
+        unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
     )
     check_terms(terms)
     return terms, history

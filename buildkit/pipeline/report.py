@@ -22,19 +22,23 @@ from buildkit.plan.units import (
     Unit,
     WriteLayout,
 )
+from buildkit.plan.unlocked import unlocked
 from buildkit.reference import Reference
 
 RESULT_COLUMNS = ("unit", "platform", "result", "time", "size", "digest")
+UNLOCKED = ", not locked"
+"""Stands in tables after what holds a file that no lock vouches for."""
 PLAN_COLUMNS = ("verdict", "unit", "reason")
 
 
 def result_rows(outcomes: Sequence[Outcome], graph: Graph) -> list[tuple[str, ...]]:
     """Return the closing table's rows, in the plan's order; what does not exist comes last."""
+    marked = unlocked(outcome.unit for outcome in outcomes)
     rows: list[tuple[str, ...]] = [
         (
             f"{outcome.unit.kind}/{outcome.unit.name}",
             str(outcome.unit.platform or ""),
-            str(outcome.status),
+            f"{outcome.status}{UNLOCKED if outcome.unit.id in marked else ''}",
             f"{outcome.seconds:.1f} s" if outcome.seconds else "",
             human_size(outcome.artifact.size) if outcome.artifact else "",
             outcome.artifact.digest.removeprefix("sha256:")[:12] if outcome.artifact else "",
@@ -49,8 +53,14 @@ def result_rows(outcomes: Sequence[Outcome], graph: Graph) -> list[tuple[str, ..
 
 def plan_rows(plan: Plan, graph: Graph) -> list[tuple[str, ...]]:
     """Return the plan's rows: verdict, unit id, reason."""
+    marked = plan.unlocked
     rows: list[tuple[str, ...]] = [
-        (str(step.verdict), step.unit.id, step.reason) for step in plan.steps
+        (
+            str(step.verdict),
+            step.unit.id,
+            f"{step.reason}{UNLOCKED if step.unit.id in marked else ''}",
+        )
+        for step in plan.steps
     ]
     return rows + other_steps(graph)
 
@@ -99,11 +109,13 @@ def plan_json(
     plan: Plan, graph: Graph, settings: Settings, details: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the plan as one JSON document; ``details`` has more to say of units, by id."""
+    marked = plan.unlocked
     units = [
         {
             **unit_json(step.unit),
             "verdict": str(step.verdict),
             "reason": step.reason,
+            "unlocked": list(marked.get(step.unit.id, ())),
             **details.get(step.unit.id, {}),
         }
         for step in plan.steps
@@ -116,12 +128,14 @@ def plan_json(
 
 def result_json(outcomes: Sequence[Outcome], graph: Graph, settings: Settings) -> dict[str, Any]:
     """Return the results as one JSON document."""
+    marked = unlocked(outcome.unit for outcome in outcomes)
     units = [
         {
             **unit_json(outcome.unit),
             "status": str(outcome.status),
             "reason": outcome.reason,
             "seconds": round(outcome.seconds, 3),
+            "unlocked": list(marked.get(outcome.unit.id, ())),
             **_artifact(outcome.artifact),
         }
         for outcome in outcomes

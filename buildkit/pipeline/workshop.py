@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 from buildkit.config.load import Project, load_project
 from buildkit.errors import UsageError
 from buildkit.log import Reporter, choose_reporter
-from buildkit.machine import read_machine
 from buildkit.memory import available_memory
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.istio import unread_names
-from buildkit.plan.options import Options, split_list
+from buildkit.plan.options import Options
 from buildkit.plan.records import RecordBook
 from buildkit.plan.settings import Settings, Surroundings, out_directory, resolve
 from buildkit.platform import Platform
@@ -214,31 +213,6 @@ class Workshop:
                 "https://reproducible-builds.org/specs/source-date-epoch/",
             )
         return int(given)
-
-    def overrides(self) -> tuple[tuple[Platform, Path], ...]:
-        """Return the files of ``--envoy``, filed by the machine type in their headers.
-
-        Raises:
-            UsageError: a file does not exist, or no chosen platform runs it.
-            VerificationError: a file is no executable.
-        """
-        found = []
-        for text in split_list(self.options.envoy):
-            path = Path(text).resolve()
-            if not path.is_file():
-                raise UsageError(f"--envoy {text}: there is no such file")
-            machines = read_machine(path)
-            chosen = self.settings.platforms
-            fitting = [p for p in chosen if any(machine.fits(p) for machine in machines)]
-            if not fitting:
-                kinds = ", ".join(sorted(map(str, machines)))
-                raise UsageError(
-                    f"--envoy {text} is an {kinds}",
-                    details=f"This run is for {', '.join(map(str, chosen))}.",
-                    resolution="Name a file for one of these, or choose its --platform.",
-                )
-            found += [(platform, path) for platform in fitting]
-        return tuple(found)
 
 
 def _timestamp(epoch: int) -> str:

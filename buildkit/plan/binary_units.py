@@ -9,8 +9,11 @@ from buildkit.config.interpolate import names_in
 from buildkit.config.lock import FilePin
 from buildkit.config.model import GoSettings, Source
 from buildkit.plan.draft import Draft, split_stable
-from buildkit.plan.units import Compile, Download, Kind, Unit, unit_id
+from buildkit.plan.units import Compile, Download, Kind, Override, Unit, unit_id
 from buildkit.platform import Platform
+
+ENVOY = "envoy"
+"""The fetched binary that ``--envoy`` stands for."""
 
 
 def add_binaries(draft: Draft, platform: Platform) -> None:
@@ -25,9 +28,9 @@ def add_binaries(draft: Draft, platform: Platform) -> None:
 
 def add_fetches(draft: Draft, platform: Platform) -> None:
     """Add the units of every fetched binary that exists for a platform."""
-    overrides = dict(draft.facts.overrides)
     for name in draft.config.fetch:
-        if str(platform) in binary_platforms(draft.config, name) or platform in overrides:
+        served = str(platform) in binary_platforms(draft.config, name)
+        if served or _override(draft, name, platform):
             draft.add(_download(draft, name, platform))
         else:
             identity = unit_id(Kind.FETCH, name, platform)
@@ -88,11 +91,17 @@ def _download(draft: Draft, name: str, platform: Platform) -> Unit:
         name=name,
         version=fetch.number,
         sources=_pinned(fetch.source, pins, platform),
-        override=dict(draft.facts.overrides).get(platform),
+        override=_override(draft, name, platform),
         strip=fetch.strip,
+        base_url=fetch.base_url,
         output=draft.output(platform, name),
     )
     return Unit(kind=Kind.FETCH, name=name, platform=platform, action=action)
+
+
+def _override(draft: Draft, name: str, platform: Platform) -> Override | None:
+    given = dict(draft.facts.overrides) if name == ENVOY else {}
+    return given.get(platform)
 
 
 def _pinned(

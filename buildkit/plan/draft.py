@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from buildkit.config.load import Project
 from buildkit.config.model import Config
 from buildkit.plan.outline import ReadOutline, no_outline
 from buildkit.plan.settings import Settings
-from buildkit.plan.units import Unit
+from buildkit.plan.units import Override, Unit
 from buildkit.platform import Platform
 
 Texts = tuple[tuple[str, str], ...]
@@ -29,8 +30,12 @@ class Facts:
     """The URL of a Debian archive for bases that name none; empty where there is none."""
     cached_bases: frozenset[str] = frozenset()
     """Unit ids of bases whose layer lies in the user's cache."""
-    overrides: tuple[tuple[Platform, Path], ...] = ()
-    """Envoy files that the user gave, by their machine type."""
+    no_bootstrap: str = ""
+    """Why no base of that kind can be made here; empty where it can."""
+    unrunnable: Callable[[str], str] = lambda _: ""
+    """Says why programs of an architecture do not run in containers here; empty where they do."""
+    overrides: tuple[tuple[Platform, Override], ...] = ()
+    """Envoys that the user gave, each by its machine type."""
     daemon: Platform | None = None
     """What the Docker daemon runs, or would run; None where no image is asked for."""
     outline: ReadOutline = no_outline

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
+from buildkit.config.model import Image
 from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
@@ -16,6 +18,7 @@ from buildkit.plan.package_units import add_packages
 from buildkit.plan.settings import Settings
 from buildkit.plan.sink_units import add_archives, add_layout, add_load, add_push
 from buildkit.plan.units import BuildImage, BuildPackage, Compile, Kind, Unit, image_name
+from buildkit.plan.unlocked import unlocked_notes
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -71,11 +74,12 @@ def build_graph(
     _check_only(draft)
     chosen: dict[str, None] = {}
     for unit in draft.units.values():
-        if _wanted(unit.id, goals, settings):
+        if _wanted(unit.id, goals, settings, draft.config.images):
             _close(unit, draft.units, chosen)
 
     def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings))
+        images = draft.config.images
+        return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings, images))
 
     units = tuple(draft.units[identity] for identity in chosen)
     mirrors = mirror_notes(units, draft.config.mirrors)
@@ -83,7 +87,7 @@ def build_graph(
         units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*settings.notes, *draft.notes, *mirrors),
+        notes=(*settings.notes, *draft.notes, *mirrors, *unlocked_notes(units)),
     )
 
 
@@ -118,14 +122,19 @@ def settle_volatile(unit: Unit, values: dict[str, str]) -> Unit:
             return unit
 
 
-def _wanted(identity: str, goals: frozenset[Goal], settings: Settings) -> bool:
+def _wanted(
+    identity: str, goals: frozenset[Goal], settings: Settings, images: Mapping[str, Image]
+) -> bool:
     kind = Kind(identity.partition("/")[0])
     if not _GOALS[kind] & goals:
         return False
     # Istio's DOCKER_TARGETS says nothing of binaries.
-    images = settings.only_images if _GOALS[kind] == {Goal.DOCKER} else ()
-    only = settings.only or images
-    return not only or any(matches(identity, pattern) for pattern in only)
+    of_images = _GOALS[kind] == {Goal.DOCKER}
+    only = settings.only or (settings.only_images if of_images else ())
+    if only:
+        return any(matches(identity, pattern) for pattern in only)
+    name = identity.partition("@")[0].partition("/")[2]
+    return not of_images or images[name].default
 
 
 def _note_unpushed(draft: Draft) -> None:

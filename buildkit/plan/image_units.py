@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
@@ -24,6 +26,7 @@ from buildkit.plan.units import (
     Unit,
     unit_id,
 )
+from buildkit.plan.unlocked import LABEL, unlocked_names
 from buildkit.plan.variants import (
     ImageVariant,
     chosen_variants,
@@ -33,6 +36,7 @@ from buildkit.plan.variants import (
 from buildkit.platform import Platform
 from buildkit.reference import Reference, mirrored
 
+_RUN = re.compile(r"^\s*(?:ONBUILD\s+)?RUN\s", re.IGNORECASE | re.MULTILINE)
 _OCI = "org.opencontainers.image"
 
 
@@ -90,6 +94,14 @@ def add_image(draft: Draft, name: str, platform: Platform) -> None:
 def _add_variant(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> str | None:
     """Add the unit that makes a variant, which may be that of an equal one, and return its id."""
     key = (name, variant.name, str(platform))
+    if reason := _unrunnable(draft, name, draft.config.images[name], platform):
+        # Who names the platform expects it; who names none gets what can be had.
+        asked = draft.settings.platform_origin == "--platform" or any(
+            "@" in pattern for pattern in draft.settings.only
+        )
+        identity = unit_id(Kind.IMAGE, variant.unit_name(name), platform)
+        (draft.blocked if asked else draft.missing)[identity] = reason
+        return None
     if key not in draft.made:
         made = _image(draft, name, variant, platform)
         if made is None:
@@ -140,14 +152,19 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
         draft.blocked[unit_id(Kind.IMAGE, own, platform)] = reason
         return None
     values = draft.values(platform)
+    bases = (unit for _, unit in parts.starts)
+    # The engine looks at the programs that a package will install.
+    packed = [unit for need in needs for unit in draft.units[need].needs]
+    every = tuple(dict.fromkeys((parts.base, *bases, *needs, *packed)))
     labels, volatile = split_stable(_labels(draft, name, image), values)
+    if names := unlocked_names(every, draft.units):
+        labels = (*labels, (LABEL, names))
     variables = [(key, values[key]) for key in ("version", "project", "hub")]
     variables += [(f"vars.{k}", interpolate(v, values)) for k, v in image.variables.items()]
-    template = image.dockerfile or image.template or f"images/{name}/Dockerfile.j2"
     action = BuildImage(
         name=own,
         image=image,
-        template=draft.project.root / template,
+        template=_template(draft, name, image),
         is_template=not image.dockerfile,
         base=parts.base,
         starts=parts.starts,
@@ -158,8 +175,6 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
         volatile_labels=volatile,
         engine=draft.settings.engine,
     )
-    bases = (unit for _, unit in parts.starts)
-    every = tuple(dict.fromkeys((parts.base, *bases, *needs)))
     unit = Unit(kind=Kind.IMAGE, name=own, platform=platform, action=action, needs=every)
     return _Made(unit=unit, essence=(replace(action, name=name, args=()), parts.outline))
 
@@ -216,6 +231,23 @@ def _outputs(draft: Draft, platform: Platform) -> dict[str, str]:
     return binaries | {name: unit_id(Kind.FETCH, name, platform) for name in draft.config.fetch}
 
 
+def _template(draft: Draft, name: str, image: Image) -> Path:
+    return draft.project.root / (
+        image.dockerfile or image.template or f"images/{name}/Dockerfile.j2"
+    )
+
+
+def _unrunnable(draft: Draft, name: str, image: Image, platform: Platform) -> str:
+    """Say why programs that a Dockerfile runs do not run here; empty where it runs none."""
+    daemon, template = draft.facts.daemon, _template(draft, name, image)
+    if daemon is None or daemon.arch == platform.arch or not template.is_file():
+        return ""
+    if not _RUN.search(template.read_text(encoding="utf-8", errors="replace")):
+        return ""
+    reason = draft.facts.unrunnable(platform.arch)
+    return f"its RUN needs emulation: {reason}" if reason else ""
+
+
 def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
     found = []
     for name in image.binaries:
@@ -270,7 +302,9 @@ def _image_unit(draft: Draft, name: str, variant: ImageVariant, platform: Platfo
     return _add_variant(draft, name, other, platform) or missing
 
 
-def _base_problem(draft: Draft, identity: str) -> str | None:
+def _base_problem(  # noqa: PLR0911 - one for each kind
+    draft: Draft, identity: str
+) -> str | None:
     unit = draft.units.get(identity)
     if unit is None:
         return "it does not exist for this platform"
@@ -283,6 +317,8 @@ def _base_problem(draft: Draft, identity: str) -> str | None:
             return "its packages are not locked, run `invoke lock`"
         case "debian" if not action.archive and not is_cached:
             return "no Debian archive is known here, name one with --debian-archive"
+        case "bootstrap" if draft.facts.no_bootstrap and not is_cached:
+            return draft.facts.no_bootstrap
         case "registry" if not action.digest and not is_cached:
             return "its digest is not locked, run `invoke lock`"
         case _:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from buildkit.digest import Digest
 from buildkit.plan.hashing import Hasher
@@ -22,6 +23,7 @@ from buildkit.plan.units import (
     Compile,
     Download,
     LoadImage,
+    Override,
     PushIndex,
     SaveImage,
     Unit,
@@ -73,10 +75,20 @@ def _compile(action: Compile) -> dict[str, str]:
 
 
 def _download(action: Download, hasher: Hasher) -> dict[str, str]:
-    if action.override is not None:
-        return {"the local file": hasher.digest(action.override) or "missing"}
-    pins = [msgspec.to_builtins(pin) for _, pin in action.sources]
-    return {"the pins": str(Digest.of_json(pins)), "strip": str(action.strip).lower()}
+    found = {"strip": str(action.strip).lower()}
+    match action.override:
+        case Override(path=Path() as path):
+            return found | {"the local file": hasher.digest(path) or "missing"}
+        case Override(image=image):
+            return found | {"the image it is taken from": image}
+    # What a file needs of others changes nothing in it.
+    pins = [msgspec.to_builtins(structs.replace(pin, glibc="")) for _, pin in action.sources]
+    # A pin that is not for these is refused when the unit runs, so it must not look up to date.
+    asked = {
+        "the version": action.version,
+        "the members": " ".join(s.member for s, _ in action.sources),
+    }
+    return found | asked | {"the pins": str(Digest.of_json(pins))}
 
 
 def _base(action: AssembleBase) -> dict[str, str]:

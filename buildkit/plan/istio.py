@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildkit.config.environment import ARGUMENTS, ENVOY_VERSION
-from buildkit.config.interpolate import escape
+from buildkit.config.environment import ARGUMENTS, ENVOY_BASE_URL, ENVOY_KEYS
+from buildkit.config.interpolate import escape, names_in
 from buildkit.config.load import Project
 from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
@@ -14,13 +14,20 @@ from buildkit.plan.variants import VARIANTS, WITH_PLAIN
 from buildkit.platform import Platform
 
 INSTEAD = {
+    "AUTH_HEADER": "headers in fetch.envoy.source, with ${env.NAME}",
     "BUILDINFO": "the table [stamps], and --version",
     "BUILD_WITH_CONTAINER": "nothing: builds run on this machine",
     "DEBUG_IMAGE": "images.NAME.base",
     "GOBUILDFLAGS": "go.tags, go.ldflags and go.gcflags",
     "ISTIO_DOCKER_BUILDER": "--engine",
     "ISTIO_DOCKER_QEMU": "--platform: nothing is emulated in a build",
-    "ISTIO_ENVOY_BASE_URL": "url in fetch.envoy.source, or the table [mirrors]",
+    "ISTIO_ENVOY_DEBUG_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_DEBUG_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_RELEASE_URL": "fetch.envoy.source",
+    "ISTIO_ENVOY_LINUX_VERSION": "ISTIO_ENVOY_VERSION",
+    "ISTIO_ENVOY_LOCAL": "--envoy",
+    "ISTIO_ENVOY_RELEASE_URL": "fetch.envoy.source",
+    "ISTIO_ZTUNNEL_BASE_URL": "fetch.ztunnel.base_url",
     "LDFLAGS": "go.ldflags",
     "PROXY_REPO_SHA": "fetch.envoy.version, or ISTIO_ENVOY_VERSION",
     "RELEASE_MODE": "fetch.envoy.source",
@@ -55,8 +62,8 @@ def read_names(environ: Mapping[str, str], project: Project, options: Options) -
     if environ.get(TARGETS):
         over = "passed over for --only" if options.only is not None else "the images that are made"
         notes.append(f"{TARGETS} in the environment: {over}")
-    if environ.get(ENVOY_VERSION):
-        notes.append(_envoy_note(environ[ENVOY_VERSION], project))
+    given = (name for name in ENVOY_KEYS if environ.get(name, "").strip())
+    notes += [f"{name} in the environment: {_envoy_note(name, environ, project)}" for name in given]
     notes += [_argument_note(name, environ, project) for name in ARGUMENTS if environ.get(name)]
     if names := [name for name in (VARIANTS, WITH_PLAIN) if environ.get(name)]:
         notes.append(f"{', '.join(names)} in the environment: {_variants_note(project, options)}")
@@ -121,11 +128,12 @@ def _variants_note(project: Project, options: Options) -> str:
     return "passed over for --variant" if options.variant is not None else "the variants"
 
 
-def _envoy_note(version: str, project: Project) -> str:
+def _envoy_note(name: str, environ: Mapping[str, str], project: Project) -> str:
     fetch = project.config.fetch.get("envoy")
     if fetch is None:
-        return f"{ENVOY_VERSION} in the environment: there is no fetch.envoy for it"
-    taken = fetch.version == version.strip()
-    return f"{ENVOY_VERSION} in the environment: " + (
-        "fetch.envoy.version" if taken else "passed over for --set"
-    )
+        return "there is no fetch.envoy for it"
+    key = ENVOY_KEYS[name]
+    if name == ENVOY_BASE_URL and not any("base_url" in names_in(s.url) for s in fetch.source):
+        return "passed over, no source of fetch.envoy has ${base_url}"
+    taken = getattr(fetch, key) == environ[name].strip()
+    return f"fetch.envoy.{key}" if taken else "passed over for --set"

@@ -8,6 +8,9 @@ from typing import Any
 
 from buildkit.errors import UsageError
 
+REPEATED = ("set", "envoy")
+"""The flags that may be given again for more."""
+
 
 class Goal(StrEnum):
     """What one task of a call wants made."""
@@ -34,7 +37,8 @@ class Options:
     tag: str | None = None
     version: str | None = None
     jobs: int | None = None
-    envoy: str | None = None
+    envoy: tuple[str, ...] | None = None
+    """What --envoy gave, each a file or an image."""
     debian_archive: str | None = None
     engine: str | None = None
     variant: str | None = None
@@ -81,7 +85,7 @@ class Options:
         merged: dict[str, Any] = {}
         for name in (item.name for item in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
-            if name == "set" and mine and theirs:
+            if name in REPEATED and mine and theirs:
                 merged[name] = tuple(dict.fromkeys((*mine, *theirs)))
                 continue
             if mine is not None and theirs is not None and mine != theirs:

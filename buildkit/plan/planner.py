@@ -13,6 +13,7 @@ from buildkit.plan.inputs import inputs
 from buildkit.plan.records import Record, RecordBook, recorded_artifact
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Kind, SourceDirectory, Step, Unit, Verdict
+from buildkit.plan.unlocked import unlocked
 
 Presence = Callable[[Unit, Artifact], str | None]
 """Says why a recorded artifact is no longer there as recorded; None where it is."""
@@ -28,6 +29,11 @@ class Plan:
     steps: tuple[Step, ...]
     artifacts: dict[str, Artifact]
     notes: tuple[str, ...] = ()
+
+    @property
+    def unlocked(self) -> dict[str, tuple[str, ...]]:
+        """The units that no lock vouches for; a release must have none."""
+        return unlocked(step.unit for step in self.steps)
 
     @property
     def running(self) -> tuple[Step, ...]:

@@ -76,16 +76,30 @@ class Compile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A binary that the user gives in place of the pinned one; no lock vouches for it."""
+
+    words: str
+    """What the user wrote."""
+    path: Path | None = None
+    """The file; None where it is to be taken out of an image."""
+    image: str = ""
+    """The image of one platform: a reference with its digest, or an id of the daemon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """Fetch one pinned binary; the first source that yields its pin wins."""
 
     name: str
     version: str
     sources: tuple[tuple[Source, FilePin], ...]
-    override: Path | None
-    """A local file given by the user instead; its machine type is still checked."""
+    override: Override | None
+    """What the user gave instead; its machine type is still checked."""
     strip: bool
     output: Path
+    base_url: str = ""
+    """What ``${base_url}`` stands for in the sources; what is pinned is the same anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

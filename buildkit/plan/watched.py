@@ -15,7 +15,15 @@ from buildkit.config.lock import lock_path
 from buildkit.plan.graph import Graph
 from buildkit.plan.records import RecordBook
 from buildkit.plan.sources import is_build_name
-from buildkit.plan.units import BuildImage, BuildPackage, Compile, Download, SourceDirectory, Unit
+from buildkit.plan.units import (
+    BuildImage,
+    BuildPackage,
+    Compile,
+    Download,
+    Override,
+    SourceDirectory,
+    Unit,
+)
 
 _MAGIC = re.compile(r"[*?\[\\]")
 _LEFTOVER = re.compile(r"\.#.*|#.*#|.*~|.*\.sw.|4913|.*___jb_(tmp|old)___|\.DS_Store")
@@ -117,8 +125,8 @@ class _Draft:
             case BuildPackage(contents=contents, scripts=scripts):
                 self.files |= {str(path) for _, path in scripts}
                 self._add_contents(contents)
-            case Download(override=Path() as override):
-                self.files.add(str(override))
+            case Download(override=Override(path=Path() as path)):
+                self.files.add(str(path))
             case _:
                 pass
 

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from buildkit.errors import RegistryError
+from buildkit.oci.config import ImageConfig
 from buildkit.oci.layout import Layout
-from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor
+from buildkit.oci.model import CONFIGS, INDEXES, MANIFESTS, Descriptor
 from buildkit.oci.tarstream import BlockReader
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
@@ -60,6 +61,26 @@ class Original:
         """Whether a layer is not compressed."""
         blobs = (blob for document in self.documents for blob in document.blobs)
         return any(blob.media_type.endswith(_PLAIN) for blob in blobs)
+
+
+def label_values(original: Original, label: str) -> tuple[str, ...]:
+    """Return the different values that a label has in the platforms of an image.
+
+    Raises:
+        RegistryError, BuildError: a config cannot be read.
+    """
+    configs = (
+        blob
+        for document in original.documents
+        for blob in document.blobs
+        if blob.media_type in CONFIGS
+    )
+    found: dict[str, None] = {}
+    for blob in configs:
+        with original.open(blob) as stream:
+            labels = ImageConfig.decode(stream.read()).run.labels or {}
+        found |= dict.fromkeys(filter(None, [labels.get(label)]))
+    return tuple(found)
 
 
 def in_registry(client: RegistryClient, reference: Reference) -> Original:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,17 +23,15 @@ from pathlib import Path
 
 from buildkit.platform import Platform
 from buildkit.store import Store
-from tests.bench.measure import Cost, Job, measure
+from tests.bench.image_results import ImageResults, Scenario
+from tests.bench.measure import Cost, measure
 from tests.bench.peers import CRANE, KO, Crane, Docker, Ko, Ours, install
-from tests.bench.results import Results, Scenario
+from tests.bench.results import IMPORT, OURS
+from tests.bench.turns import Turn, Turns, bare_import
 from tests.bench.workload import CHANGED, Workload
 from tests.integration.registry_servers import built_program, serve
 
-Turn = Callable[[], Cost]
-"""Does the same work once more, and checks it."""
-
-IMPORT = "import invoke"
-OURS, CRANE_GZIP, CRANE_STORED, DOCKER, KO_BUILD = "ours", "crane", "crane, stored", "docker", "ko"
+CRANE_GZIP, CRANE_STORED, DOCKER, KO_BUILD = "crane", "crane, stored", "docker", "ko"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,9 +48,9 @@ class Bench:
     workload: Workload
     rounds: int
     tell: Callable[[str], None]
-    results: Results
+    results: ImageResults
 
-    def run(self) -> Results:
+    def run(self) -> ImageResults:
         """Measure everything.
 
         Raises:
@@ -81,15 +79,14 @@ class Bench:
             ours.check(cost.output, frozenset())
             return cost
 
-        bare = Job(phases=(((sys.executable, "-c", IMPORT),),), folder=self.workload.folder)
-        turns: dict[str, Turn] = {IMPORT: lambda: measure(bare), OURS: turn}
+        turns: dict[str, Turn] = {IMPORT: bare_import(self.workload.folder), OURS: turn}
         turns[KO_BUILD] = lambda: measure(ko.job(hub))
         if self._has_docker:
             turns[DOCKER] = lambda: measure(self._docker.job(hub, cached=True))
         for name in turns.keys() - {IMPORT, OURS}:
             self.tell(f"warming {name}")
             turns[name]()
-        self._alternate(Scenario.NOTHING, turns)
+        self._turns.alternate(Scenario.NOTHING, turns)
 
     def _one_changed(self, hub: str) -> None:
         ours = self._ours(load=False)
@@ -104,7 +101,7 @@ class Bench:
         for name, crane in self._cranes().items():
             measure(crane.job(hub, ()))
             turns[name] = partial(self._by_crane, crane, (CHANGED,), hub)
-        self._alternate(Scenario.CHANGED, turns, before=self.workload.change)
+        self._turns.alternate(Scenario.CHANGED, turns, before=self.workload.change)
 
     def _first_push(self) -> None:
         """Push to an empty registry; nothing is remembered of earlier turns."""
@@ -122,7 +119,7 @@ class Bench:
             turns[name] = self._alone(partial(self._by_crane, crane, self.workload.names))
         if self._has_docker:
             turns[DOCKER] = self._alone(self._by_docker)
-        self._alternate(Scenario.FIRST, turns)
+        self._turns.alternate(Scenario.FIRST, turns)
 
     def _by_crane(self, crane: Crane, changed: tuple[str, ...], hub: str) -> Cost:
         cost = measure(crane.job(hub, changed))
@@ -141,20 +138,6 @@ class Bench:
                 return work(hub)
 
         return turn
-
-    def _alternate(
-        self,
-        scenario: Scenario,
-        turns: Mapping[str, Turn],
-        before: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        for number in range(self.rounds):
-            before(number)
-            # Whoever goes first finds the caches colder, so that changes from round to round.
-            for name in tuple(turns)[:: -1 if number % 2 else 1]:
-                cost = turns[name]()
-                self.tell(f"{scenario}: {name}: {cost.seconds:.2f} s, {cost.cpu:.2f} s of a core")
-                self.results.add(scenario, name, cost)
 
     def _cranes(self) -> dict[str, Crane]:
         program = self._tool(CRANE)
@@ -180,6 +163,10 @@ class Bench:
             yield f"localhost:{port}"
 
     @property
+    def _turns(self) -> Turns:
+        return Turns(rounds=self.rounds, tell=self.tell, results=self.results)
+
+    @property
     def _place(self) -> Path:
         return self.workload.folder.parent
 
@@ -194,7 +181,7 @@ class Bench:
 
 def bench_images(
     folder: Path, *, rounds: int, tell: Callable[[str], None], scale: int = 1
-) -> Results:
+) -> ImageResults:
     """Run all scenarios below a directory, which keeps the tools for the next time."""
     # Ruff is a development dependency, and the largest executable that all of them bring.
     workload = Workload(
@@ -204,7 +191,7 @@ def bench_images(
         scale=scale,
     )
     try:
-        results = Results(smallest=min(map(workload.size, workload.names)))
+        results = ImageResults(smallest=min(map(workload.size, workload.names)))
         return Bench(workload=workload, rounds=rounds, tell=tell, results=results).run()
     finally:
         for part in ("work", "registry", "state", "ko"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,8 +42,10 @@ def install(module: str, folder: Path) -> Path:
     Raises:
         BuildError: it cannot be built.
     """
-    place = folder / module.rpartition("@")[2]
-    program = place / module.partition("@")[0].rpartition("/")[2]
+    path, _, version = module.partition("@")
+    place = folder / version
+    # The major version that a module's path may end with is no part of the program's name.
+    program = place / re.sub(r"/v\d+$", "", path).rpartition("/")[2]
     if not program.exists():
         done = subprocess.run(
             ["go", "install", module],

@@ -29,6 +29,9 @@ class FakeFiles:
         status: answer of a path instead of its content.
         cuts: how many bytes the next answers send before the connection breaks.
         ranges: answer a range with that range.
+        redirects: where a path sends the client.
+        authorization: what has to be in the header of that name, else the answer is 403.
+        headers: of each request, by name in lower case.
         validator: the header that identifies the content, ETag or Last-Modified, or none.
     """
 
@@ -37,6 +40,9 @@ class FakeFiles:
         self.status: dict[str, int] = {}
         self.cuts: list[int] = []
         self.ranges = True
+        self.redirects: dict[str, str] = {}
+        self.authorization = ""
+        self.headers: list[dict[str, str]] = []
         self.validator = "ETag"
         self.asked: list[Asked] = []
         handler = type("Handler", (_Handler,), {"fake": self})
@@ -79,6 +85,13 @@ class _Handler(BaseHTTPRequestHandler):
             guard=self.headers.get("If-Range", ""),
         )
         self.fake.asked.append(asked)
+        self.fake.headers.append({name.lower(): text for name, text in self.headers.items()})
+        if self.fake.authorization not in {"", self.headers.get("Authorization")}:
+            self._send(403, b"", {})
+            return
+        if asked.path in self.fake.redirects:
+            self._send(302, b"", {"Location": self.fake.redirects[asked.path]})
+            return
         content = self.fake.files.get(asked.path)
         status = self.fake.status.get(asked.path, 404 if content is None else 200)
         if content is None or status != 200:

@@ -63,18 +63,27 @@ def small_files(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def random_image(platform: Platform, *, seed: int = 0, layers: int = 2, size: int = 5000) -> Image:
+def random_image(
+    platform: Platform,
+    *,
+    seed: int = 0,
+    layers: int = 2,
+    size: int = 5000,
+    labels: tuple[tuple[str, str], ...] = (),
+) -> Image:
     """Return an image of random layers, each a plain tar of one file; a seed gives one image."""
     random = Random(f"{platform} {seed}")  # noqa: S311 - no secrets here
     made = tuple(_random_layer(random, number, size) for number in range(layers))
-    settings = Settings(env=(f"SEED={seed}",), entrypoint=("/0",))
+    settings = Settings(env=(f"SEED={seed}",), entrypoint=("/0",), labels=labels)
     config = image_config(platform, tuple(item.diff_id for item in made), settings=settings)
     return Image.of(config, made)
 
 
-def random_index(*platforms: Platform, seed: int = 0) -> tuple[Index, dict[Platform, Image]]:
+def random_index(
+    *platforms: Platform, seed: int = 0, labels: tuple[tuple[str, str], ...] = ()
+) -> tuple[Index, dict[Platform, Image]]:
     """Return an index of random images, and those by platform."""
-    images = {platform: random_image(platform, seed=seed) for platform in platforms}
+    images = {platform: random_image(platform, seed=seed, labels=labels) for platform in platforms}
     return index_of(images), images
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildkit.config.model import Image
+from buildkit.config.model import Image, Package
 from buildkit.plan.units import (
     Action,
     Artifact,
     BuildImage,
+    BuildPackage,
     Compile,
     Kind,
     PushIndex,
@@ -56,6 +57,24 @@ def image(name: str, base: str, *, needs: tuple[str, ...] = (), template: Path) 
     )
     every = (base, *needs)
     return Unit(kind=Kind.IMAGE, name=name, platform=LINUX, action=action, needs=every)
+
+
+def package(
+    name: str, output: Path, contents: tuple[tuple[str, str], ...] = (), *scripts: Path
+) -> Unit:
+    action = BuildPackage(
+        name=name,
+        package=Package(description="x", maintainer="Somebody <some@example.com>"),
+        version="1",
+        architecture="amd64",
+        contents=contents,
+        scripts=tuple(("postinstall", path) for path in scripts),
+        url="",
+        licenses="",
+        packager="nfpm",
+        output=output,
+    )
+    return Unit(kind=Kind.DEB, name=name, platform=LINUX, action=action)
 
 
 def push(name: str, images: tuple[str, ...], reference: str = "localhost:5000/x:latest") -> Unit:

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from buildkit.errors import BuildError
+from tests.bench.build import bench_build
+from tests.bench.build_results import Scenario as BuildScenario
+from tests.bench.gomodule import GoModule
+from tests.bench.image_results import Scenario
 from tests.bench.images import bench_images
 from tests.bench.measure import Job, measure
-from tests.bench.results import Scenario
 from tests.bench.workload import SIZES, Workload
 from tests.integration.tiny import x86_64
 
@@ -72,3 +75,33 @@ def test_every_tool_takes_its_turns(tmp_path: Path) -> None:
     named = {item.name: item for item in results.comparisons()}
     assert named["largest resident set"].met
     json.dumps(results.document())
+
+
+@pytest.mark.go
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_every_compiler_of_a_matrix_takes_its_turns(tmp_path: Path) -> None:
+    results = bench_build(
+        tmp_path / "tools",
+        GoModule(folder=tmp_path / "module").divided(40),
+        gocache=tmp_path / "gocache",
+        rounds=1,
+        cold=True,
+        tell=lambda _: None,
+    )
+    whole = {"go build by hand", "ours", "goreleaser"}
+    tools = {
+        scenario: {tool for found, tool in results.costs if found is scenario}
+        for scenario in BuildScenario
+    }
+    assert tools == {
+        BuildScenario.NOTHING: {"import invoke", *whole},
+        BuildScenario.LIST: {"import invoke", "ours"},
+        BuildScenario.COMMIT: whole,
+        BuildScenario.LEAF: {"the one go build", *whole},
+        BuildScenario.COLD: whole,
+    }
+    named = {(item.scenario, item.name): item for item in results.comparisons()}
+    assert named[BuildScenario.COMMIT, "binaries linked again"].met
+    assert not (tmp_path / "module").exists()

@@ -216,6 +216,20 @@ def test_authorization_is_dropped_on_the_way_to_another_host(
         assert storage.seen[0].headers["x-kept"] == "yes"
 
 
+def test_credentials_of_any_name_stay_with_their_host(server: FakeRegistry) -> None:
+    credentials = {"PRIVATE-TOKEN": "s3cret"}
+    with FakeRegistry(content=server.content) as storage:
+        url = blob_url(server, b"content")
+        server.misbehave(Fault("GET .*/blobs/", redirect=storage.url))
+        pool = HttpPool(environ={})
+        assert pool.read("GET", url, credentials=credentials, limit=100).body == b"content"
+        mirrored = HttpPool(environ={}, mirrors={server.url: storage.url})
+        mirrored.read("GET", url, credentials=credentials, limit=100)
+        assert [seen.headers.get("private-token") for seen in server.seen] == ["s3cret"]
+        assert len(storage.seen) == 2
+        assert all("private-token" not in seen.headers for seen in storage.seen)
+
+
 @pytest.mark.parametrize(
     "fault",
     [

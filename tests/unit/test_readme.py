@@ -53,9 +53,16 @@ def written(folder: Path, page: str = "") -> Path:
     return folder / "targets.toml"
 
 
-def test_the_fork_to_copy_is_right(tmp_path: Path) -> None:
+FORKS = [b for page in PAGES.values() for b in blocks(page) if b.startswith("extends")]
+
+
+def test_there_are_forks_to_copy() -> None:
+    assert len(FORKS) > 1
+
+
+@pytest.mark.parametrize("text", FORKS)
+def test_a_fork_to_copy_is_right(tmp_path: Path, text: str) -> None:
     written(tmp_path / "meshwright")
-    (text,) = (b for b in blocks(PAGES["configuration.md"]) if b.startswith("extends"))
     (tmp_path / "fork").mkdir()
     (tmp_path / "fork" / "targets.toml").write_text(text)
     deps = '[{"name": "PROXY_REPO_SHA", "lastStableSHA": "9a3f"}]'

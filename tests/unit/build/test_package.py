@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from buildkit.build.package import PackageBuilder
 from buildkit.config.model import Package, PackageFormat
@@ -17,6 +18,7 @@ from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit
 from buildkit.platform import Platform
 from buildkit.store import Store
+from tests.fakes.dynamic import make_dynamic
 from tests.fakes.runner import Call, FakeRunner
 from tests.fakes.units import running
 
@@ -57,7 +59,7 @@ class World:
             version="1.2.3~rc.1",
             architecture="amd64",
             contents=(
-                ("/etc/env", f"file:{root / 'env'}"),
+                ("/etc/env", f"file:{root / 'share' / '..' / 'env'}"),
                 ("/usr/bin/agent", AGENT),
                 ("/usr/bin/tool.sh", f"file:{root / 'tool.sh'}"),
                 ("/usr/share/x", f"file:{root / 'share'}"),
@@ -117,6 +119,7 @@ def test_modes_owners_and_times_are_given_and_not_read_from_the_disk(world: Worl
     assert world.content("/usr/bin/agent")["file_info"] == {**owner, "mode": 0o755}
     assert world.content("/usr/bin/tool.sh")["file_info"] == {**owner, "mode": 0o755}
     assert world.content("/etc/env")["file_info"] == {**owner, "mode": 0o644}
+    assert ".." not in world.content("/etc/env")["src"]
     assert world.content("/etc/env")["type"] == "config|noreplace"
     assert world.content("/var/lib/x")["type"] == "dir"
     assert world.content("/var/lib/x/env")["src"] == "/etc/env"
@@ -134,6 +137,20 @@ def test_a_format_has_its_own_dependencies_beside_those_of_all(world: World) -> 
     assert world.asked["license"] == "Apache-2.0"
     assert world.asked["rpm"]["buildhost"] == "localhost"
     assert world.asked["rpm"]["summary"] == "Costs ${DOLLAR}5"
+
+
+def test_the_libc_that_programs_were_linked_to_is_a_dependency_unless_it_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "agent").write_bytes(make_dynamic({"libc.so.6": ("GLIBC_2.17", "GLIBC_2.31")}))
+    world.build(Kind.DEB)
+    assert world.asked["depends"] == ["sudo", "libc6 (>= 2.30)"]
+    package = structs.replace(world.action.package, deb=PackageFormat(), rpm=PackageFormat())
+    world.action = replace(world.action, package=package)
+    world.build(Kind.DEB)
+    assert world.asked["depends"] == ["sudo", "libc6 (>= 2.31)"]
+    world.build(Kind.RPM)
+    assert world.asked["depends"] == ["sudo", "glibc >= 2.31"]
 
 
 def test_a_dollar_sign_stays_one(world: World) -> None:

@@ -261,11 +261,15 @@ def test_what_is_wrong_in_an_assignment_names_the_flag(fork: Path, examples: Pat
 
 def test_the_environment_names_a_version_of_envoy(fork: Path, examples: Path) -> None:
     (fork / "targets.toml").write_text('extends = "istio"\n')
-    environ = {"ISTIO_ENVOY_VERSION": "abc"}
+    environ = {"ISTIO_ENVOY_VERSION": "abc", "ISTIO_ENVOY_BASE_URL": "https://b.example/proxy"}
     project = load_project(fork / "targets.toml", environ=environ, examples=examples)
     assert project.config.fetch["envoy"].number == "abc"
     assert project.origins.phrase("fetch.envoy.version") == (
         "ISTIO_ENVOY_VERSION in the environment"
+    )
+    assert project.config.fetch["envoy"].base_url == "https://b.example/proxy"
+    assert project.origins.phrase("fetch.envoy.base_url") == (
+        "ISTIO_ENVOY_BASE_URL in the environment"
     )
     given = load_project(
         fork / "targets.toml",

@@ -214,7 +214,7 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
             "${hub}",
             (
                 "targets.toml:19: fetch.envoy.source[0].url: unknown variable '${hub}'; "
-                "known: arch, os, version"
+                "known: arch, arch_suffix, base_url, os, version"
             ),
         ),
         (

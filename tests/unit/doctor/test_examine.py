@@ -105,7 +105,7 @@ def test_a_mac_with_colima_and_airplay() -> None:
 @pytest.mark.parametrize(
     ("facts", "stopped"),
     [
-        (replace(PROJECT, go=GoFacts()), {Goal.BUILD, Goal.DOCKER}),
+        (replace(PROJECT, go=GoFacts()), {Goal.BUILD, Goal.DOCKER, Goal.PACKAGE}),
         (replace(PROJECT, docker=DockerFacts(problem="gone", needed="x")), {Goal.DOCKER}),
         (replace(PROJECT, docker=DockerFacts(problem="gone")), set()),
         (replace(PROJECT, cache=CacheFacts(place="/c", error="closed")), set(Goal)),

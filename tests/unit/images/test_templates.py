@@ -16,7 +16,10 @@ from buildkit.plan.units import BuildImage
 from buildkit.platform import Platform
 
 ROOT = Path(__file__).parents[3]
-IMAGES = tomli.loads((ROOT / "targets.toml").read_text())["images"]
+EVERY = tomli.loads((ROOT / "targets.toml").read_text())["images"]
+IMAGES = {name: image for name, image in EVERY.items() if image.get("default", True)}
+SIDECARS = tomli.loads((ROOT / "examples" / "sidecars.toml").read_text())["images"]
+SYSTEMS = {name: image for name, image in {**SIDECARS, **EVERY}.items() if name not in IMAGES}
 ROOT_USERS = {"install-cni"}
 """It writes into directories of the node that are root's."""
 
@@ -73,3 +76,22 @@ def test_the_entrypoint_is_a_program_that_was_copied(dockerfile: Dockerfile) -> 
         for source in copy.sources
     }
     assert entrypoint.words[0] in placed
+
+
+@pytest.mark.parametrize("name", sorted(SYSTEMS))
+def test_a_system_installs_the_package_with_its_own_tool_in_a_run(name: str) -> None:
+    table = SYSTEMS[name]
+    template = ROOT / "images" / "app_sidecar" / Path(table["dockerfile"]).name
+    variables = {"base": "local/base:1"}
+    variables |= {f"vars.{key}": text for key, text in table.get("variables", {}).items()}
+    dockerfile = parse(render(template, variables), origin=name)
+    stages = stages_of(dockerfile, platform_args(Platform.parse("linux/amd64")))
+    refuse_unsupported(dockerfile, reachable(stages))
+    (stage,) = stages
+    copied = {source for copy in stage.copies for source in copy.sources}
+    assert copied == {*table["binaries"], *table["files"], *table["packages"]}
+    run = next(item.value for item in stage.instructions if item.name == "RUN")
+    tool = {"istio-sidecar.deb": "apt-get", "istio-sidecar.rpm": "dnf"}[table["packages"][0]]
+    assert run.startswith("yum" if name == "app_sidecar_centos_7" else tool)
+    assert f"/tmp/{table['packages'][0]}" in run
+    assert refusal(dockerfile, stages) is not None

@@ -65,5 +65,5 @@ def test_json_has_every_check_and_what_is_missing(capsys: pytest.CaptureFixture[
         "state": "problem",
         "meaning": "no Go on PATH",
         "mend": "install Go of https://go.dev/dl/, or: invoke lock",
-        "needed_by": ["build", "docker"],
+        "needed_by": ["build", "docker", "package"],
     }

@@ -14,6 +14,7 @@ from buildkit.oci.layout import INDEX_FILE, MARKER, MARKER_FILE, layout_index, n
 from buildkit.oci.model import Descriptor
 from buildkit.pipeline.promoting import is_reference, run_promote
 from buildkit.plan.options import Options
+from buildkit.plan.unlocked import LABEL
 from buildkit.platform import Platform
 from tests.fakes.images import random_index
 from tests.fakes.registry import FakeRegistry
@@ -51,8 +52,8 @@ class Shop:
             name: self.place(f"{name}:latest", seed) for seed, name in enumerate(("pilot", "proxy"))
         }
 
-    def place(self, name: str, seed: int, prefix: str = "") -> str:
-        index, images = random_index(AMD, seed=seed)
+    def place(self, name: str, seed: int, prefix: str = "", **labels: str) -> str:
+        index, images = random_index(AMD, seed=seed, labels=tuple(labels.items()))
         repository, _, tag = name.partition(":")
         held = self.source.repository(prefix + repository)
         for image in images.values():
@@ -125,6 +126,17 @@ def test_a_hub_is_all_images_at_its_tag(shop: Shop, capsys: pytest.CaptureFixtur
         "the binaries say that they come from docker.io/istio, "
         f"these images go to {shop.target.host}/team"
     )
+    assert warning in told.err
+
+
+def test_an_image_that_holds_what_is_not_locked_is_told(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.place("proxy:latest", 9, **{LABEL: "envoy"})
+    shop.promote(shop.source.host, shop.target.host, json=True)
+    told = capsys.readouterr()
+    (warning,) = [text for text in json.loads(told.out)["warnings"] if "not locked" in text]
+    assert warning == f"{shop.source.host}/proxy:latest holds what is not locked: envoy"
     assert warning in told.err
 
 

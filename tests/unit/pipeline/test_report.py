@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from buildkit.pipeline.report import (
 )
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
-from buildkit.plan.units import Artifact, Step, Verdict
+from buildkit.plan.units import Artifact, Download, Kind, Override, Step, Unit, Verdict
 from tests.fakes.units import binary, compile_action, image, push
 from tests.unit.plan.projects import settings
 
@@ -112,6 +113,7 @@ def test_the_result_as_json_says_the_same_and_more() -> None:
         "status": "done",
         "reason": "app.go changed",
         "seconds": 1.26,
+        "unlocked": [],
         "digest": MADE.digest,
         "size": 1_234_567,
         "path": "/o",
@@ -120,6 +122,39 @@ def test_the_result_as_json_says_the_same_and_more() -> None:
     }
     assert [unit["status"] for unit in others] == ["failed", "aborted", "skipped", "blocked"]
     assert "digest" not in others[0]
+
+
+def test_what_no_lock_vouches_for_is_marked_in_both_tables_and_in_json() -> None:
+    fetch = Unit(
+        kind=Kind.FETCH,
+        name="envoy",
+        platform=APP.platform,
+        action=Download(
+            name="envoy",
+            version="1",
+            sources=(),
+            override=Override(words="./envoy", path=Path("/envoy")),
+            strip=False,
+            output=Path("/out/envoy"),
+        ),
+    )
+    proxy = replace(IMAGE, name="proxy", needs=(fetch.id, APP.id))
+    units = (fetch, APP, proxy)
+    steps = tuple(Step(unit=u, verdict=Verdict.CACHED, reason="up to date") for u in units)
+    plan, own = Plan(steps=steps, artifacts={}), Graph(units=units)
+    assert [row[2] for row in plan_rows(plan, own)] == [
+        "up to date, not locked",
+        "up to date",
+        "up to date, not locked",
+    ]
+    outcomes = tuple(Outcome(unit=u, status=Status.CACHED, reason="up to date") for u in units)
+    assert [row[2] for row in result_rows(outcomes, own)] == [
+        "cached, not locked",
+        "cached",
+        "cached, not locked",
+    ]
+    for document in (plan_json(plan, own, settings(), {}), result_json(outcomes, own, settings())):
+        assert [unit["unlocked"] for unit in document["units"]] == [[fetch.id], [], [fetch.id]]
 
 
 def failed(error: BuildError) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 from buildkit.pipeline.tidying import tidy_out
 from buildkit.plan.planner import Plan
 from buildkit.plan.units import Kind, Step, Unit, Verdict, WriteLayout
-from tests.fakes.units import binary, compile_action, running
+from tests.fakes.units import binary, compile_action, package, running
 
 LEFT = (
     ".buildkit/.records.json.abcd_123.tmp",
@@ -16,6 +16,7 @@ LEFT = (
     ".buildkit/images/linux_amd64/.pilot.json.abcd_123.tmp",
     "linux_amd64/.app.abcd_123.tmp",
     "oci/.index.json.abcd_123.tmp",
+    "linux_amd64/release/.app.deb.abcd_123.tmp",
 )
 STAYS = (
     ".buildkit/records.json",
@@ -42,6 +43,7 @@ def files(out: Path) -> set[str]:
 def steps(out: Path) -> tuple[Step, ...]:
     action = WriteLayout(name="x", images=(), references=(), folder=out / "oci", compress=True)
     return (
+        running(package("app", out / "linux_amd64" / "release" / "app.deb")),
         running(binary("app", compile_action(out, out / "linux_amd64" / "app"))),
         running(Unit(kind=Kind.LAYOUT, name="x", platform=None, action=action)),
     )

@@ -19,6 +19,7 @@ from buildkit.plan.units import (
     Compile,
     Download,
     LoadImage,
+    Override,
     PushIndex,
     SaveImage,
     Unit,
@@ -181,12 +182,15 @@ def test_a_fetch_takes_the_sources_that_are_pinned_in_their_order() -> None:
     assert action.override is None
 
 
+OWN = Override(words="/envoy", path=Path("/envoy"))
+
+
 def test_a_local_envoy_serves_a_platform_that_no_source_does() -> None:
-    facts = replace(FACTS, overrides=((Platform("darwin", "arm64"), Path("/envoy")),))
+    facts = replace(FACTS, overrides=((Platform("darwin", "arm64"), OWN),))
     found = graph(Goal.ENVOY, facts=facts, platform="darwin/arm64")
     action = unit(found, "fetch/envoy@darwin/arm64").action
     assert isinstance(action, Download)
-    assert action.override == Path("/envoy")
+    assert action.override == OWN
     assert found.missing == ()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
 import pytest
 
+from buildkit.config.environment import ENVOY_KEYS
+from buildkit.config.model import Fetch, Source
 from buildkit.errors import UsageError
 from buildkit.plan.destinations import check_protected
 from buildkit.plan.graph import build_graph
@@ -104,6 +107,27 @@ def test_the_plan_shows_which_names_flags_pass_over() -> None:
     ]
 
 
+def test_a_place_of_builds_counts_where_a_source_has_it() -> None:
+    environ = {"ISTIO_ENVOY_BASE_URL": "https://corp.example/proxy"}
+    mesh = project()
+    assert read_names(environ, mesh, Options()) == (
+        (
+            "ISTIO_ENVOY_BASE_URL in the environment: passed over, no source of fetch.envoy has "
+            "${base_url}"
+        ),
+    )
+    for base_url, words in (
+        ("https://corp.example/proxy", "fetch.envoy.base_url"),
+        ("https://other.example", "passed over for --set"),
+    ):
+        source = Source(platforms=("linux/amd64",), url="${base_url}/envoy-${version}")
+        fetch = Fetch(version="9", source=(source,), base_url=base_url)
+        config = msgspec.structs.replace(mesh.config, fetch={"envoy": fetch})
+        assert read_names(environ, dataclasses.replace(mesh, config=config), Options()) == (
+            f"ISTIO_ENVOY_BASE_URL in the environment: {words}",
+        )
+
+
 def test_a_version_of_an_envoy_that_is_not_fetched() -> None:
     mesh = project()
     bare = msgspec.structs.replace(mesh.config, fetch={})
@@ -126,7 +150,7 @@ def test_one_warning_names_what_to_use_for_all_other_names() -> None:
 
 def test_no_name_is_both_read_and_warned_of() -> None:
     read = {"VERSION", "HUB", "HUBS", "TAG", "TAGS", "TARGET_OS", "TARGET_ARCH", "DEBUG"}
-    read |= {"DOCKER_TARGETS", "DOCKER_ARCHITECTURES", "ISTIO_ENVOY_VERSION"}
+    read |= {"DOCKER_TARGETS", "DOCKER_ARCHITECTURES"} | ENVOY_KEYS.keys()
     read |= {"BASE_VERSION", "ISTIO_BASE_REGISTRY"}
     read |= {"DOCKER_BUILD_VARIANTS", "INCLUDE_UNTAGGED_DEFAULT"}
     assert not read & INSTEAD.keys()

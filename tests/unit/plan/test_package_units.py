@@ -109,6 +109,8 @@ def test_an_image_gets_the_package_under_its_files_name() -> None:
     assert isinstance(image.action, BuildImage)
     assert ("sidecar.deb", DEB) in image.action.context
     assert DEB in image.needs
+    # The engine looks at what the package will install.
+    assert {"fetch/envoy@linux/amd64", "binary/agent@linux/amd64"} <= set(image.needs)
     assert DEB in [unit.id for unit in found.units]
 
 

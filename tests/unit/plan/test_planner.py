@@ -30,6 +30,7 @@ from buildkit.plan.units import (
     Compile,
     Download,
     Kind,
+    Override,
     Step,
     Unit,
     Verdict,
@@ -590,11 +591,27 @@ def test_a_fetch_follows_its_pins_and_a_local_file(world: World) -> None:
         "strip changed from 'false' to 'true'",
     )
     assert world.verdict(download(sources=())) == (Verdict.RUN, "the pins changed")
+    # The lock may lag behind: what is there is of another version than is asked for.
+    assert world.verdict(download(version="1.41.0")) == (
+        Verdict.RUN,
+        "the version changed from '1.40.0' to '1.41.0'",
+    )
     local = world.package / "main.go"
-    world.make(download(override=local), {})
-    assert world.verdict(download(override=local)) == UP_TO_DATE
+    own = Override(words="main.go", path=local)
+    world.make(download(override=own), {})
+    assert world.verdict(download(override=own)) == UP_TO_DATE
     local.write_text("another Envoy")
-    assert world.verdict(download(override=local)) == (Verdict.RUN, "the local file changed")
+    assert world.verdict(download(override=own)) == (Verdict.RUN, "the local file changed")
+
+
+def test_a_fetch_follows_the_image_that_it_is_taken_from(world: World) -> None:
+    own = Override(words="istio/proxyv2:1", image="docker.io/istio/proxyv2@sha256:1")
+    world.make(download(override=own), {})
+    assert world.verdict(download(override=own)) == UP_TO_DATE
+    assert world.verdict(download(override=replace(own, words="istio/proxyv2"))) == UP_TO_DATE
+    moved = replace(own, image="docker.io/istio/proxyv2@sha256:2")
+    assert world.verdict(download(override=moved))[1].startswith("the image it is taken from")
+    assert world.verdict(download()) == (Verdict.RUN, "the image it is taken from is gone")
 
 
 def test_a_base_follows_its_pins_and_its_assembler(world: World) -> None:

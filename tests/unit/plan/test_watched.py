@@ -14,7 +14,7 @@ from buildkit.plan.graph import Graph
 from buildkit.plan.records import RecordBook
 from buildkit.plan.units import SourceDirectory, Unit
 from buildkit.plan.watched import Watched, watched_files
-from tests.fakes.units import artifact, binary, compile_action, image
+from tests.fakes.units import artifact, binary, compile_action, image, package
 from tests.unit.plan import projects
 
 SOURCES = (
@@ -90,6 +90,14 @@ def test_templates_and_copied_files_matter_and_trees_with_what_is_below(root: Pa
     for name in ("images/app/Dockerfile.j2", "images/f", "images/conf/new", "images/conf/d/new"):
         assert watched.matters(str(root / name))
     assert not watched.matters(str(root / "images/app/README.md"))
+
+
+def test_what_is_in_a_package_and_its_scripts_matter(root: Path) -> None:
+    contents = (("/etc/x", f"file:{root}/images/f"), ("/usr/bin/x", "binary/x@linux/amd64"))
+    watched = look(root, package("x", root / "out" / "x.deb", contents, root / "postinst"))
+    assert watched.matters(str(root / "images/f"))
+    assert watched.matters(str(root / "postinst"))
+    assert not watched.matters(str(root / "other"))
 
 
 def test_after_a_failed_compile_the_whole_tree_matters(root: Path) -> None:

@@ -18,6 +18,9 @@ set -- /usr/local/bin/pilot-agent proxy \
   ${AGENT_FLAGS:-} "$@"
 
 if [ "$(id -u)" -eq 0 ]; then
-  exec sudo --preserve-env --user=istio-proxy -- "$@"
+  # sudo would stay in front, and some of its releases pass no signals on.
+  HOME=/var/lib/istio
+  export HOME
+  exec setpriv --reuid="$(id -u istio-proxy)" --regid="$(id -g istio-proxy)" --init-groups -- "$@"
 fi
 exec "$@"
