@@ -59,7 +59,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
-    "force": (False, "ignore records of earlier runs"),
+    "force": (False, "ignore records of earlier runs; init: write over a file that exists"),
     "offline": (False, "use what is cached, never the network"),
     "fail_fast": (False, "start nothing more after the first failure"),
     "dry_run": (False, "show the plan, change nothing"),
@@ -288,6 +288,15 @@ def watch(session: Session) -> None:
     session.repeat(watch_sources)
 
 
+@mesh_task("source", "targets", "force", "dry_run", "json", "quiet")
+def init(session: Session) -> None:
+    """Read a Go tree and write a targets.toml for it."""
+    from buildkit.pipeline.adopting import adopt_project  # noqa: PLC0415
+
+    # It knows by itself what a dry run is.
+    session.act(adopt_project)
+
+
 @mesh_task(*_PLACE)
 def check(session: Session) -> None:
     """Check targets.toml, its lock and the image templates; start nothing."""
@@ -435,7 +444,7 @@ def make_namespace() -> Collection:
     """Return a fresh collection of all tasks that any project can use."""
     shown = (plan, explain, graph, check, config, doctor, schema)
     makers = (build, docker, package, envoy, watch, release, merge, publish, verify)
-    tasks = (*makers, lock, smoke, promote, attest, clean, cache, *shown)
+    tasks = (*makers, init, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
     return Collection(*tasks, registry, Collection("keys", keys_generate))

@@ -8,6 +8,7 @@ are off, and no lock is taken. The user's own configuration is never changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
@@ -224,7 +225,9 @@ def read_history(directory: Path, tag: str = "") -> History:
     except GitCommandError:
         previous = ""
     since = f"{previous}..HEAD" if previous else "HEAD"
-    log = str(git.log("-z", "--no-merges", "--no-color", "--format=%H%x0a%B", since, "--", "."))
+    # Of a user's configuration, signatures would stand between the entries.
+    plain = ("-z", "--no-merges", "--no-color", "--no-show-signature", "--no-notes")
+    log = str(git.log(*plain, "--format=%H%x0a%B", since, "--", "."))
     return History(
         tags=tuple(sorted(tags)),
         previous=previous,
@@ -239,11 +242,44 @@ def tagged_commit(directory: Path, tag: str) -> str:
         return ""
     from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
 
+    git = _scoped(Git(str(directory)), worktree)
     try:
-        name = f"refs/tags/{tag}^{{commit}}"
-        return str(_scoped(Git(str(directory)), worktree).rev_parse("--verify", "--quiet", name))
+        # rev-parse alone would take the output of git describe, 1.2.3-4-gabcdef, for a tag.
+        git.show_ref("--verify", "--quiet", f"refs/tags/{tag}")
+        return str(git.rev_parse("--verify", "--quiet", f"refs/tags/{tag}^{{commit}}"))
     except GitCommandError:
         return ""
+
+
+def untracked_files(directory: Path, left_out: Iterable[Path] = ()) -> tuple[str, ...]:
+    """Return the files of a tree that git neither tracks nor ignores; none outside git.
+
+    Args:
+        directory: the tree; names are relative to it.
+        left_out: directories that do not count, such as ``out/``.
+    """
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return ()
+    from git import Git  # noqa: PLC0415 - see read_git
+
+    inside = (path for path in left_out if directory in path.parents)
+    excluded = [f":(exclude){path.relative_to(directory).as_posix()}" for path in inside]
+    words = ("-z", "--others", "--exclude-standard", "--", ".", *excluded)
+    found = str(_scoped(Git(str(directory)), worktree).ls_files(*words))
+    return tuple(sorted(filter(None, found.split("\0"))))
+
+
+def changed_files(directory: Path) -> tuple[str, ...]:
+    """Return the tracked files of a tree that differ from its commit; none outside git."""
+    worktree = find_worktree(directory)
+    if worktree is None:
+        return ()
+    from git import Git  # noqa: PLC0415 - see read_git
+
+    words = ("-z", "--name-only", "--no-ext-diff", "HEAD", "--", ".")
+    found = str(_scoped(Git(str(directory)), worktree).diff(*words))
+    return tuple(filter(None, found.split("\0")))
 
 
 def write_commit(directory: Path, target: IO[bytes] | BufferedIOBase, prefix: str) -> None:
@@ -263,8 +299,8 @@ def write_commit(directory: Path, target: IO[bytes] | BufferedIOBase, prefix: st
     from git import Git  # noqa: PLC0415 - see read_git
 
     git = _scoped(Git(str(directory)), worktree)
-    # The umask of the user's own configuration would change the modes.
-    settings = git(c="tar.umask=0022")
+    # Of a user's configuration, modes and the ends of lines would come out differently.
+    settings = git(c=["tar.umask=0022", "core.autocrlf=false", "core.eol=lf"])
     settings.archive("--format=tar", f"--prefix={prefix}/", "HEAD", output_stream=target)
 
 

@@ -81,7 +81,7 @@ def merge_provenance(
     first = definitions[0]
     units = {unit for item in definitions for unit in item["externalParameters"]["units"]}
     materials = {
-        (item["uri"], item.get("name", "")): item
+        (item.get("uri", ""), item.get("name", "")): item
         for definition in definitions
         for item in definition["resolvedDependencies"]
     }

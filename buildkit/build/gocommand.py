@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit.build.gosources import LIST_FIELDS
 from buildkit.build.stamps import stamp_flag
 from buildkit.config.interpolate import interpolate
 from buildkit.plan.units import Compile, Unit
 from buildkit.platform import Platform
+from buildkit.toolchain.accept import compare_versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Target:
         return [*self.action.stamps, *((n, interpolate(text, volatile)) for n, text in texts)]
 
 
+_RELEASE = re.compile(r"go(\d+\.\d+\S*)")
 _MAJOR = re.compile(r"v[0-9]+")
 """The end of a module's import path, which Go leaves out of a program's name."""
 
@@ -89,12 +92,29 @@ class Call:
         action = first.action
         stamps = (stamp_flag(name, value) for name, value in first.stamps(volatile))
         ldflags = [*action.ldflags, *stamps]
-        argv = [str(program), "build", "-buildvcs=false", f"-p={jobs}", "-o", self.output]
+        argv = [str(program), "build"]
+        # Go 1.18 began to ask git, and knows the flag that keeps it from that.
+        argv += ["-buildvcs=false"] if _is_from(action.toolchain, "1.18") else []
+        argv += [f"-p={jobs}", "-o", self.output]
         argv += ["-trimpath"] if action.trimpath else []
         argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
         argv += [f"-gcflags={' '.join(action.gcflags)}"] if action.gcflags else []
         argv += [f"-ldflags={' '.join(ldflags)}"] if ldflags else []
         return argv + [target.action.package for target in self.targets.values()]
+
+
+def list_argv(program: Path, target: Target) -> list[str]:
+    """Return the `go list` that tells what the packages that are appended were made from."""
+    # Go 1.19 began to take the names of fields; one before prints them all.
+    fields = LIST_FIELDS if _is_from(target.action.toolchain, "1.19") else "-json"
+    tags = target.action.tags
+    return [str(program), "list", "-deps", fields, *([f"-tags={','.join(tags)}"] if tags else [])]
+
+
+def _is_from(release: str, version: str) -> bool:
+    """Tell whether a toolchain is at least of a version; one with a name of its own is new."""
+    found = _RELEASE.match(release)
+    return found is None or compare_versions(found[1], version) >= 0
 
 
 def make_calls(targets: Iterable[Target], stage: Path) -> list[Call]:

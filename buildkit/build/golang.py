@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildkit.build.gocommand import Target, make_calls
+from buildkit.build.gocommand import Target, list_argv, make_calls
 from buildkit.build.gosources import (
-    LIST_FIELDS,
     linked_packages,
     settled_sources,
     source_key,
@@ -149,9 +148,7 @@ class GoBuilder:
         return built, peak
 
     def _list(self, command: GoCommand, targets: tuple[Target, ...]) -> bytes:
-        action = targets[0].action
-        argv = [str(command.program), "list", "-deps", LIST_FIELDS]
-        argv += [f"-tags={','.join(action.tags)}"] if action.tags else []
+        argv = list_argv(command.program, targets[0])
         argv += [target.action.package for target in targets]
         done = self._run(command, targets[0], argv, None)
         return done.stdout if done.returncode == 0 else b""

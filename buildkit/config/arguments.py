@@ -24,6 +24,13 @@ def argument_tables(config: Config) -> Iterator[tuple[str, Arguments]]:
         yield f"variants.{name}.args", variant.args
 
 
+def files_of_values(config: Config) -> tuple[str, ...]:
+    """Return the files of the source tree that versions and arguments stand in."""
+    values = [fetch.version for fetch in config.fetch.values()]
+    values += [value for _, table in argument_tables(config) for value in table.values()]
+    return tuple(sorted({value.file for value in values if isinstance(value, FromFile)}))
+
+
 def with_arguments(config: Config, tree: Path, origins: Origins) -> tuple[Config, dict[str, str]]:
     """Put the arguments that stand in the source tree in their places.
 

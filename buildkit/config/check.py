@@ -66,6 +66,8 @@ def _version(config: Config, problems: Problems) -> None:
     rule = config.version
     if (rule.json or rule.line) and not rule.file:
         problems.add("version", "json and line need the file that they look into")
+    if rule.suffix and not rule.file:
+        problems.add("version", "suffix needs the file whose version it ends")
     _rule(FromFile(file=rule.file, json=rule.json, line=rule.line), "version", problems)
     for name, fetch in config.fetch.items():
         if isinstance(fetch.version, FromFile):

@@ -40,6 +40,10 @@ def check_variants(config: Config, problems: Problems) -> None:
             _names((old, new), config.bases, f"{path}.base", "base", problems)
     _names(config.matrix.variants, config.variants, "matrix.variants", "variant", problems)
     for name, image in config.images.items():
+        for other in config.variants if image.variants else ():
+            # What is made of a variant is called like that in files and in the daemon.
+            if f"{name}-{other}" in config.images:
+                problems.add(f"images.{name}-{other}", f"'{name}' has the variant '{other}'")
         if isinstance(image.variants, tuple):
             _names(image.variants, config.variants, f"images.{name}.variants", "variant", problems)
             if not image.variants:
@@ -51,6 +55,8 @@ def _image(name: str, image: Image, root: Path, problems: Problems) -> None:
     if not image.dockerfile:
         if image.args:
             problems.add(f"{path}.args", "a template has no arguments", "use variables")
+        if image.target:
+            problems.add(f"{path}.target", "a template's image is its last stage")
         return
     if image.template:
         problems.add(path, "give either template or dockerfile")
@@ -67,6 +73,8 @@ def _image(name: str, image: Image, root: Path, problems: Problems) -> None:
 
 def _arguments(config: Config, path: str, table: Arguments, problems: Problems) -> None:
     known = STABLE | {f"fetch.{name}" for name in config.fetch}
+    if path != "args":
+        known |= {f"args.{name}" for name in config.args}
     for name, value in table.items():
         here = f"{path}.{name}"
         if _PLATFORM_ARGUMENT.fullmatch(name):
@@ -83,16 +91,18 @@ def _arguments(config: Config, path: str, table: Arguments, problems: Problems) 
 
 def _replaced(config: Config, problems: Problems) -> None:
     taken: dict[str, str] = {}
-    for name, base in config.bases.items():
-        path = f"bases.{name}.replaces"
-        for text in base.replaces:
+    lists = [(f"bases.{name}", base.replaces) for name, base in config.bases.items()]
+    lists += [(f"images.{name}", image.replaces) for name, image in config.images.items()]
+    for owner, replaces in lists:
+        path = f"{owner}.replaces"
+        for text in replaces:
             try:
                 reference = Reference.parse(text)
             except ConfigError as error:
                 problems.add(path, error.brief, error.resolution)
                 continue
-            if (other := taken.setdefault(str(reference), name)) != name:
-                problems.add(path, f"{text} is replaced by '{other}' too")
+            if (other := taken.setdefault(str(reference), owner)) != owner:
+                problems.add(path, f"{text} is replaced by {other} too")
 
 
 def _names(

@@ -31,6 +31,8 @@ def check_release(config: Config, root: Path, problems: Problems) -> None:
         _names(archive, path, problems)
         for binary in archive.binaries:
             _binary(config, archive, binary, f"{path}.binaries", problems)
+        for words in archive.generated.values():
+            _program(config, words, f"{path}.generated", problems)
         for platform in archive.platforms or ():
             if platform not in config.matrix.platforms:
                 hint = near_miss(platform, config.matrix.platforms)
@@ -39,7 +41,7 @@ def check_release(config: Config, root: Path, problems: Problems) -> None:
         for file in archive.files.values():
             if not (root / file).exists():
                 problems.add(f"{path}.files", f"'{file}' does not exist")
-        if not archive.binaries and not archive.files:
+        if not (archive.binaries or archive.files or archive.generated):
             problems.add(path, "there is nothing in it", "name binaries or files")
 
 
@@ -115,8 +117,14 @@ def _binary(
             problems.add(path, f"'{name}' is not made for {platform}")
 
 
+def _program(config: Config, words: tuple[str, ...], path: str, problems: Problems) -> None:
+    name = words[0] if words else ""
+    if name not in config.binaries:
+        problems.add(path, f"unknown binary '{name}'", near_miss(name, config.binaries))
+
+
 def _places(archive: ReleaseArchive, path: str, problems: Problems) -> None:
-    places = [*archive.binaries.values(), *archive.files]
+    places = [*archive.binaries.values(), *archive.files, *archive.generated]
     for place in (archive.folder, *places):
         parts = PurePosixPath(place).parts
         if place.startswith("/") or ".." in parts:

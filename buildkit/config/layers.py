@@ -20,8 +20,8 @@ from buildkit.config.problems import Origins, Page, near_miss
 from buildkit.config.source_paths import is_below_source
 from buildkit.errors import ConfigError, UsageError
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-"""Where the shipped examples lie in a checkout of the toolkit."""
+EXAMPLES = Path(__file__).parents[1] / "examples"
+"""Where the shipped examples lie: in a checkout as links to those at its root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ def _superseded(
 ) -> tuple[str, ...]:
     """Return the keys below that mean nothing any more beside what stands above."""
     if path == ("version",) and "file" in above:
-        return ("json", "line")
+        return ("json", "line", "suffix")
     is_named = len(path) == 2  # noqa: PLR2004 - kind.NAME
     if is_named and path[0] == "images" and {"dockerfile", "template"} & above.keys():
         # An image has one or the other, and a Dockerfile names its bases.

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from buildkit.config.arguments import with_arguments
+from buildkit.config.arguments import files_of_values, with_arguments
 from buildkit.config.check import cross_check
 from buildkit.config.check_packages import check_packages
 from buildkit.config.check_release import check_publish, check_release
@@ -36,6 +36,7 @@ class Project:
         origins: who wrote what.
         versions: for a fetched file whose version stands in the source tree, where.
         arguments: for an ARG whose value stands in the source tree, by TOML path, where.
+        values_from: files of the source tree that values of the configuration stand in.
         files: all files that the configuration was read from, the lowest first.
         is_local: a local file is in force, so that this machine's builds are its own.
     """
@@ -47,6 +48,7 @@ class Project:
     origins: Origins = field(default_factory=Origins)
     versions: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
+    values_from: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     is_local: bool = False
 
@@ -91,6 +93,7 @@ def load_project(
             resolution="Mend project.source in targets.toml, or name it with --source.",
         )
     _check(config, main.root, problems)
+    values_from = files_of_values(config)
     config, versions = _with_versions(config, tree, origins)
     config, arguments = with_arguments(config, tree, origins)
     return Project(
@@ -101,6 +104,7 @@ def load_project(
         origins=origins,
         versions=versions,
         arguments=arguments,
+        values_from=values_from,
         files=tuple(layer.path for layer in layers if layer.path is not None),
         is_local=local is not None,
     )

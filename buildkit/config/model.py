@@ -64,6 +64,8 @@ class Version(Table, frozen=True, kw_only=True):
     """Where it stands in that file, if it is JSON, as ``[name=x].version``."""
     line: str = ""
     """A regular expression that one whole line must match; its one group is the version."""
+    suffix: str = ""
+    """Put after what the file gives, as ``-dev``."""
     git: bool = True
     """Ask ``git describe --tags`` where the file gives none."""
     fallback: str = "0.0.0-dev"
@@ -176,8 +178,11 @@ class Image(Table, frozen=True, kw_only=True):
     dockerfile: str = ""
     """Or a Dockerfile that is used as it is, such as ``${source}/docker/Dockerfile``; what it
     copies is found by name: binaries, also below ``${TARGETARCH}/``, and ``files``."""
+    target: str = ""
+    """The stage of the Dockerfile that is the image; default: its last."""
     args: dict[ArgumentName, str | FromFile] = {}
-    """Values for the Dockerfile's ARGs, over those of ``[args]``."""
+    """Values for the Dockerfile's ARGs, over those of ``[args]``, which they may use as
+    ``${args.NAME}``."""
     base: tuple[Name, ...] = ()
     """Names of ``[bases]``, the first that can be had on this machine is used; a Dockerfile
     says by itself what it starts from."""
@@ -191,6 +196,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Made where no image is named; false for one that is made by its name alone."""
     packages: tuple[str, ...] = ()
     """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
+    replaces: tuple[str, ...] = ()
+    """Image names, with a tag or for all tags, that a FROM of a Dockerfile means this image by."""
     variants: tuple[Name, ...] | bool = True
     """Names of ``[variants]`` that it is built in; ``false`` for an image without variants,
     which is built once and keeps plain tags."""
@@ -290,6 +297,9 @@ class ReleaseArchive(Table, frozen=True, kw_only=True):
     """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
     files: dict[str, str] = {}
     """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    generated: dict[str, tuple[str, ...]] = {}
+    """Path in the archive = what a compiled binary prints on the machine that makes the
+    release, such as completions: ``["istioctl", "completion", "bash"]``."""
     platforms: tuple[PlatformName, ...] | None = None
     """Default: those of the matrix that all its binaries exist for."""
 

@@ -9,10 +9,12 @@ images of one platform to another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
+from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import Dockerfile, Instruction
-from buildkit.images.stages import PREDEFINED, Copy, Stage
+from buildkit.images.stages import NOTHING, PREDEFINED, Copy, Stage
 
 _COPIED_MODE = (
     "Set the mode on the file in the build context: binaries arrive as 0755, "
@@ -50,17 +52,30 @@ _HEREDOC = {
 }
 
 
-def refuse_unsupported(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> None:
+class BuildKitNeededError(ConfigError):
+    """A Dockerfile holds what the classic builder does not know and BuildKit does."""
+
+
+def refuse_unsupported(
+    dockerfile: Dockerfile, stages: tuple[Stage, ...], images: Collection[str] = ()
+) -> None:
     """Check that the classic builder can honour every instruction of these stages.
 
+    Args:
+        dockerfile: as it was rendered.
+        stages: those that count.
+        images: names after ``--from=`` that have an image of the platform in the daemon.
+
     Raises:
-        ConfigError: it cannot; the message names the line and what to write instead.
+        BuildKitNeededError: BuildKit could; the message names the line and what to write
+            instead.
+        ConfigError: no builder can.
     """
     for stage in stages:
         for item in (stage.start, *stage.instructions):
             _check_instruction(dockerfile, item)
         for copy in stage.copies:
-            _check_copy(dockerfile, copy)
+            _check_copy(dockerfile, copy, images)
     _check_arguments(dockerfile, stages)
 
 
@@ -68,6 +83,7 @@ def classic_text(
     dockerfile: Dockerfile,
     stages: tuple[Stage, ...],
     bases: Mapping[int, str],
+    images: Mapping[str, str] = NOTHING,
 ) -> str:
     """Return the Dockerfile to send: only these stages, each FROM with its local image.
 
@@ -78,6 +94,7 @@ def classic_text(
         dockerfile: as it was rendered.
         stages: the reachable ones.
         bases: image to start from, for every stage that starts from an image.
+        images: the daemon's name for what ``--from=`` names.
     """
     lines = dockerfile.text.split("\n")
     kept = {stage.index: stage for stage in stages}
@@ -91,6 +108,7 @@ def classic_text(
             lines[item.line - 1 : item.end_line] = [start, *_blank(item)[1:]]
         elif index >= 0 and index not in kept:
             lines[item.line - 1 : item.end_line] = _blank(item)
+    name_images(lines, stages, images)
     return "\n".join(lines)
 
 
@@ -105,18 +123,11 @@ def _blank(item: Instruction) -> list[str]:
 
 def _check_instruction(dockerfile: Dockerfile, item: Instruction) -> None:
     if item.heredocs:
-        raise dockerfile.error(
-            item.line,
-            "a here-document needs BuildKit, which the Docker SDK does not reach",
-            resolution=_HEREDOC[item.name],
-        )
+        raise _needs_buildkit(dockerfile, item, "a here-document", _HEREDOC[item.name])
     for name, _ in item.flags:
         if (item.name, name) in _REFUSED:
-            raise dockerfile.error(
-                item.line,
-                f"{item.name} --{name} needs BuildKit, which the Docker SDK does not reach",
-                resolution=_REFUSED[item.name, name],
-            )
+            fix = _REFUSED[item.name, name]
+            raise _needs_buildkit(dockerfile, item, f"{item.name} --{name}", fix)
         if name not in _KNOWN.get(item.name, ()):
             raise dockerfile.error(item.line, f"{item.name} knows no --{name}")
 
@@ -136,21 +147,49 @@ def _check_arguments(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> None:
             )
 
 
-def _check_copy(dockerfile: Dockerfile, copy: Copy) -> None:
-    line = copy.instruction.line
-    if isinstance(copy.origin, str):
+def name_images(lines: list[str], stages: tuple[Stage, ...], images: Mapping[str, str]) -> None:
+    """Write the daemon's names into the lines of a Dockerfile that copy from images."""
+    for copy in (copy for stage in stages for copy in stage.copies):
+        local = images.get(copy.origin) if isinstance(copy.origin, str) else None
+        if local:
+            written = re.compile(rf"--from=([\"']?){re.escape(str(copy.origin))}\1(?=\s)")
+            for number in range(copy.instruction.line - 1, copy.instruction.end_line):
+                lines[number] = written.sub(f"--from={local}", lines[number])
+
+
+def check_origin(dockerfile: Dockerfile, copy: Copy, images: Collection[str]) -> None:
+    """Refuse a copy from an image that the daemon would pull by itself.
+
+    Raises:
+        ConfigError: it is one; the message names the line.
+    """
+    if isinstance(copy.origin, str) and copy.origin not in images:
         raise dockerfile.error(
-            line,
+            copy.instruction.line,
             f"COPY --from={copy.origin} names an image, of which the daemon "
             "takes whatever platform it has",
             resolution=f"Give it a stage: FROM {copy.origin} AS other, then COPY --from=other.",
         )
+
+
+def _check_copy(dockerfile: Dockerfile, copy: Copy, images: Collection[str]) -> None:
+    check_origin(dockerfile, copy, images)
     if copy.is_remote and any(_is_git(source) for source in copy.sources):
-        raise dockerfile.error(
-            line,
-            "ADD of a git repository needs BuildKit, which the Docker SDK does not reach",
-            resolution="Fetch the repository before the build.",
-        )
+        fix = "Fetch the repository before the build."
+        raise _needs_buildkit(dockerfile, copy.instruction, "ADD of a git repository", fix)
+
+
+def _needs_buildkit(
+    dockerfile: Dockerfile, item: Instruction, what: str, resolution: str
+) -> BuildKitNeededError:
+    told = dockerfile.error(
+        item.line, f"{what} needs BuildKit, which the Docker SDK does not reach"
+    )
+    return BuildKitNeededError(
+        told.brief,
+        details=told.details,
+        resolution=f"{resolution} Or use --engine buildx, the docker CLI's builder.",
+    )
 
 
 def _is_git(source: str) -> bool:

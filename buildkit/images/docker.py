@@ -1,11 +1,14 @@
-"""The Docker engine: images built by the daemon's classic builder through the Docker SDK."""
+"""The Docker engine: images that a daemon builds, by one of its builders.
+
+The classic builder is reached through the Docker SDK; see ``buildx`` for the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from buildkit.errors import BuildError
 from buildkit.images.classic import classic_text, refuse_unsupported
@@ -36,6 +39,71 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One image for a builder of the daemon.
+
+    Attributes:
+        unit: its name in messages.
+        platform: the target.
+        recipe: the Dockerfile, and the files that it copies.
+        bases: the daemon's name of what each stage starts from, by the stage's number.
+        images: the daemon's name of what ``--from=`` names, by that name.
+        args: the arguments to send.
+        folder: scratch space.
+    """
+
+    unit: str
+    platform: Platform
+    recipe: Recipe
+    bases: Mapping[int, str]
+    images: Mapping[str, str]
+    args: Mapping[str, str]
+    folder: Path
+
+
+class Backend(Protocol):
+    """One of a daemon's builders."""
+
+    def check(self, client: DockerClient, recipe: Recipe, images: Collection[str]) -> None:
+        """Refuse what it cannot do.
+
+        Args:
+            client: the daemon.
+            recipe: the Dockerfile.
+            images: names after ``--from=`` that mean an image of ours in the daemon.
+
+        Raises:
+            ConfigError: the message names the line and what to write instead.
+        """
+        ...
+
+    def build(self, client: DockerClient, job: Job, progress: Progress) -> LocalImage:
+        """Build an image.
+
+        Raises:
+            BuildError: the daemon failed; details hold its words.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicBackend:
+    """The builder that the Docker SDK reaches."""
+
+    def check(self, client: DockerClient, recipe: Recipe, images: Collection[str]) -> None:
+        """Refuse what needs BuildKit, see :class:`Backend`."""
+        del client
+        refuse_unsupported(recipe.dockerfile, recipe.stages, images)
+
+    def build(self, client: DockerClient, job: Job, progress: Progress) -> LocalImage:
+        """Build an image, see :class:`Backend`."""
+        context = job.folder / "context.tar"
+        text = classic_text(job.recipe.dockerfile, job.recipe.stages, job.bases, job.images)
+        write_context(job.recipe.entries, text, context)
+        return _build(client, job, context, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DockerEngine:
     """Builder of BuildImage units.
 
@@ -45,6 +113,7 @@ class DockerEngine:
         project: names images in the daemon, beside those of other projects.
         volatile: gives the values of ``${git...}`` and ``${created}``.
         locate: where an image is pulled from, which is a mirror for some.
+        backend: which of the daemon's builders.
     """
 
     client: Callable[[], DockerClient]
@@ -52,6 +121,7 @@ class DockerEngine:
     project: str
     volatile: Callable[[], Mapping[str, str]]
     locate: Locate = itself
+    backend: Backend = field(default_factory=ClassicBackend)
 
     def build(
         self,
@@ -92,21 +162,33 @@ class DockerEngine:
             args=args,
             environment=environment,
         )
-        refuse_unsupported(recipe.dockerfile, recipe.stages)
+        images = self._images(recipe, starts, platform)
+        self.backend.check(client, recipe, images)
         bases = self._stage_bases(recipe, starts, platform, progress)
         with self.layers.store.workspace() as folder:
-            job = _Job(
+            job = Job(
                 unit=step.unit.id,
                 platform=platform,
-                context=folder / "context.tar",
+                recipe=recipe,
+                bases=bases,
+                images=images,
                 args=_declared(recipe, args),
+                folder=folder,
             )
-            text = classic_text(recipe.dockerfile, recipe.stages, bases)
-            write_context(recipe.entries, text, job.context)
-            image = _build(client, job, progress)
+            image = self.backend.build(client, job, progress)
         name = local_name(self.project, action.name, tag=platform.slug)
         tag_image(client, image.id, name)
         return Artifact(unit=step.unit.id, digest=image.id, size=image.size, reference=(name,))
+
+    def _images(self, recipe: Recipe, starts: Starts, platform: Platform) -> dict[str, str]:
+        copies = (copy for stage in recipe.stages for copy in stage.copies)
+        names = {copy.origin for copy in copies if isinstance(copy.origin, str)}
+        known = {name: starts.get(name, platform) for name in sorted(names)}
+        return {
+            name: load_base(self.client(), self.layers, artifact, platform).name
+            for name, artifact in known.items()
+            if artifact is not None
+        }
 
     def _stage_bases(
         self, recipe: Recipe, starts: Starts, platform: Platform, progress: Progress
@@ -131,21 +213,20 @@ class DockerEngine:
         return bases
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """One build request to the daemon."""
-
-    unit: str
-    platform: Platform
-    context: Path
-    args: Mapping[str, str]
-
-
-def _build(client: DockerClient, job: _Job, progress: Progress) -> LocalImage:
-    image = _run(client, job, progress, fresh=False)
+def _build(client: DockerClient, job: Job, context: Path, progress: Progress) -> LocalImage:
+    image = _run(client, job, context, progress, fresh=False)
     if not same_platform(image.platform, job.platform):
         # The classic builder's cache mixes platforms.
-        image = _run(client, job, progress, fresh=True)
+        image = _run(client, job, context, progress, fresh=True)
+    return check_platform(image, job)
+
+
+def check_platform(image: LocalImage, job: Job) -> LocalImage:
+    """Return an image that is of the platform that was asked for.
+
+    Raises:
+        BuildError: it is of another.
+    """
     if not same_platform(image.platform, job.platform):
         raise BuildError(
             f"{job.unit} came out as {image.platform}",
@@ -155,9 +236,11 @@ def _build(client: DockerClient, job: _Job, progress: Progress) -> LocalImage:
     return image
 
 
-def _run(client: DockerClient, job: _Job, progress: Progress, *, fresh: bool) -> LocalImage:
+def _run(
+    client: DockerClient, job: Job, context: Path, progress: Progress, *, fresh: bool
+) -> LocalImage:
     brief = f"{job.unit} cannot be built"
-    with job.context.open("rb") as stream, daemon_errors(brief):
+    with context.open("rb") as stream, daemon_errors(brief):
         entries = client.api.build(
             fileobj=stream,
             custom_context=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from buildkit.errors import BuildError
 from buildkit.glibc import Linkage
 from buildkit.images.assemble import Assembly, refusal
+from buildkit.images.classic import BuildKitNeededError
 from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
@@ -45,7 +46,9 @@ class ImageEngine:
         project: names images in the daemon, beside those of other projects.
         volatile: gives the values of ``${git...}`` and ``${created}``.
         epoch: gives the time of creation to write down, seconds since 1970.
-        docker: the engine that a daemon runs.
+        docker: the engine that a daemon runs, with its classic builder.
+        buildx: the same with its BuildKit.
+        buildx_problem: says why that cannot be used; empty where it can.
         client: the daemon; asked where that engine is used.
         tell: takes why an image goes to it.
     """
@@ -57,6 +60,8 @@ class ImageEngine:
     volatile: Callable[[], Mapping[str, str]]
     epoch: Callable[[], int]
     docker: Callable[[], DockerEngine]
+    buildx: Callable[[], DockerEngine]
+    buildx_problem: Callable[[], str]
     client: Callable[[], DockerClient]
     tell: Callable[[str], None]
 
@@ -80,7 +85,7 @@ class ImageEngine:
         if not isinstance(action, BuildImage) or platform is None:
             raise BuildError(f"{step.unit.id} is no image of one platform")
         sheet = None
-        if action.engine is not EngineName.DOCKER:
+        if action.engine in {EngineName.AUTO, EngineName.OCI}:
             sheet = self._assemble(step, action, platform, given)
         if sheet is None:
             if action.image.packages:
@@ -161,11 +166,29 @@ class ImageEngine:
     def _with_daemon(
         self, step: Step, platform: Platform, given: Mapping[str, Artifact], progress: Progress
     ) -> Sheet:
-        (built,) = self.docker().build((step,), given, progress)
+        (built,) = self._with_builder(step, given, progress)
         sheet = export_sheet(self.client(), self.layers, built.digest)
         run = sheet.image_config.run
         problem = contents_problem(self._tree(sheet), run, platform, tuple(given.values()))
         return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
+
+    def _with_builder(
+        self, step: Step, given: Mapping[str, Artifact], progress: Progress
+    ) -> tuple[Artifact, ...]:
+        action = step.unit.action
+        if isinstance(action, BuildImage) and action.engine is EngineName.BUILDX:
+            return self.buildx().build((step,), given, progress)
+        try:
+            return self.docker().build((step,), given, progress)
+        except BuildKitNeededError as error:
+            if not isinstance(action, BuildImage) or action.engine is not EngineName.AUTO:
+                raise
+            if problem := self.buildx_problem():
+                raise BuildKitNeededError(
+                    error.brief, details=f"{error.details}\n{problem}", resolution=error.resolution
+                ) from error
+            self.tell(f"{step.unit.id} is built by buildx: {error.brief}")
+        return self.buildx().build((step,), given, progress)
 
 
 def export_sheet(client: DockerClient, layers: Layers, image: str) -> Sheet:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from buildkit.images.dockerfile import Dockerfile, Instruction, parse
 from buildkit.images.render import read_template
-from buildkit.images.stages import Stage, platform_args, reachable, stages_of
+from buildkit.images.stages import Stage, platform_args, reachable, stages_of, up_to_stage
 from buildkit.plan.outline import Copied, Line, Outline, Start
 from buildkit.platform import Platform
 
@@ -17,22 +17,27 @@ class Outlines:
     """Reads outlines; each file is parsed once."""
 
     def __init__(self) -> None:
-        self._parsed: dict[Path, Dockerfile] = {}
+        self._parsed: dict[tuple[Path, str], Dockerfile] = {}
 
-    def read(self, path: Path, args: Mapping[str, str], platform: Platform) -> Outline:
+    def read(
+        self, path: Path, args: Mapping[str, str], platform: Platform, target: str = ""
+    ) -> Outline:
         """Return what a Dockerfile asks for.
 
         Args:
             path: the file.
             args: the values that are given to its ARGs.
             platform: the target.
+            target: the stage that is the image; empty for the last.
 
         Raises:
             ConfigError: the file is wrong; the message names the line.
         """
-        if path not in self._parsed:
-            self._parsed[path] = parse(read_template(path), origin=str(path))
-        return outline_of(self._parsed[path], args, platform)
+        key = (path, target)
+        if key not in self._parsed:
+            whole = parse(read_template(path), origin=str(path))
+            self._parsed[key] = parse(up_to_stage(whole, target), origin=str(path))
+        return outline_of(self._parsed[key], args, platform)
 
 
 def outline_of(dockerfile: Dockerfile, args: Mapping[str, str], platform: Platform) -> Outline:

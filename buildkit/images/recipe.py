@@ -19,6 +19,7 @@ from buildkit.images.stages import (
     no_environment,
     reachable,
     stages_of,
+    up_to_stage,
 )
 from buildkit.oci.layer import Entry
 from buildkit.plan.units import Artifact, BuildImage, image_name
@@ -84,7 +85,8 @@ def prepare(
         text = render(action.template, template_variables(action, platform, base))
     else:
         text = read_template(action.template)
-    escape = parse(text, origin=str(action.template)).escape
+    parsed = parse(text, origin=str(action.template))
+    text, escape = up_to_stage(parsed, action.image.target), parsed.escape
     labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
     entries = context_entries(_sources(action, given), binaries=_binaries(action))
     return recipe_of(

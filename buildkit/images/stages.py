@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import Dockerfile, Instruction
 from buildkit.images.words import WordError, expand, split_words
 from buildkit.platform import Platform
@@ -144,6 +145,31 @@ def _chunks(dockerfile: Dockerfile) -> list[list[Instruction]]:
         elif item.name != "ARG":
             raise dockerfile.error(item.line, f"{item.name} comes before the first FROM")
     return chunks
+
+
+def up_to_stage(dockerfile: Dockerfile, target: str) -> str:
+    """Return the text of a Dockerfile whose last stage is a named one; empty for its own last.
+
+    Nothing above a stage can need what comes below it.
+
+    Raises:
+        ConfigError: there is no such stage.
+    """
+    starts = [item for item in dockerfile.instructions if item.name == "FROM"]
+    matches = (_FROM.fullmatch(item.value) for item in starts)
+    names = [(match[2] or "").lower() if match else "" for match in matches]
+    if not target:
+        return dockerfile.text
+    if target.lower() not in names:
+        known = ", ".join(filter(None, names)) or "without a name"
+        raise ConfigError(
+            f"{dockerfile.origin} has no stage '{target}'",
+            details=f"Its stages are {known}.",
+            resolution="Correct images.<name>.target.",
+        )
+    below = starts[names.index(target.lower()) + 1 :]
+    lines = dockerfile.text.split("\n")
+    return "\n".join(lines[: below[0].line - 1] if below else lines)
 
 
 def global_arguments(

@@ -25,9 +25,7 @@ def check_project(options: Options) -> None:
         ConfigError: something is wrong; the message lists every place.
     """
     shop = Workshop.open(options)
-    goals = frozenset(Goal)
-    graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
-    check_templates(graph.units)
+    graph = checked_graph(shop)
     problems = lock_problems(graph)
     if problems:
         raise ConfigError(
@@ -39,6 +37,19 @@ def check_project(options: Options) -> None:
     if options.json:
         print_json({"targets": str(shop.project.targets), "units": count})
     shop.reporter.note(f"{shop.project.targets.name} is right: {count} units, all pinned")
+
+
+def checked_graph(shop: Workshop) -> Graph:
+    """Return the graph of everything that a configuration makes, with its templates checked.
+
+    Raises:
+        ConfigError: something is wrong, apart from pins.
+        EnvironmentMissingError: there is no usable Go, and none is locked.
+    """
+    goals = frozenset(Goal)
+    graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
+    check_templates(graph.units)
+    return graph
 
 
 def lock_problems(graph: Graph) -> tuple[str, ...]:

@@ -356,8 +356,8 @@ def _daemon_need(planned: Planned | None) -> str:
     if planned is None:
         return ""
     engine = planned.shop.settings.engine
-    if engine is EngineName.DOCKER:
-        return "the docker engine"
+    if engine in {EngineName.DOCKER, EngineName.BUILDX}:
+        return f"the {engine} engine"
     images = {
         item.template: unit.name
         for unit in planned.graph.units

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +69,11 @@ class ImageSupply:
 
         return look(self._shop.environ)
 
-    def outline(self, path: Path, args: Mapping[str, str], platform: Platform) -> Outline:
+    def outline(
+        self, path: Path, args: Mapping[str, str], platform: Platform, target: str
+    ) -> Outline:
         """Return what a Dockerfile that is used as it is asks for."""
-        return self._outlines.read(path, args, platform)
+        return self._outlines.read(path, args, platform, target)
 
     @cached_property
     def _outlines(self) -> Outlines:
@@ -100,9 +103,13 @@ class ImageSupply:
 
     def blocked(self) -> dict[Kind, str]:
         """Return, per kind, why it cannot be made on this machine now."""
+        engine = self._shop.settings.engine
+        if engine not in {EngineName.DOCKER, EngineName.BUILDX}:
+            return {}
         problem = self.nearby.problem
-        docker = self._shop.settings.engine is EngineName.DOCKER
-        return {Kind.IMAGE: problem} if problem and docker else {}
+        if not problem and engine is EngineName.BUILDX:
+            problem = self._buildx_problem()
+        return {Kind.IMAGE: problem} if problem else {}
 
     def skipped(self) -> dict[Kind, str]:
         """Return, per kind, why it is left out on this machine."""
@@ -138,6 +145,8 @@ class ImageSupply:
             volatile=shop.volatile,
             epoch=shop.epoch,
             docker=self._docker_engine,
+            buildx=self._buildx_engine,
+            buildx_problem=self._buildx_problem,
             client=self._docker,
             tell=shop.reporter.note,
         )
@@ -283,6 +292,21 @@ class ImageSupply:
             project=shop.project.config.project.name,
             volatile=shop.volatile,
             locate=self._locate,
+        )
+
+    def _buildx_engine(self) -> DockerEngine:
+        from buildkit.images.buildx import BuildxBackend  # noqa: PLC0415 - see _docker_engine
+
+        shop = self._shop
+        backend = BuildxBackend(runner=shop.processes, environ=shop.environ)
+        return replace(self._docker_engine(), backend=backend)
+
+    def _buildx_problem(self) -> str:
+        from buildkit.images.buildx import buildx_problem  # noqa: PLC0415 - few images ask
+
+        shop = self._shop
+        return shop.answers.once(
+            "buildx", lambda: buildx_problem(shop.processes, shop.environ, shop.project.root)
         )
 
     def _locate(self, reference: Reference) -> Reference:

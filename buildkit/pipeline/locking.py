@@ -13,7 +13,7 @@ from buildkit.config.environment import ENVOY_VERSION
 from buildkit.config.layers import local_path
 from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
 from buildkit.config.model import Base
-from buildkit.errors import EnvironmentMissingError, UsageError
+from buildkit.errors import EnvironmentMissingError, FetchError, RegistryError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.images.packages import resolve_packages
 from buildkit.oci.config import ImageConfig
@@ -57,7 +57,7 @@ def write_lock(options: Options) -> None:
     writer = _LockWriter(shop)
     before, path = shop.project.lock, lock_path(shop.project.targets)
     with shop.store.in_use():
-        after = writer.resolve(before)
+        after = without_gaps(writer.resolve(before))
     changed = after != before or not path.exists()
     if options.json:
         print_json({"lock": str(path), "changed": changed})
@@ -66,6 +66,13 @@ def write_lock(options: Options) -> None:
     else:
         save_lock(path, after)
         shop.reporter.note(f"wrote {path}")
+
+
+def without_gaps(lock: Lock) -> Lock:
+    """Leave out the tables of what has no pin, as after ``--only`` on a new lock."""
+    fetch = {name: pins for name, pins in lock.fetch.items() if pins}
+    registry = {name: pins for name, pins in lock.registry.items() if pins}
+    return msgspec.structs.replace(lock, fetch=fetch, registry=registry)
 
 
 class _LockWriter:
@@ -184,7 +191,17 @@ class _LockWriter:
                 found[reference] = before.registry.get(reference, {})
                 continue
             shop.reporter.note(f"{reference}, for {', '.join(sorted(wanted.images))}")
-            pins = self._pins(reference)
+            previous = before.registry.get(reference, {})
+            try:
+                pins = self._pins(reference)
+            except (FetchError, RegistryError) as error:
+                if self._only:
+                    raise
+                # As with a source of a fetched file: the others can be had all the same.
+                kept = "its previous pin stays" if previous else "it stays without a pin"
+                shop.reporter.warn(f"{reference}: {kept}\n{error}")
+                found[reference] = previous
+                continue
             found[reference] = {p: pins[p] for p in sorted(wanted.platforms) if p in pins}
             for platform in sorted(wanted.platforms - pins.keys()):
                 shop.reporter.warn(

@@ -16,7 +16,7 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import Destination, check_protected
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.unlocked import LABEL
-from buildkit.plan.variants import chosen_variants
+from buildkit.plan.variants import ImageVariant, chosen_variants, image_variants
 from buildkit.reference import Reference, hub_reference, split_hub
 
 if TYPE_CHECKING:
@@ -202,12 +202,23 @@ def _tags_at(shop: Workshop, reference: Reference, place: str) -> list[Reference
                 resolution="Name a tag there; the digest stays what it is at the source.",
             )
         return [found]
-    tags = split_list(shop.options.new_tag) or ((reference.tag,) if reference.tag else ())
+    given = split_list(shop.options.new_tag)
+    tags = tuple(map(_variant_of(shop, reference).tag, given))
+    tags = tags or ((reference.tag,) if reference.tag else ())
     if not tags:
         raise UsageError(
             f"{reference} has no tag to keep", resolution="Say with --new-tag what it becomes."
         )
     return [hub_reference(place, _image_of(reference), tag) for tag in tags]
+
+
+def _variant_of(shop: Workshop, reference: Reference) -> ImageVariant:
+    """Return the variant that a tag is of, so that a new tag says so as well."""
+    config = shop.project.config
+    image = config.images.get(_image_of(reference))
+    variants = image_variants(config, image) if image else ()
+    found = [v for v in variants if v.suffix and reference.tag.endswith(f"-{v.suffix}")]
+    return max(found, key=lambda variant: len(variant.suffix), default=ImageVariant())
 
 
 def _check_single(promotions: tuple[Promotion, ...], source: str, target: str) -> None:

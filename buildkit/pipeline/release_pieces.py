@@ -13,9 +13,10 @@ from buildkit.config.model import ReleaseArchive
 from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.planning import Planned
+from buildkit.pipeline.release_programs import program_path
 from buildkit.pipeline.signing import Signing
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit, unit_id
+from buildkit.plan.units import Artifact, BuildImage, BuildPackage, Kind, Unit, unit_id
 from buildkit.platform import Platform
 from buildkit.release.archive import Entry, gzipped, walk
 from buildkit.release.assemble import (
@@ -28,7 +29,8 @@ from buildkit.release.assemble import (
 )
 from buildkit.release.changelog import changelog
 from buildkit.release.documents import CHANGELOG_FILE
-from buildkit.release.licenses import ModuleVersion, license_entries
+from buildkit.release.generate import printed
+from buildkit.release.licenses import ModuleVersion, license_entries, standard_license
 
 if TYPE_CHECKING:
     from buildkit.release.refusals import Terms
@@ -111,6 +113,32 @@ def archive_trees(made: Made) -> dict[str, str]:
     }
 
 
+def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
+    """Return what a release is made of: files relative to the source, and files or directories.
+
+    Compiles say it themselves; of images, packages and archives it is what targets.toml names.
+    """
+    shop, book = made.shop, made.shop.book
+    records = (book.get(unit.id) for unit, _ in made.of_kind(Kind.BINARY))
+    keys = frozenset(key for record in records if record for key in record.sources)
+    found = (directory for key in keys if (directory := book.directory(key)))
+    files = frozenset(f"{item.path}/{name}".strip("/") for item in found for name, _ in item.files)
+    named = [
+        need.removeprefix("file:")
+        for unit, _ in made.units.values()
+        if isinstance(unit.action, BuildImage | BuildPackage)
+        for _, need in _contents(unit.action)
+        if need.startswith("file:")
+    ]
+    config = shop.project.config.release
+    named += [file for archive in config.archives.values() for file in archive.files.values()]
+    return files, tuple(shop.project.root / name for name in named)
+
+
+def _contents(action: BuildImage | BuildPackage) -> tuple[tuple[str, str], ...]:
+    return action.context if isinstance(action, BuildImage) else action.contents
+
+
 def _archives(made: Made) -> Iterator[Piece]:
     config = made.shop.project.config
     for archive in config.release.archives.values():
@@ -130,7 +158,10 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
         kind = Kind.BINARY if name in made.shop.project.config.binaries else Kind.FETCH
         unit, artifact = made.units[unit_id(kind, name, platform)]
         contains.append(unit.id)
-        entries.append(Entry(name=str(folder / place), path=artifact.path, executable=True))
+        inside = f"{folder / place}{platform.executable_suffix}"
+        entries.append(Entry(name=inside, path=artifact.path, executable=True))
+    for place, words in archive.generated.items():
+        entries.append(Entry(name=str(folder / place), data=_printed(made, words)))
     for place, file in archive.files.items():
         entries += walk(str(folder / place), made.shop.project.root / file)
     return archive_piece(
@@ -139,6 +170,14 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
         epoch=made.terms.epoch,
         platform=str(platform),
         contains=contains,
+    )
+
+
+def _printed(made: Made, words: tuple[str, ...]) -> bytes:
+    binary, *arguments = words
+    program, runner = program_path(made.shop, binary), made.shop.processes
+    return made.shop.answers.once(
+        f"what {' '.join(words)} prints", lambda: printed(program, arguments, runner)
     )
 
 
@@ -195,9 +234,10 @@ def _licenses(made: Made) -> tuple[Entry, ...]:
     shop = made.shop
     vendor = shop.project.source / "vendor"
     cache = Path(made.planned.makers.go.module_cache())
-    return license_entries(
-        modules, cache, vendor=vendor, known=shop.project.config.release.unlicensed
-    )
+    known = shop.project.config.release.unlicensed
+    entries = license_entries(modules, cache, vendor=vendor, known=known)
+    go = made.planned.makers.go
+    return (*entries, *standard_license(go.toolchain().goroot, go.release, known=known))
 
 
 def _modules(made: Made) -> Iterator[ModuleVersion]:

@@ -18,7 +18,8 @@ from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
 from buildkit.pipeline.release_outputs import write_ci_outputs
-from buildkit.pipeline.release_pieces import Made
+from buildkit.pipeline.release_pieces import Made, used_files
+from buildkit.pipeline.release_programs import make_programs
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
 from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
 from buildkit.pipeline.signing import read_signing
@@ -69,9 +70,11 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     if options.dry_run:
         show_plan(goals, chosen)
         return
+    make_programs(chosen, environ)
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)
+            check_dist(shop)
             outcomes = carry_out(planned)
             judge(shop, planned.graph, outcomes)
             released = write_release(Made.of(planned, outcomes, terms, history, signing))
@@ -137,7 +140,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
     from buildkit.config.layers import local_path  # noqa: PLC0415 - a no-op build needs none
     from buildkit.release.refusals import Terms, check_terms  # noqa: PLC0415
     from buildkit.release.version import release_version  # noqa: PLC0415
-    from buildkit.vcs import read_history, tagged_commit  # noqa: PLC0415
+    from buildkit.vcs import read_history, tagged_commit, untracked_files  # noqa: PLC0415
 
     options = shop.options
     value, source = shop.settings.version, shop.project.source
@@ -160,6 +163,9 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         now=time.time(),
         local_file=local_path(targets).name if shop.project.is_local else "",
         unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
+        assigned=options.set or (),
+        untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
+        changed_files=_changed_configuration(shop),
     )
     check_terms(terms)
     return terms, history
@@ -207,19 +213,16 @@ def write_release(made: Made) -> Released:
         VerificationError: the directory was changed by hand, or something is too large.
         UsageError: something else than a release lies there.
     """
-    from buildkit.release.dist import check_replaceable, new_dist, read_dist  # noqa: PLC0415
+    from buildkit.release.dist import new_dist  # noqa: PLC0415
 
-    shop = made.shop
     _refuse_problems(made)
-    folder = dist_folder(shop.options, shop)
-    check_replaceable(folder)
-    before = read_dist(folder)
+    _refuse_untracked(made)
+    folder = dist_folder(made.shop.options, made.shop)
+    before = check_dist(made.shop)
     outlined = outline(made)
-    if before is not None and not shop.settings.force:
-        check_untouched(folder, before, shop.hasher)
-        if before.inputs == outlined.inputs:
-            _check_seals(folder, before, made)
-            return Released(folder=folder, document=before, is_new=False)
+    if before is not None and before.inputs == outlined.inputs:
+        _check_seals(folder, before, made)
+        return Released(folder=folder, document=before, is_new=False)
     with new_dist(folder) as fresh:
         document = fill(fresh, made, outlined)
     return Released(folder=folder, document=document, is_new=True)
@@ -231,6 +234,21 @@ def _check_seals(folder: Path, document: ReleaseDocument, made: Made) -> None:
 
     if made.signing is not None:
         _refuse(folder, seal_differences(folder, document, made.signing.signer))
+
+
+def _refuse_untracked(made: Made) -> None:
+    from buildkit.release.refusals import check_used  # noqa: PLC0415 - see write_release
+
+    if made.terms.untracked:
+        source = made.shop.project.source
+        files, trees = used_files(made)
+        check_used(
+            made.terms,
+            lambda name: (
+                name in files
+                or any((source / name).is_relative_to(source / tree) for tree in trees)
+            ),
+        )
 
 
 def _refuse_problems(made: Made) -> None:
@@ -245,6 +263,38 @@ def _refuse_problems(made: Made) -> None:
             details="\n".join(problems),
             resolution="Mend [stamps] in targets.toml, or the binaries of the image.",
         )
+
+
+def check_dist(shop: Workshop) -> ReleaseDocument | None:
+    """Return the release that is there as it was made; None for none, or with ``--force``.
+
+    Raises:
+        VerificationError: it was changed by hand.
+        UsageError: something else than a release lies there.
+    """
+    from buildkit.release.dist import check_replaceable, read_dist  # noqa: PLC0415
+
+    folder = dist_folder(shop.options, shop)
+    check_replaceable(folder)
+    if shop.settings.force:
+        return None
+    before = read_dist(folder)
+    if before is not None:
+        check_untouched(folder, before, shop.hasher)
+    return before
+
+
+def _changed_configuration(shop: Workshop) -> tuple[str, ...]:
+    """Return what differs from its commit beside targets.toml, in a tree that is not the source's.
+
+    Where the source holds both, its own check names it.
+    """
+    from buildkit.vcs import changed_files  # noqa: PLC0415
+
+    root, source = shop.project.root, shop.project.source
+    if source == root or source in root.parents:
+        return ()
+    return changed_files(root)
 
 
 def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> None:

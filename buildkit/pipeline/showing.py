@@ -51,7 +51,8 @@ def config_values(project: Project) -> Iterator[tuple[str, Any, str]]:
 def _origin(project: Project, path: tuple[str, ...], key: str) -> str:
     place = project.origins.page(key).place(key)
     name = path[1] if len(path) > 1 else ""
-    from_source = path[0] == "fetch" and path[2:] == ("version",) and project.versions.get(name)
+    is_version = path[0] == "fetch" and path[2:] == ("version",)
+    from_source = project.versions.get(name) if is_version else project.arguments.get(key)
     return f"{from_source}, {place}" if from_source else place
 
 

@@ -1,16 +1,19 @@
 """What a Dockerfile that is used as it is means here: units for its bases and what it copies.
 
-Names after FROM are declared bases, images of the project, what a base replaces, or
+Names after FROM are declared bases, images of the project, what one of these replaces, or
 images of a registry. Names that COPY takes from the context are looked up among the
-files of the image, then among binaries, where they may lie below the platform's names:
-``amd64/pilot-discovery``, ``linux/amd64/pilot-discovery``, ``out/linux_amd64/pilot-discovery``.
+files of the image, then among binaries, where they may lie below the platform's names and
+those that builds give their directories: ``amd64/pilot``, ``linux/amd64/pilot``,
+``out/linux_amd64/pilot``, ``build/artifacts-linux-amd64/pilot/pilot``.
 """
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import itertools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from buildkit.config.check import image_platforms
@@ -26,8 +29,11 @@ from buildkit.platform import GO_PLATFORMS, Platform
 from buildkit.reference import Reference
 
 SCRATCH = "scratch"
-_FOLDERS = frozenset({"out", "bin", "dist", "build", "_output", "target", "release"})
+_FOLDERS = frozenset(
+    {"out", "bin", "dist", "build", "output", "_output", "target", "release", "artifacts", ""}
+)
 _MACHINES = frozenset(name.partition("/")[2] for name in GO_PLATFORMS)
+"""Architectures by Go's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +58,10 @@ def dockerfile_arguments(
     """
     config = project.config
     known = {**values, **{f"fetch.{n}": item.number for n, item in config.fetch.items()}}
-    merged = {**texts(config.args), **texts(config.images[name].args), **variant.args}
-    return {key: interpolate(text, known) for key, text in merged.items()}
+    shared = {key: interpolate(text, known) for key, text in texts(config.args).items()}
+    known |= {f"args.{key}": text for key, text in shared.items()}
+    own = {**texts(config.images[name].args), **variant.args}
+    return shared | {key: interpolate(text, known) for key, text in own.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ def registry_starts(draft: Draft) -> dict[str, Wanted]:
         ):
             platform = Platform.parse(text)
             args = dockerfile_arguments(draft.project, name, variant, draft.values(platform))
-            for start in draft.facts.outline(path, args, platform).starts:
+            for start in draft.facts.outline(path, args, platform, image.target).starts:
                 base = meaning_of(config, start, variant).base
                 if base is not None and base.reference and "@" not in base.reference:
                     known = found.get(base.reference, Wanted())
@@ -134,6 +142,8 @@ def _replacement(config: Config, reference: Reference) -> str:
         known |= {str(Reference.parse(text)): name for text in base.replaces}
         if base.kind == "registry":
             known.setdefault(str(Reference.parse(base.reference)), name)
+    for name, image in config.images.items():
+        known |= {str(Reference.parse(text)): name for text in image.replaces}
     return known.get(str(reference)) or known.get(reference.name, "")
 
 
@@ -157,7 +167,7 @@ def staged(
         found |= dict.fromkeys((name, f"{platform.arch}/{name}"), outputs[name])
     held = (*image.files, *found)
     for copied in outline.copied:
-        if not any(_holds(path, copied.path) for path in held):
+        if copied.path != "." and not any(_holds(path, copied.path) for path in held):
             found[copied.path] = outputs[_output(copied, platform, outputs)]
     return tuple(found.items())
 
@@ -165,7 +175,7 @@ def staged(
 def _holds(path: str, wanted: str) -> bool:
     """Tell whether what lies at a path of the context is, holds or is below what is wanted."""
     return (
-        wanted in {".", path}
+        path == wanted
         or wanted.startswith(f"{path}/")
         or path.startswith(f"{wanted}/")
         or fnmatch.fnmatchcase(path, wanted)
@@ -178,19 +188,29 @@ def _output(copied: Copied, platform: Platform, outputs: Mapping[str, str]) -> s
     if name not in outputs:
         raise copied.line.error(
             f"{copied.path} is neither a binary nor a file of the image",
-            resolution=f'Name it under images.<name>.files, as "{copied.path}" = '
-            f'"${{source}}/{copied.path}". Of binaries: {near_miss(name, outputs)}',
+            resolution=_advice(copied.path, name, outputs),
         )
-    mine = {platform.os, platform.arch, platform.variant}
-    mine |= {platform.slug, platform.slug.replace("_", "-")}
     for folder in folders:
-        if folder not in mine | _FOLDERS:
+        if not _is_staging(folder, name, platform):
             raise _strange(copied, folder, platform)
     return name
 
 
+def _is_staging(folder: str, name: str, platform: Platform) -> bool:
+    """Tell whether a directory says nothing but where builds put things, and for what platform."""
+    mine = {platform.os, platform.arch, platform.variant}
+    words = set(re.split(r"[-_.]", folder))
+    return folder == name or folder in _FOLDERS or words <= mine | _FOLDERS
+
+
+def _advice(path: str, name: str, outputs: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(outputs), n=1)
+    asked = f"Did you mean {path.removesuffix(name)}{near[0]}? " if near else ""
+    return f'{asked}A file is named under images.<name>.files, as "{path}" = "${{source}}/{path}".'
+
+
 def _strange(copied: Copied, folder: str, platform: Platform) -> ConfigError:
-    if folder in _MACHINES or folder.replace("_", "/").replace("-", "/") in GO_PLATFORMS:
+    if _MACHINES & set(re.split(r"[-_.]", folder)) - {platform.arch}:
         return copied.line.error(
             f"{copied.path} is of {folder}, and the image is for {platform}",
             resolution="Declare ARG TARGETARCH in the stage and write ${TARGETARCH}, "
@@ -198,6 +218,5 @@ def _strange(copied: Copied, folder: str, platform: Platform) -> ConfigError:
         )
     return copied.line.error(
         f"{copied.path}: '{folder}' is no directory of the build context",
-        resolution=f'Name it under images.<name>.files, as "{copied.path}" = '
-        f'"${{source}}/{copied.path}".',
+        resolution=_advice(copied.path, copied.path, ()),
     )

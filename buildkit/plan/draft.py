@@ -57,6 +57,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     made: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Image, variant and platform, and the id of the unit that makes it."""
+    making: list[tuple[str, str, str]] = field(default_factory=list)
+    """The images whose units are being made, each for the one before it."""
 
     def aside(self) -> Draft:
         """Return a draft with the same units whose notes and problems are nobody's."""

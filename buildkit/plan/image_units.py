@@ -10,6 +10,7 @@ from pathlib import Path
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Base, Image
+from buildkit.errors import ConfigError
 from buildkit.plan.dockerfile_units import (
     check_declared,
     dockerfile_arguments,
@@ -102,8 +103,17 @@ def _add_variant(draft: Draft, name: str, variant: ImageVariant, platform: Platf
         identity = unit_id(Kind.IMAGE, variant.unit_name(name), platform)
         (draft.blocked if asked else draft.missing)[identity] = reason
         return None
+    if key in draft.making:
+        circle = [image for image, *_ in (*draft.making[draft.making.index(key) :], key)]
+        raise ConfigError(
+            f"cycle between images: {' -> '.join(circle)}",
+            details="Their Dockerfiles start from each other.",
+            resolution="Mend a FROM, or what images.<name>.replaces says of it.",
+        )
     if key not in draft.made:
+        draft.making.append(key)
         made = _image(draft, name, variant, platform)
+        draft.making.pop()
         if made is None:
             return None
         aside = draft.aside()
@@ -194,7 +204,8 @@ def _of_dockerfile(
 ) -> _Parts | None:
     image, project = draft.config.images[name], draft.project
     args = dockerfile_arguments(project, name, variant, draft.values(platform))
-    outline = draft.facts.outline(project.root / image.dockerfile, args, platform)
+    path = project.root / image.dockerfile
+    outline = draft.facts.outline(path, args, platform, image.target)
     check_declared(project, name, outline)
     found = {start: _start(draft, start, variant) for start in (*outline.starts, outline.base)}
     problems = [f"{start.name}: {problem}" for start, (_, problem) in found.items() if problem]
@@ -320,6 +331,8 @@ def _base_problem(  # noqa: PLR0911 - one for each kind
         case "bootstrap" if draft.facts.no_bootstrap and not is_cached:
             return draft.facts.no_bootstrap
         case "registry" if not action.digest and not is_cached:
-            return "its digest is not locked, run `invoke lock`"
+            locked = ", ".join(draft.project.lock.registry.get(action.name, {}))
+            others = f" for {unit.platform}, but for {locked}" if locked else ""
+            return f"its digest is not locked{others}, run `invoke lock`"
         case _:
             return None

@@ -112,6 +112,8 @@ def _image(
         "the platform": str(unit.platform),
         "the engine": action.engine,
     }
+    if action.image.target:
+        found["the stage"] = action.image.target
     found |= {f"start {name}": f"{need} {given[need].digest}" for name, need in action.starts}
     found |= {f"argument {name}": text for name, text in action.args}
     found |= {f"variable {name}": value for name, value in action.variables}

@@ -58,11 +58,11 @@ class Outline:
     args: tuple[tuple[str, str], ...]
 
 
-ReadOutline = Callable[[Path, Mapping[str, str], Platform], Outline]
-"""Gives the outline of a file for arguments and a platform."""
+ReadOutline = Callable[[Path, Mapping[str, str], Platform, str], Outline]
+"""Gives the outline of a file for arguments, a platform and the stage that is the image."""
 
 
-def no_outline(path: Path, _args: Mapping[str, str], _platform: Platform) -> Outline:
+def no_outline(path: Path, _args: Mapping[str, str], _platform: Platform, _target: str) -> Outline:
     """Read nothing, where no image is from a Dockerfile as it is.
 
     Raises:

@@ -202,12 +202,13 @@ def _version_chain(project: Project, options: Options, around: Surroundings) -> 
         place = FromFile(file=rule.file, json=rule.json, line=rule.line)
         where = project.origins.page("version.file").place("version.file")
         text = read_value(project.source, place, f"{where}: version")
-        return Value(text=text, origin=phrase(place))
+        return Value(text=text + rule.suffix, origin=phrase(place))
     if rule.file:
         path = project.source / rule.file
         if path.is_file():
             first = path.read_text(encoding="utf-8").strip().splitlines()
-            return Value(text=first[0] if first else "", origin=f"the file {rule.file}")
+            text = first[0] + rule.suffix if first else ""
+            return Value(text=text, origin=f"the file {rule.file}")
     if rule.git:
         facts = around.commit()
         if facts.revision != UNKNOWN and facts.describe:

@@ -33,11 +33,14 @@ class EngineName(StrEnum):
     """Who builds an image."""
 
     AUTO = "auto"
-    """The OCI engine where the Dockerfile allows it, else the daemon."""
+    """The OCI engine where the Dockerfile allows it, else the daemon, by whichever of its
+    builders can."""
     OCI = "oci"
     """The OCI engine, or an error."""
     DOCKER = "docker"
-    """The daemon's builder."""
+    """The daemon's classic builder."""
+    BUILDX = "buildx"
+    """The daemon's BuildKit, through the docker CLI."""
 
 
 class ArchiveFormat(StrEnum):

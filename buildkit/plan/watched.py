@@ -99,6 +99,7 @@ def watched_files(
     draft.files |= set(map(str, (*own, *project.files)))
     if project.config.version.file:
         draft.files.add(f"{project.source}/{project.config.version.file}")
+    draft.files |= {f"{project.source}/{name}" for name in project.values_from}
     for unit in graph.units:
         draft.add_unit(unit, book)
     if wide:

@@ -35,6 +35,8 @@ class Entry:
 
     name: str
     path: Path | None = None
+    data: bytes | None = None
+    """What it holds, where that is in no file."""
     executable: bool = False
     target: str = ""
 
@@ -95,6 +97,10 @@ def _write_tar(stream: gzip.GzipFile, entries: Iterable[Entry], epoch: int) -> N
         for entry in entries:
             info = tarfile.TarInfo(entry.name)
             info.mtime, info.mode = epoch, entry.mode
+            if entry.data is not None:
+                info.size = len(entry.data)
+                archive.addfile(info, io.BytesIO(entry.data))
+                continue
             if entry.path is None:
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
                 archive.addfile(info)
@@ -110,7 +116,7 @@ def _write_zip(target: Path, entries: Iterable[Entry], epoch: int) -> None:
         for entry in entries:
             info = zipfile.ZipInfo(entry.name, moment)
             info.create_system, info.compress_type = 3, zipfile.ZIP_DEFLATED
-            kind = stat.S_IFREG | entry.mode if entry.path else stat.S_IFLNK | 0o777
+            kind = stat.S_IFLNK | 0o777 if entry.target else stat.S_IFREG | entry.mode
             info.external_attr = kind << 16
             with archive.open(info, "w", force_zip64=True) as packed:
                 _copy(entry, packed)
@@ -118,7 +124,7 @@ def _write_zip(target: Path, entries: Iterable[Entry], epoch: int) -> None:
 
 def _copy(entry: Entry, packed: IO[bytes]) -> None:
     if entry.path is None:
-        packed.write(entry.target.encode())
+        packed.write(entry.target.encode() if entry.data is None else entry.data)
         return
     with entry.path.open("rb") as content:
         while block := content.read(_BLOCK):

@@ -15,11 +15,14 @@ _SUBJECT = re.compile(r"(?P<type>[a-z]+)(?:\((?P<scope>[^)]+)\))?(?P<breaking>!)
 _HEADINGS = {"feat": "Features", "fix": "Fixes", "perf": "Performance", "docs": "Documentation"}
 _BREAKING, _OTHER = "Breaking changes", "Other changes"
 _SHORT = 12
+_FIRST = 100
+"""How many commits are named where there is no tag before: the newest."""
 
 
 def changelog(version: str, previous: str, changes: Iterable[Change]) -> str:
     """Return the changes since a tag as Markdown, newest first; ``previous`` may be empty."""
-    listed = tuple(changes)
+    every = tuple(changes)
+    listed = every if previous else every[:_FIRST]
     since = f"Changes since {previous}." if previous else "The first release."
     lines = [f"# {version}", "", since]
     if not listed:
@@ -28,6 +31,8 @@ def changelog(version: str, previous: str, changes: Iterable[Change]) -> str:
         lines += ["", *(_line(change.subject, change) for change in listed)]
     else:
         lines += _grouped(listed)
+    if len(listed) < len(every):
+        lines += ["", f"And {len(every) - len(listed)} earlier commits."]
     return "\n".join(lines) + "\n"
 
 

@@ -62,6 +62,22 @@ def license_entries(
     return tuple(found)
 
 
+def standard_license(goroot: Path, release: str, *, known: Iterable[str] = ()) -> tuple[Entry, ...]:
+    """Return the license files of Go's own library, which is in every binary.
+
+    Raises:
+        BuildError: there is none, as some distributions package Go.
+    """
+    files = tuple(_texts(goroot))
+    if not files and "std" not in known:
+        raise BuildError(
+            f"Go's own library has no license file in {goroot}",
+            resolution="Use a Go that brings it, as `[go] toolchain` pins one; or name std in "
+            "release.unlicensed.",
+        )
+    return tuple(Entry(name=f"std@{release}/{file.name}", path=file) for file in files)
+
+
 def _texts(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return

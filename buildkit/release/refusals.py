@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from buildkit.errors import UsageError
 from buildkit.vcs import UNKNOWN
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,9 @@ class Terms:
         now: the clock, in seconds since 1970.
         local_file: the name of a local configuration that is in force; empty where none is.
         unlocked: fetched files that no lock pins.
+        assigned: what ``--set`` gave.
+        untracked: files of the source that git neither knows nor ignores.
+        changed_files: of the configuration's own tree, where that is another one.
     """
 
     version: str
@@ -43,6 +48,9 @@ class Terms:
     now: float
     local_file: str = ""
     unlocked: tuple[str, ...] = ()
+    assigned: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    changed_files: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -66,6 +74,26 @@ def check_terms(terms: Terms) -> None:
         details="\n".join(f"and {what}" for what, _ in others),
         resolution="\n".join(dict.fromkeys(how for _, how in found)),
     )
+
+
+def check_used(terms: Terms, used: Callable[[str], bool]) -> None:
+    """Refuse a release made of files that nobody else has.
+
+    Args:
+        terms: names the files that are in no commit.
+        used: tells whether the release was made of one.
+
+    Raises:
+        UsageError: it was, and is no snapshot.
+    """
+    found = tuple(name for name in terms.untracked if used(name))
+    if found and not terms.snapshot:
+        raise UsageError(
+            f"{_some(found)} in the release, but in no commit",
+            details="Nobody else could make the same from the commit.",
+            resolution="Commit or remove what it is made of, or say --snapshot, for a release "
+            "to try.",
+        )
 
 
 def _always(terms: Terms) -> Iterator[tuple[str, str]]:
@@ -92,6 +120,13 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
             "the tree differs from its commit",
             f"Commit or stash; `git status` lists what differs. {snapshot}",
         )
+    if terms.changed_files:
+        yield (
+            f"{_some(terms.changed_files)} of the configuration, not as committed",
+            f"Commit what a release is configured by. {snapshot}",
+        )
+    for text in terms.assigned:
+        yield f"--set {text} holds for this call alone", f"Write it into targets.toml. {snapshot}"
     if terms.tagged not in {"", terms.revision}:
         yield (
             f"the version {terms.version} is taken: its tag names commit {terms.tagged[:12]}",
@@ -104,3 +139,8 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         )
     for name in terms.unlocked:
         yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more are" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + (more or (" is" if len(names) == 1 else " are"))

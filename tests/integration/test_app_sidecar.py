@@ -66,15 +66,15 @@ platforms = ["linux/amd64", "linux/arm64"]
 [bases.nothing]
 kind = "scratch"
 [images.ubuntu]
-dockerfile = "images/old/Dockerfile.j2"
+template = "images/old/Dockerfile.j2"
 base = ["nothing"]
 files = { libc = "libc" }
 [images.rockylinux]
-dockerfile = "images/old/Dockerfile.j2"
+template = "images/old/Dockerfile.j2"
 base = ["nothing"]
 files = { libc = "libc" }
 [images.centos]
-dockerfile = "images/old/Dockerfile.j2"
+template = "images/old/Dockerfile.j2"
 base = ["nothing"]
 files = { libc = "libc" }
 """

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from buildkit.digest import Digest, canonical_json
-from buildkit.http import HttpPool
-from buildkit.oci.model import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Index
-from buildkit.platform import Platform
-from buildkit.reference import Reference
-from buildkit.registry.client import RegistryClient
-from tests.fakes.registry import FakeRegistry, Logins
+from buildkit.digest import Digest
+from buildkit.oci.model import OCI_LAYER_GZIP
+from tests.fakes.registry import FakeRegistry
 from tests.integration import conftest
+from tests.integration.registry_bases import packed_layer, push_base
 
 pytestmark = pytest.mark.go
 
@@ -44,47 +38,6 @@ files = {{ "notes" = "notes" }}
 "registry.test/other" = "nobody.test"
 """
 DOCKERFILE = "FROM {{ base }}\nCOPY notes /etc/notes\n"
-
-
-def packed_layer() -> tuple[bytes, bytes]:
-    """Return a layer's tar, and the same compressed."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        folder = tarfile.TarInfo("etc")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(folder)
-        data = os.urandom(100_000)
-        entry = tarfile.TarInfo("etc/random")
-        entry.size = len(data)
-        tar.addfile(entry, io.BytesIO(data))
-    return stream.getvalue(), gzip.compress(stream.getvalue(), mtime=0)
-
-
-def push_base(host: str, plain: bytes, packed: bytes) -> None:
-    client = RegistryClient(pool=HttpPool(environ={}), credentials=Logins())
-    base = Reference.parse(f"{host}/copies/os/base:12")
-    children = []
-    for architecture in ("amd64", "arm64"):
-        config = canonical_json(
-            {
-                "architecture": architecture,
-                "os": "linux",
-                "rootfs": {"type": "layers", "diff_ids": [str(Digest.of_bytes(plain))]},
-            }
-        )
-        parts = []
-        for media_type, data in ((OCI_CONFIG, config), (OCI_LAYER_GZIP, packed)):
-            parts.append(Descriptor.of(media_type, data))
-            client.blobs.push(base, parts[-1], lambda data=data: io.BytesIO(data))  # type: ignore[misc]
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": parts[0].to_json(),
-            "layers": [parts[1].to_json()],
-        }
-        pushed = client.put_manifest(replace(base, tag=""), canonical_json(manifest), OCI_MANIFEST)
-        children.append(replace(pushed, platform=Platform("linux", architecture)))
-    client.put_index(base, Index.of(tuple(children)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +87,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "notes").write_text("first")
     (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
     with FakeRegistry() as registry:
-        push_base(registry.host, plain, packed)
+        push_base(f"{registry.host}/copies/os/base:12", plain, packed)
         registry.seen.clear()
         (tmp_path / "targets.toml").write_text(TARGETS.format(host=registry.host))
         settings = conftest.outside_settings()

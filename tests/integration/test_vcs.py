@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.vcs import GitFacts, commit_stamp, find_worktree, read_git
+from buildkit.vcs import (
+    GitFacts,
+    changed_files,
+    commit_stamp,
+    find_worktree,
+    read_git,
+    read_history,
+    tagged_commit,
+    untracked_files,
+)
 
 SECONDS = 1_700_000_000
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgSign=false")
@@ -213,3 +222,56 @@ def test_there_is_no_stamp_where_git_has_to_be_asked(tree: Path, tmp_path: Path)
     assert commit_stamp(tmp_path / "plain") == ""
     (tree / ".git" / "HEAD").write_bytes(b"\xff")
     assert commit_stamp(tree) == ""
+
+
+def test_a_tag_is_what_lies_among_tags_and_not_what_describe_says(tree: Path) -> None:
+    first = git(tree, "rev-parse", "HEAD")
+    git(tree, "tag", "--annotate", "--message", "words", "v2.0.0")
+    second = commit(tree, "b.go")
+    assert tagged_commit(tree, "1.2.3") == first
+    assert tagged_commit(tree, "v2.0.0") == first
+    assert tagged_commit(tree, git(tree, "describe", "--tags")) == ""
+    assert tagged_commit(tree, second) == ""
+    assert tagged_commit(tree, "main") == ""
+
+
+def test_the_history_is_what_came_since_the_tag_before(tree: Path) -> None:
+    git(tree, "config", "log.showSignature", "true")
+    git(tree, "config", "log.decorate", "full")
+    commit(tree, "b.go")
+    commit(tree, "c.go")
+    git(tree, "tag", "v1.3.0")
+    history = read_history(tree, "v1.3.0")
+    assert (history.tags, history.previous) == (("v1.3.0",), "1.2.3")
+    assert [change.subject for change in history.changes] == ["c.go", "b.go"]
+    assert history.changes[0].revision == git(tree, "rev-parse", "HEAD")
+
+
+def test_without_a_tag_before_it_is_all_of_it(tree: Path) -> None:
+    history = read_history(tree)
+    assert (history.tags, history.previous) == (("1.2.3",), "")
+    assert [change.subject for change in history.changes] == ["go/main.go"]
+
+
+def test_untracked_files_are_those_that_are_not_ignored(tree: Path) -> None:
+    (tree / ".gitignore").write_text("*.log\n")
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message", "ignored")
+    (tree / ".gitignore").write_text("*.log\n*.tmp\n")
+    for name in ("go/new file.go", "a.log", "out/made", "go/other.go"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("")
+    assert untracked_files(tree, (tree / "out", Path("/elsewhere"))) == (
+        "go/new file.go",
+        "go/other.go",
+    )
+    assert untracked_files(tree / "go") == ("new file.go", "other.go")
+    assert changed_files(tree) == (".gitignore",)
+    assert changed_files(tree / "go") == ()
+
+
+def test_outside_git_there_is_nothing_of_it(tmp_path: Path) -> None:
+    assert untracked_files(tmp_path) == ()
+    assert changed_files(tmp_path) == ()
+    assert tagged_commit(tmp_path, "v1") == ""
+    assert read_history(tmp_path).previous == ""

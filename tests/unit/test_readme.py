@@ -46,7 +46,12 @@ def test_every_command_can_be_typed(command: str) -> None:
 def written(folder: Path, page: str = "") -> Path:
     """Write the README's configuration, and what a page adds to it."""
     parts = [*blocks(README), *(b for b in blocks(page) if not b.startswith("extends"))]
-    (folder.parent / "istio").mkdir()
+    tree = folder.parent / "istio"
+    tree.mkdir()
+    for name in re.findall(r'"\$\{source\}/(\w[^"]*)"', "\n".join(parts)):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("FROM scratch\n")
+    (tree / "Makefile.core.mk").write_text("BASE_VERSION ?= 1.30\n")
     (folder / "images" / "pilot").mkdir(parents=True)
     (folder / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
     (folder / "targets.toml").write_text("\n".join(parts))

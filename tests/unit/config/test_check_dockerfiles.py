@@ -87,6 +87,27 @@ def test_one_run_may_have_another_value(root: Path) -> None:
     assert project.arguments == {}
 
 
+def test_istios_names_win_over_the_files_for_arguments(root: Path) -> None:
+    text = GOOD.replace("args = { proxy", 'args = { ISTIO_BASE_REGISTRY = "r.test", proxy')
+    (root / "targets.toml").write_text(text)
+    environ = {"BASE_VERSION": "1.31", "ISTIO_BASE_REGISTRY": " mirror.test/$release "}
+    project = load_project(root / "targets.toml", environ=environ)
+    assert project.config.args["BASE_VERSION"] == "1.31"
+    image = project.config.images["pilot"]
+    assert image.args["ISTIO_BASE_REGISTRY"] == "mirror.test/$$release"
+    assert project.origins.phrase("args.BASE_VERSION") == "BASE_VERSION in the environment"
+    over = load_project(
+        root / "targets.toml", environ=environ, assignments=("args.BASE_VERSION=2",)
+    )
+    assert over.config.args["BASE_VERSION"] == "2"
+
+
+def test_istios_names_mean_nothing_without_a_dockerfile(root: Path) -> None:
+    (root / "targets.toml").write_text(GOOD.partition("[images.pilot]")[0])
+    project = load_project(root / "targets.toml", environ={"BASE_VERSION": "1.31"})
+    assert project.config.args["BASE_VERSION"] == "1.30-$$"
+
+
 def test_a_value_that_is_not_in_the_tree_is_told_with_its_place(root: Path) -> None:
     (root / "tree" / "Makefile").write_text("")
     with pytest.raises(ConfigError, match=r"targets.toml:18: args.BASE_VERSION"):
@@ -123,6 +144,11 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
         ),
         (
             'dockerfile = "${source}/pilot/Dockerfile"',
+            'target = "x"',
+            "targets.toml:25: images.pilot.target: a template's image is its last stage",
+        ),
+        (
+            'dockerfile = "${source}/pilot/Dockerfile"',
             'dockerfile = "images/pilot/Dockerfile.j2"',
             "images.pilot.dockerfile: this is a template; write template = for pilot",
         ),
@@ -150,6 +176,19 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             (
                 "targets.toml:26: images.pilot.args.proxy_version: unknown variable "
                 "'${fetch.envoi}'; did you mean 'fetch.envoy'?"
+            ),
+        ),
+        (
+            "[variants.default]",
+            'X = "${args.BASE_VERSION}"\n[variants.default]',
+            "targets.toml:19: args.X: unknown variable '${args.BASE_VERSION}'",
+        ),
+        (
+            "${fetch.envoy}",
+            "${args.BASE_VERSOIN}",
+            (
+                "targets.toml:26: images.pilot.args.proxy_version: unknown variable "
+                "'${args.BASE_VERSOIN}'; did you mean 'args.BASE_VERSION'?"
             ),
         ),
         (
@@ -183,7 +222,7 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             'kind = "static"\nreplaces = ["registry.example.com/base"]',
             (
                 "targets.toml:17: bases.other.replaces: registry.example.com/base "
-                "is replaced by 'plain' too"
+                "is replaced by bases.plain too"
             ),
         ),
         (
@@ -216,6 +255,11 @@ def test_a_fork_takes_another_dockerfile_for_a_template_and_keeps_paths_of_the_t
             "[images.pilot]",
             "[images.pilot]\nvariants = []",
             "targets.toml:25: images.pilot.variants: no variant; write false for none",
+        ),
+        (
+            "[images.pilot]",
+            '[images.pilot-distroless]\ndockerfile = "tree/pilot/Dockerfile"\n[images.pilot]',
+            "targets.toml:24: images.pilot-distroless: 'pilot' has the variant 'distroless'",
         ),
         (
             'platforms = ["linux/amd64"]',

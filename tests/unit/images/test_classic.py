@@ -79,3 +79,11 @@ def test_a_stage_that_starts_from_a_stage_keeps_its_name() -> None:
     dockerfile, stages = prepared("ARG S=one\nFROM x AS one\nFROM $S \\\n AS two\nUSER 1\n")
     text = classic_text(dockerfile, stages, {0: "local/x:1"})
     assert text.split("\n")[1:4] == ["FROM local/x:1 AS one", "FROM one AS two", ""]
+
+
+def test_images_that_the_daemon_has_are_copied_from_by_its_names() -> None:
+    dockerfile, stages = prepared("FROM x\nCOPY --from=tools:1 /t /t\nCOPY --from=other /o /o\n")
+    refuse_unsupported(dockerfile, stages, {"tools:1", "other"})
+    text = classic_text(dockerfile, stages, {0: "local/x"}, {"tools:1": "local/tools:arm"})
+    assert "COPY --from=local/tools:arm /t /t" in text
+    assert "COPY --from=other /o /o" in text

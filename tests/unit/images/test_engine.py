@@ -11,6 +11,7 @@ import pytest
 
 from buildkit.config.model import Image
 from buildkit.errors import BuildError, BuildkitError, ConfigError
+from buildkit.images.classic import BuildKitNeededError
 from buildkit.images.daemon import silent
 from buildkit.images.engine import ImageEngine
 from buildkit.images.layers import Layers
@@ -37,6 +38,19 @@ COPY = "FROM {{ base }}\nCOPY notes /n\n"
 RUN = COPY + "RUN make\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Buildx:
+    """The same daemon by its other builder."""
+
+    world: World
+
+    def build(self, steps: tuple[Step, ...], *_: object) -> tuple[Artifact, ...]:
+        """Stand for the Docker engine's own."""
+        self.world.by_buildx.extend(step.unit.id for step in steps)
+        made = str(self.world.built.id)
+        return tuple(Artifact(unit=step.unit.id, digest=made, size=1) for step in steps)
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """An engine whose daemon has one image and builds it for every Dockerfile."""
@@ -46,6 +60,9 @@ class World:
     built: Sheet
     told: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
+    by_buildx: list[str] = field(default_factory=list)
+    buildx_problem: str = ""
+    needs_buildkit: bool = False
 
     @property
     def api(self) -> World:
@@ -64,6 +81,8 @@ class World:
     ) -> tuple[Artifact, ...]:
         """Stand for the Docker engine's own."""
         del given, progress
+        if self.needs_buildkit:
+            raise BuildKitNeededError("line 2: RUN --mount needs BuildKit", details="RUN x")
         self.sent += [step.unit.id for step in steps]
         return tuple(
             Artifact(unit=step.unit.id, digest=str(self.built.id), size=1) for step in steps
@@ -110,6 +129,8 @@ class World:
             volatile=dict,
             epoch=lambda: 0,
             docker=lambda: cast("Any", self),
+            buildx=lambda: cast("Any", Buildx(self)),
+            buildx_problem=lambda: self.buildx_problem,
             client=lambda: cast("Any", self),
             tell=self.told.append,
         )
@@ -148,6 +169,34 @@ def test_oci_refuses_run_by_line(world: World) -> None:
 def test_docker_is_used_where_it_is_asked_for(world: World) -> None:
     assert world.image(COPY, EngineName.DOCKER).id == world.built.id
     assert world.told == []
+
+
+def test_buildx_is_used_where_it_is_asked_for(world: World) -> None:
+    assert world.image(COPY, EngineName.BUILDX).id == world.built.id
+    assert (world.by_buildx, world.sent) == (["image/app@linux/arm64"], [])
+
+
+def test_auto_goes_to_buildx_for_what_the_classic_builder_refuses(world: World) -> None:
+    world.needs_buildkit = True
+    assert world.image(RUN, EngineName.AUTO).id == world.built.id
+    assert world.by_buildx == ["image/app@linux/arm64"]
+    assert world.told[-1].endswith("is built by buildx: line 2: RUN --mount needs BuildKit")
+
+
+def test_without_buildx_the_line_is_refused_and_says_what_is_missing(world: World) -> None:
+    world.needs_buildkit = True
+    world.buildx_problem = "the docker command has no buildx"
+    with pytest.raises(ConfigError, match="line 2: RUN --mount needs BuildKit") as caught:
+        world.image(RUN, EngineName.AUTO)
+    assert caught.value.details == "RUN x\nthe docker command has no buildx"
+    assert world.by_buildx == []
+
+
+def test_the_docker_engine_does_not_turn_to_buildx(world: World) -> None:
+    world.needs_buildkit = True
+    with pytest.raises(ConfigError, match="RUN --mount needs BuildKit"):
+        world.image(RUN, EngineName.DOCKER)
+    assert world.by_buildx == []
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ class Bench:
             volatile=dict,
             epoch=lambda: 0,
             docker=never,
+            buildx=never,
+            buildx_problem=never,
             client=never,
             tell=never,
         )

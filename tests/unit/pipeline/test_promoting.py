@@ -112,6 +112,24 @@ def test_a_reference_has_a_tag_or_a_digest(text: str, *, expected: bool) -> None
     assert is_reference(text) is expected
 
 
+def test_the_chosen_variants_of_a_hub_keep_their_suffixes_under_a_new_tag(shop: Shop) -> None:
+    text = TEXT.replace("[images.proxy]", "[images.proxy]\nvariants = false")
+    (shop.root / "targets.toml").write_text(
+        f'{text}[variants.default]\nsuffix = ""\n[variants.distroless]\n[variants.debug]\n'
+    )
+    distroless = shop.place("pilot:latest-distroless", 7)
+    shop.promote(
+        shop.source.host, shop.target.host, variant="default,distroless", new_tag="1.4,stable"
+    )
+    assert shop.target.tags("pilot") == {
+        "1.4": shop.digests["pilot"],
+        "stable": shop.digests["pilot"],
+        "1.4-distroless": distroless,
+        "stable-distroless": distroless,
+    }
+    assert set(shop.target.tags("proxy")) == {"1.4", "stable"}
+
+
 def test_a_hub_is_all_images_at_its_tag(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.promote(shop.source.host, f"{shop.target.host}/team", json=True)
     told = capsys.readouterr()

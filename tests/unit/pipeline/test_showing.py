@@ -18,6 +18,8 @@ name = "mesh"
 platforms = ["linux/amd64"]
 [stamps]
 "example.com/v.version" = "${version}"
+[args]
+BASE_VERSION = { file = "VERSION" }
 [fetch.envoy]
 version = { file = "VERSION" }
 source = [{ url = "https://example.com/envoy", platforms = ["linux/amd64"] }]
@@ -44,7 +46,8 @@ def test_each_line_is_a_value_and_where_it_was_written(
     assert "registry.push = false  # targets.toml:3" in lines
     assert 'registry.hub = "example.com/me"  # targets.local.toml:2' in lines
     assert 'stamps."example.com/v.version" = "${version}"  # base.toml:7' in lines
-    assert 'fetch.envoy.version = "1.2"  # the file VERSION, base.toml:9' in lines
+    assert 'fetch.envoy.version = "1.2"  # the file VERSION, base.toml:11' in lines
+    assert 'args.BASE_VERSION = "1.2"  # the file VERSION, base.toml:9' in lines
     assert 'matrix.default = "all"  # default' in lines
     assert not any(line.startswith("project.url") for line in lines)
 

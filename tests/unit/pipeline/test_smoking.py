@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ def test_an_image_that_was_not_pushed_is_named(tmp_path: Path) -> None:
             run_smoke(given)
     assert caught.value.brief == f"{registry.host}/app:latest is not in the registry"
     assert "invoke docker" in caught.value.resolution
+
+
+def test_the_first_chosen_variant_is_run(tmp_path: Path) -> None:
+    text = PROJECT + SMOKE + '[variants.default]\nsuffix = ""\n[variants.debug]\n'
+    with FakeRegistry() as registry:
+        given = replace(options(tmp_path, text, registry.host), variant="debug")
+        with pytest.raises(EnvironmentMissingError, match="/app:latest-debug is not in the reg"):
+            run_smoke(given)
 
 
 def test_a_registry_that_refuses_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:

@@ -288,7 +288,8 @@ def test_an_image_without_any_base_is_blocked_with_every_reason() -> None:
     found = graph(Goal.DOCKER, platform="linux/arm64", lock=UNLOCKED)
     assert dict(found.blocked) == {
         "image/proxy@linux/arm64": "no base (debian: its packages are not locked, run "
-        "`invoke lock`; remote: its digest is not locked, run `invoke lock`)"
+        "`invoke lock`; remote: its digest is not locked for linux/arm64, but for linux/amd64, "
+        "run `invoke lock`)"
     }
     assert "push/proxy" not in ids(found)
     assert "push/pilot" in ids(found)

@@ -139,6 +139,33 @@ def test_a_version_of_an_envoy_that_is_not_fetched() -> None:
     assert note.endswith("there is no fetch.envoy for it")
 
 
+def test_names_of_arguments_and_variants_say_what_they_do() -> None:
+    environ = {"BASE_VERSION": "1.$", "DOCKER_BUILD_VARIANTS": "a", "INCLUDE_UNTAGGED_DEFAULT": "1"}
+    assert read_names(environ, project(), Options()) == (
+        (
+            "BASE_VERSION in the environment: there is no Dockerfile of the source tree that it is "
+            "for; use bases.NAME.reference or the table [mirrors]"
+        ),
+        (
+            "DOCKER_BUILD_VARIANTS, INCLUDE_UNTAGGED_DEFAULT in the environment: "
+            "there is no table [variants]"
+        ),
+    )
+    more = '[images.x]\ndockerfile = "D"\n[variants.a]\n[args]\nBASE_VERSION = "1.$$"\n'
+    mesh = project(TEXT + more)
+    assert read_names(environ, mesh, Options()) == (
+        "BASE_VERSION in the environment: args.BASE_VERSION",
+        "DOCKER_BUILD_VARIANTS, INCLUDE_UNTAGGED_DEFAULT in the environment: the variants",
+    )
+    environ["BASE_VERSION"] = "2"
+    assert [
+        note.partition(": ")[2] for note in read_names(environ, mesh, Options(variant="a"))
+    ] == [
+        "passed over for --set",
+        "passed over for --variant",
+    ]
+
+
 def test_one_warning_names_what_to_use_for_all_other_names() -> None:
     environ = {"SIDECAR": "envoy", "TARGET_OUT": "x", "LDFLAGS": "", "HUB": "a", "HOME": "/"}
     assert unread_names(environ) == (

@@ -64,6 +64,22 @@ def test_a_package_is_obsolete_where_its_format_or_platform_is(book: RecordBook)
     assert obsolete_units(book, config) == (f"deb/{units[1]}", f"deb/{units[2]}", f"rpm/{units[0]}")
 
 
+def test_variants_and_bases_of_dockerfiles_are_obsolete_with_their_tables(
+    book: RecordBook,
+) -> None:
+    current = (
+        "image/pilot:debug@linux/amd64",
+        "push/pilot:debug",
+        "base/r.test/base:1@linux/amd64",
+    )
+    gone = ("image/pilot:old@linux/amd64", "push/pilot:old", "load/other:debug")
+    for unit in (*current, *gone):
+        book.note(artifact(unit), {}, 0)
+    more = '[variants.debug]\n[images.x]\ndockerfile = "D"\n'
+    assert obsolete_units(book, projects.project(projects.TEXT + more).config) == gone
+    assert set(obsolete_units(book, projects.project().config)) == {*current, *gone}
+
+
 def record(book: RecordBook, path: Path, unit: str = GONE[1]) -> str:
     path.parent.mkdir(exist_ok=True)
     path.write_text("made")

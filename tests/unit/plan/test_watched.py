@@ -51,6 +51,14 @@ def look(root: Path, *units: Unit, wide: bool = False, version: str = "") -> Wat
     return watched_files(graph, book, project(root, version), root / "src/out", wide=wide)
 
 
+def test_files_that_values_stand_in_matter(root: Path) -> None:
+    book = RecordBook.open(root / "records.json")
+    mesh = replace(project(root), values_from=("Makefile",))
+    found = watched_files(Graph(units=()), book, mesh, root / "src/out", wide=False)
+    assert found.matters(str(root / "src/Makefile"))
+    assert not found.matters(str(root / "src/Other"))
+
+
 def app(root: Path) -> Unit:
     return binary("app", compile_action(root / "src", root / "out/app"))
 

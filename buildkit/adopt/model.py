@@ -1,0 +1,123 @@
+"""What the readers of a foreign tree find: frozen values, with the reasons and the doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """A main package.
+
+    Attributes:
+        name: of the program.
+        package: its path below the tree, beginning with ``./``.
+        group: the compile group, empty for the default one.
+        systems: the operating systems it exists for; empty for all.
+        doubt: what may stand in the way of compiling it.
+        left_out: why it is written as a comment only; empty for one that is built.
+    """
+
+    name: str
+    package: str
+    group: str = ""
+    systems: tuple[str, ...] = ()
+    doubt: str = ""
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A string variable that the linker can set.
+
+    Attributes:
+        variable: import path and name, as ``-X`` takes it.
+        text: what it is set to, with ``${...}``; empty where nothing fits.
+        origin: the file that names it.
+        found: whether the tree's own build sets it; otherwise it is only a candidate.
+    """
+
+    variable: str
+    text: str
+    origin: str
+    found: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileValue:
+    """A value that stands in a file of the tree; see :class:`buildkit.config.model.FromFile`."""
+
+    file: str
+    json: str = ""
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRule:
+    """Where the tree's version stands."""
+
+    file: str = ""
+    line: str = ""
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prebuilt:
+    """A binary that the tree downloads instead of compiling it."""
+
+    name: str
+    version: FileValue
+    sources: tuple[Mapping[str, object], ...]
+    """As ``[fetch.NAME] source`` takes them."""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A container image from a Dockerfile of the tree.
+
+    Attributes:
+        dockerfile: below the tree.
+        files: name in the build context, and the path below the tree.
+        args: values of ARGs that this image alone has.
+        variants: whether it differs between variants.
+        left_out: why it is written as a comment only.
+    """
+
+    name: str
+    dockerfile: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
+    variants: bool = True
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything that was found out about a tree.
+
+    Attributes:
+        name: of the project.
+        module: the path of its Go module.
+        go: the version that go.mod asks for.
+        go_limit: a specifier for what its modules allow beyond that, with the reason.
+        undecided: what the reader has to decide, a sentence each.
+    """
+
+    name: str
+    module: str
+    go: str
+    go_limit: tuple[str, str] = ("", "")
+    release_hub: str = ""
+    version: VersionRule = VersionRule()
+    stamps: tuple[Stamp, ...] = ()
+    tags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    binaries: tuple[Binary, ...] = ()
+    prebuilt: tuple[Prebuilt, ...] = ()
+    args: Mapping[str, str | FileValue] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    images: tuple[Image, ...] = ()
+    undecided: tuple[str, ...] = ()

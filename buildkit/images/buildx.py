@@ -1,0 +1,154 @@
+"""BuildKit through the docker CLI's buildx, for Dockerfiles that the classic builder refuses.
+
+The builder is the daemon's own (buildx calls its driver ``docker``): it sees the images
+of the daemon, so that bases of ours are pinned as everywhere. A builder in a container
+does not. Seen with Docker 20.10: its BuildKit knows RUN --mount and COPY --chmod, and
+here-documents only with a ``# syntax=`` line, which fetches a newer front end.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit.errors import BuildError, EnvironmentMissingError
+from buildkit.images.classic import check_origin, name_images
+from buildkit.images.daemon import LocalImage, find_image
+from buildkit.images.docker import Job, check_platform
+from buildkit.images.nearby import chosen_context
+from buildkit.images.recipe import Recipe
+from buildkit.oci.layer import write_layer
+from buildkit.plan.units import Progress
+from buildkit.proc import Runner
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+_PASSED = re.compile(
+    r"PATH|HOME|USER|TMPDIR|LANG|SSH_AUTH_SOCK|XDG_.*|DOCKER_.*|(https?|no|all)_proxy",
+    re.IGNORECASE,
+)
+_SYNTAX = re.compile(r"#\s*syntax\s*=", re.IGNORECASE)
+_HEREDOC_VERSION = 23
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildxBackend:
+    """The daemon's BuildKit.
+
+    Attributes:
+        runner: starts the docker CLI.
+        environ: the user's environment; of it the CLI gets what tells it of daemon and proxy.
+    """
+
+    runner: Runner
+    environ: Mapping[str, str]
+
+    def check(self, client: DockerClient, recipe: Recipe, images: Collection[str]) -> None:
+        """Refuse what is not pinned, and here-documents on old daemons, see Backend."""
+        for copy in (copy for stage in recipe.stages for copy in stage.copies):
+            check_origin(recipe.dockerfile, copy, images)
+        items = (item for stage in recipe.stages for item in stage.instructions)
+        line = next((item.line for item in items if item.heredocs), 0)
+        has_syntax = any(_SYNTAX.match(text) for text in recipe.dockerfile.text.split("\n")[:5])
+        if not line or has_syntax:
+            return
+        version = str(client.version()["Version"])
+        if int(re.match(r"\d*", version)[0] or _HEREDOC_VERSION) < _HEREDOC_VERSION:  # type: ignore[index]  # it matches anything
+            raise recipe.dockerfile.error(
+                line,
+                f"a here-document needs Docker 23 or newer, this one is {version}",
+                resolution="Begin the Dockerfile with # syntax=docker/dockerfile:1, which is "
+                "fetched from Docker Hub, or put the text in a file.",
+            )
+
+    def build(self, client: DockerClient, job: Job, progress: Progress) -> LocalImage:
+        """Build an image, see Backend."""
+        context, dockerfile = job.folder / "context", job.folder / "Dockerfile"
+        _write_folder(job, context)
+        dockerfile.write_text(buildx_text(job), encoding="utf-8")
+        identity = job.folder / "image"
+        progress("built by buildx")
+        done = self.runner.run(
+            self._command(job, context, dockerfile, identity), env=self._env(job), cwd=job.folder
+        )
+        done.check(f"{job.unit} cannot be built")
+        image = find_image(client, identity.read_text().strip()) if identity.exists() else None
+        if image is None:
+            raise BuildError(f"{job.unit} cannot be built", details="buildx names no image.")
+        return check_platform(image, job)
+
+    def _command(
+        self, job: Job, context: Path, dockerfile: Path, identity: Path
+    ) -> tuple[str, ...]:
+        args = [f"--build-arg={name}={value}" for name, value in sorted(job.args.items())]
+        return (
+            *(docker_program(self.environ), "buildx", "build", "--builder", self._builder()),
+            *("--load", "--progress=plain", "--provenance=false", f"--platform={job.platform}"),
+            *("--iidfile", str(identity), "--file", str(dockerfile), *args, str(context)),
+        )
+
+    def _builder(self) -> str:
+        # The builder of the daemon itself is called as its context is.
+        if self.environ.get("DOCKER_HOST"):
+            return "default"
+        return chosen_context(self.environ)[0] or "default"
+
+    def _env(self, job: Job) -> dict[str, str]:
+        passed = {name: value for name, value in self.environ.items() if _PASSED.fullmatch(name)}
+        return passed | {"BUILDX_CONFIG": str(job.folder / "buildx"), "DOCKER_CLI_HINTS": "false"}
+
+
+def docker_program(environ: Mapping[str, str]) -> str:
+    """Return the path of the docker CLI.
+
+    Raises:
+        EnvironmentMissingError: there is none.
+    """
+    found = shutil.which("docker", path=environ.get("PATH", ""))
+    if found is None:
+        raise EnvironmentMissingError(
+            "there is no docker command", resolution="Install the docker CLI with its buildx."
+        )
+    return found
+
+
+def buildx_problem(runner: Runner, environ: Mapping[str, str], cwd: Path) -> str:
+    """Say why buildx cannot be used; empty where it can."""
+    try:
+        program = docker_program(environ)
+    except EnvironmentMissingError as error:
+        return error.brief
+    passed = {name: value for name, value in environ.items() if _PASSED.fullmatch(name)}
+    done = runner.run((program, "buildx", "version"), env=passed, cwd=cwd)
+    return "" if done.returncode == 0 else "the docker command has no buildx; install that plugin"
+
+
+def buildx_text(job: Job) -> str:
+    """Return the Dockerfile to send: as it is, with the daemon's names for what it starts from."""
+    dockerfile = job.recipe.dockerfile
+    lines = dockerfile.text.split("\n")
+    for stage in job.recipe.stages:
+        base = job.bases.get(stage.index)
+        if base is not None:
+            start = f"FROM --platform={stage.platform} " if stage.platform else "FROM "
+            start += f"{base} AS {stage.name}" if stage.name else base
+            blank = [""] * (stage.start.end_line - stage.start.line)
+            lines[stage.start.line - 1 : stage.start.end_line] = [start, *blank]
+    name_images(lines, job.recipe.stages, job.images)
+    return "\n".join(lines)
+
+
+def _write_folder(job: Job, context: Path) -> None:
+    # BuildKit keeps modes and times of a context's files; a tar of ours has fixed ones.
+    archive = job.folder / "context.tar"
+    write_layer(job.recipe.entries, archive)
+    context.mkdir()
+    with tarfile.open(archive) as opened:
+        opened.extractall(context, filter="fully_trusted")  # noqa: S202 - our own
+    archive.unlink()

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from buildkit.adopt.dockerfiles import (
+    adopt_dockerfiles,
+    compiling_line,
+    copied_paths,
+    find_dockerfiles,
+    own_arguments,
+)
+from buildkit.adopt.model import Image
+from buildkit.images.dockerfile import parse
+
+PREBUILT = "FROM scratch\nARG TARGETARCH\nCOPY linux/$TARGETARCH/agent /bin/\n"
+
+
+def write(tree: Path, name: str, text: str = PREBUILT) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_text(text)
+
+
+def test_dockerfiles_are_found_by_their_names(tmp_path: Path) -> None:
+    names = ("Dockerfile", "docker/agent.Dockerfile", "docker/Dockerfile.web", "x/Dockerfile-debug")
+    others = (
+        "agent.Dockerfile.dockerignore",
+        "x/Dockerfile.j2",
+        "vendor/y/Dockerfile",
+        ".c/Dockerfile",
+    )
+    for name in (*names, *others):
+        write(tmp_path, name)
+    assert sorted(find_dockerfiles(tmp_path)) == sorted(names)
+
+
+def test_what_compiles_by_itself_is_told_and_not_adopted(tmp_path: Path) -> None:
+    for text, line in (
+        ("FROM golang:1.26 AS build\nRUN x\nFROM scratch\n", 1),
+        ("FROM docker.io/library/golang@sha256:abc\n", 1),
+        ("FROM debian\nRUN cd x && go build ./...\n", 2),
+        ("FROM debian\nRUN make\n", 2),
+        ("FROM debian\nRUN apt-get install makeup\n", 0),
+    ):
+        assert compiling_line(parse(text)) == line
+    write(tmp_path, "Dockerfile", "FROM golang\nCOPY agent /\n")
+    assert adopt_dockerfiles(tmp_path, ["agent"]).undecided == (
+        "Dockerfile compiles by itself (line 1), so it is not adopted",
+    )
+
+
+def test_what_is_copied_has_its_arguments_put_in() -> None:
+    text = (
+        "ARG DIR=build\nFROM scratch\nARG TARGETPLATFORM\nARG OPEN\n"
+        "COPY --from=x /a /b\nCOPY ./$DIR/$TARGETPLATFORM/agent $OPEN/web /bin/\n"
+        "ADD https://example.com/x /x\nCOPY <<EOF /etc/x\ntext\nEOF\n"
+    )
+    assert list(copied_paths(parse(text))) == ["build/linux/amd64/agent", "<OPEN>/web"]
+
+
+def test_an_image_has_the_files_of_the_tree_that_it_copies(tmp_path: Path) -> None:
+    text = f"{PREBUILT}COPY conf/a.json b.txt /etc/\n"
+    write(tmp_path, "docker/agent/Dockerfile", text)
+    write(tmp_path, "conf/a.json", "{}")
+    write(tmp_path, "docker/agent/b.txt", "")
+    found = adopt_dockerfiles(tmp_path, ["agent"])
+    files = {"conf/a.json": "conf/a.json", "b.txt": "docker/agent/b.txt"}
+    assert found.images == (Image(name="agent", dockerfile="docker/agent/Dockerfile", files=files),)
+    assert found.undecided == ()
+
+
+def test_what_is_neither_there_nor_built_leaves_the_image_out(tmp_path: Path) -> None:
+    write(tmp_path, "docker/web.Dockerfile", f"{PREBUILT}COPY out/page.html /\n")
+    (image,) = adopt_dockerfiles(tmp_path, ["agent"]).images
+    assert image.name == "web"
+    assert image.left_out.endswith("out/page.html")
+
+
+def test_dockerfiles_without_a_binary_and_second_ones_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "a/agent/Dockerfile")
+    write(tmp_path, "b/agent/Dockerfile")
+    write(tmp_path, "c/Dockerfile", "FROM scratch\nCOPY x /\n")
+    write(tmp_path, "d/Dockerfile", "NONSENSE\n")
+    found = adopt_dockerfiles(tmp_path, ["agent"])
+    assert [image.dockerfile for image in found.images] == ["a/agent/Dockerfile"]
+    second, without, broken = found.undecided
+    assert second == "b/agent/Dockerfile is a second 'agent', so it is not adopted"
+    assert without.startswith("c/Dockerfile copies no binary")
+    assert broken.startswith("d/Dockerfile cannot be read")
+
+
+def test_arguments_are_those_declared_with_their_first_default() -> None:
+    texts = {"a": "ARG X=1\nARG Y\nFROM $X\n", "b": "ARG X=2\nFROM $X\nARG Z='q'\n", "c": "?"}
+    assert own_arguments(texts) == {"X": "1", "Y": "<Y>", "Z": "q"}

@@ -1,0 +1,91 @@
+"""Every mistake in a release's archives with its place, and what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildkit.config.check_release import archive_platforms
+from buildkit.config.load import parse_config
+from buildkit.config.model import Config
+from buildkit.errors import ConfigError
+
+GOOD = """\
+schema_version = 1
+[project]
+name = "mesh"
+[matrix]
+platforms = ["linux/amd64", "linux/arm64", "darwin/arm64"]
+[binaries.agent]
+package = "./agent"
+max_size = "90MB"
+[binaries.plugin]
+package = "./plugin"
+platforms = ["linux/amd64"]
+[release.archives.mesh]
+folder = "mesh-${version}"
+formats = ["tar.gz", "zip"]
+binaries = { agent = "bin/agent" }
+files = { LICENSE = "LICENSE" }
+generated = { "tools/agent.bash" = ["agent", "completion", "bash"] }
+[release.archives.all]
+name = "all-${version}-${os}-${arch}"
+binaries = { agent = "agent", plugin = "plugin" }
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "LICENSE").write_text("")
+    return tmp_path
+
+
+def parse(root: Path, old: str = "", new: str = "") -> Config:
+    assert old in GOOD
+    return parse_config(GOOD.replace(old, new, 1) if old else GOOD, "targets.toml", root)
+
+
+def test_an_archive_exists_where_all_its_binaries_do(root: Path) -> None:
+    config = parse(root)
+    archives = config.release.archives
+    assert archive_platforms(config, archives["mesh"]) == config.matrix.platforms
+    assert archive_platforms(config, archives["all"]) == ("linux/amd64",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('{ agent = "bin/agent" }', '{ agant = "bin/agent" }', "unknown binary 'agant'; did you"),
+        ('["agent", "completion"', '["agnt", "completion"', "unknown binary 'agnt'; did you mean"),
+        ('["agent", "completion", "bash"]', "[]", "generated: unknown binary ''"),
+        ('LICENSE = "LICENSE"', 'LICENSE = "LICENCE"', "'LICENCE' does not exist"),
+        ('"bin/agent"', '"../agent"', "'../agent' leaves the archive"),
+        ("mesh-${version}", "/mesh", "'/mesh' leaves the archive"),
+        ('"tools/agent.bash"', '"bin/agent"', "'bin/agent' is the place of two things"),
+        ("mesh-${version}", "mesh-${vershion}", "unknown variable '${vershion}'"),
+        ("all-${version}-", "a/b-", "is no name of a file"),
+        ('["tar.gz", "zip"]', "[]", "no format"),
+        ('["tar.gz", "zip"]', '["tar.xz"]', "formats"),
+        ('"90MB"', '"large"', "max_size"),
+        (
+            'binaries = { agent = "agent", plugin = "plugin" }',
+            "",
+            "there is nothing in it",
+        ),
+        (
+            'folder = "mesh-${version}"',
+            'platforms = ["linux/amd46"]',
+            "unknown platform 'linux/amd46'",
+        ),
+        (
+            'name = "all-${version}-${os}-${arch}"',
+            'platforms = ["linux/arm64"]',
+            "'plugin' is not made for linux/arm64",
+        ),
+    ],
+)
+def test_each_mistake_is_named(root: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(root, old, new)
+    assert expected in str(caught.value)
