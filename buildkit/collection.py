@@ -2,7 +2,7 @@
 
 Everything in the cache can be made or fetched again, so any file may go at any time at
 which nobody reads it. The data of the local registry is no cache and stays, as do the
-programs in ``tools`` and a toolchain that was used within a day.
+programs in ``tools``, and a toolchain or source tree that was used within a day.
 """
 
 from __future__ import annotations
@@ -42,17 +42,20 @@ _FOLDERS = {
     "partial": "downloads",
     "tmp": "scratch",
     "go": "toolchains",
+    "trees": "trees",
     "registry": "registry",
     "tools": "tools",
 }
 """Top directories of the cache and the kind of what they hold."""
 _KEPT = frozenset({"registry", "tools"})
+_WHOLE = frozenset({"toolchains", "trees"})
+"""Kinds that go as whole directories, and not within a day of their use."""
 _SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[kMGT]i?)?B?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One file of the cache, or one toolchain.
+    """One file of the cache, one toolchain or one source tree.
 
     ``size`` is in bytes, ``used`` in seconds since 1970.
     """
@@ -125,9 +128,9 @@ def scan(root: Path) -> Iterator[Item]:
     """Yield what the cache holds; what vanishes meanwhile is left out."""
     for folder, kind in _FOLDERS.items():
         top = root / folder
-        if kind == "toolchains":
+        if kind in _WHOLE:
             homes = sorted(path for path in top.iterdir() if path.is_dir()) if top.is_dir() else []
-            yield from filter(None, map(_toolchain, homes))
+            yield from filter(None, (_whole(home, kind) for home in homes))
         else:
             yield from _files(top, kind)
 
@@ -166,7 +169,7 @@ def collect(root: Path, limit: int | None, now: float, *, dry_run: bool = False)
     for item in sorted(items, key=lambda item: (item.kind != "scratch", item.used)):
         fresh = item.used > now - _DAY
         leftover = item.kind == "scratch" and not fresh
-        pinned = item.kind in {"scratch", "toolchains"} and fresh
+        pinned = item.kind in {"scratch", *_WHOLE} and fresh
         if leftover or (limit is not None and left > limit and not pinned):
             removed.append(item)
             left -= item.size
@@ -226,12 +229,12 @@ def _files(top: Path, kind: str) -> Iterator[Item]:
                 )
 
 
-def _toolchain(home: Path) -> Item | None:
-    sizes = [item.size for item in _files(home, "toolchains")]
+def _whole(home: Path, kind: str) -> Item | None:
+    sizes = [item.size for item in _files(home, kind)]
     with suppress(OSError):
         # Not its atime, which counting moves.
         used = home.stat().st_mtime
-        return Item(path=home, kind="toolchains", files=len(sizes), size=sum(sizes), used=used)
+        return Item(path=home, kind=kind, files=len(sizes), size=sum(sizes), used=used)
     return None
 
 
@@ -241,7 +244,7 @@ def _remove(path: Path, root: Path) -> None:
         return
     scratch = root / "tmp"
     scratch.mkdir(exist_ok=True)
-    # A toolchain goes at once or not at all.
+    # A directory goes at once or not at all.
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path.rename(Path(folder) / path.name)
         shutil.rmtree(Path(folder) / path.name, ignore_errors=True)

@@ -1,14 +1,14 @@
 """What git says of a source tree; the only module that uses GitPython.
 
-Git is told which repository is meant: one that another user owns counts as safe
-(CVE-2022-24765's check is for those that git finds by itself), and so it is the
-right one in a hook too, where GIT_DIR names the hook's own. Hooks and fsmonitor
+Git is told which repository is meant, so it is the right one in a hook too, where
+GIT_DIR names the hook's own; and that this very tree is safe, whoever owns it
+(CVE-2022-24765), by a safe.directory of the command alone. Hooks and fsmonitor
 are off, and no lock is taken. The user's own configuration is never changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
@@ -319,15 +319,30 @@ def _describe(git: Git) -> str:
 
 
 def _scoped(git: Git, worktree: Path) -> Git:
-    settings = {"core.hooksPath": "/dev/null", "core.fsmonitor": "false"}
     environment = {
         "GIT_DIR": str(worktree / ".git"),
         "GIT_WORK_TREE": str(worktree),
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_CONFIG_COUNT": str(len(settings)),
     }
-    for number, (key, value) in enumerate(settings.items()):
-        environment[f"GIT_CONFIG_KEY_{number}"] = key
-        environment[f"GIT_CONFIG_VALUE_{number}"] = value
-    git.update_environment(**environment)
+    git.update_environment(**environment, **command_settings(worktree))
     return git
+
+
+def command_settings(worktree: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return variables that give one git command its settings and no other (git-config(1)).
+
+    Args:
+        worktree: the one tree that is safe, whoever owns it.
+        more: further settings by key.
+    """
+    settings = {
+        "safe.directory": str(worktree),
+        "core.hooksPath": "/dev/null",
+        "core.fsmonitor": "false",
+        **(more or {}),
+    }
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables

@@ -27,7 +27,7 @@ SCAN_LIMIT = 8 << 30
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_BROKEN = (
+BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     lzma.LZMAError,
@@ -63,7 +63,7 @@ def extract_member(
             the archive cannot be read. ``target`` does not remain.
     """
     try:
-        if _is_zip(archive):
+        if is_zip(archive):
             _from_zip(archive, member, target, limit)
         else:
             _from_tar(archive, member, target, limit, scan_limit)
@@ -71,7 +71,7 @@ def extract_member(
         target.unlink(missing_ok=True)
         # A zip with a wrong offset in it makes its reader seek where nothing can be.
         misled = isinstance(error, OSError) and error.errno in {None, errno.EINVAL}
-        if not misled and not isinstance(error, _BROKEN):
+        if not misled and not isinstance(error, BROKEN):
             raise
         raise FetchError(
             f"{archive.name} is not an archive that can be read",
@@ -79,7 +79,12 @@ def extract_member(
         ) from error
 
 
-def _is_zip(archive: Path) -> bool:
+def is_zip(archive: Path) -> bool:
+    """Tell a zip by how it begins.
+
+    Raises:
+        FetchError: it is packed with zstd, which nothing here reads.
+    """
     with archive.open("rb") as stream:
         head = stream.read(6)
     if head.startswith(_ZSTD):

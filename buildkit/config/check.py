@@ -14,8 +14,9 @@ from buildkit.config.check_names import check_platforms as _platforms
 from buildkit.config.check_names import check_variables as _variables
 from buildkit.config.from_file import rule_problem
 from buildkit.config.interpolate import STABLE, TAG, VOLATILE, names_in
-from buildkit.config.model import Config, FromFile, Image
+from buildkit.config.model import Config, FromFile, Image, RemoteTree
 from buildkit.config.problems import Problems, near_miss
+from buildkit.config.remote_tree import check_tree
 from buildkit.errors import ConfigError
 from buildkit.platform import GO_PLATFORMS
 from buildkit.reference import Reference, check_tag, is_prefix, split_hub
@@ -60,6 +61,8 @@ def _project(config: Config, problems: Problems) -> None:
     # Both become labels, which are interpolated.
     for key, text in (("url", config.project.url), ("licenses", config.project.licenses)):
         _variables(text, STABLE | VOLATILE, f"project.{key}", problems)
+    if isinstance(config.project.source, RemoteTree):
+        check_tree(config.project.source, problems)
 
 
 def _version(config: Config, problems: Problems) -> None:

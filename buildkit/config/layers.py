@@ -171,9 +171,14 @@ def _drop(
 
 
 def _is_whole(path: tuple[str, ...]) -> bool:
-    """Tell whether a table is one value: where a version or an argument stands."""
-    is_version = len(path) == 3 and path[0] == "fetch" and path[2] == "version"  # noqa: PLR2004
-    return is_version or path[-2:-1] == ("args",)
+    """Tell whether a table is one value: where a tree, a version or an argument comes from."""
+    match path:
+        case ("project", "source") | ("fetch", _, "version"):
+            return True
+        case (*_, "args", _):
+            return True
+        case _:
+            return False
 
 
 def _superseded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,26 @@ from buildkit.config.environment import from_environment
 from buildkit.config.from_file import phrase, read_value
 from buildkit.config.layers import EXAMPLES, Layer, merge, parse_toml, read_layers, read_local
 from buildkit.config.lock import Lock, load_lock, lock_path
-from buildkit.config.model import Config, FromFile
+from buildkit.config.model import Config, FromFile, RemoteTree
 from buildkit.config.problems import Origins, Page, Problems
+from buildkit.config.remote_tree import check_tree
 from buildkit.config.source_paths import with_source_paths
 from buildkit.errors import UsageError
+
+Obtain = Callable[[RemoteTree, Lock, Mapping[str, str]], Path]
+"""Brings a tree onto this machine, given the lock and the mirrors, and says where it lies."""
+
+
+def obtain_nothing(tree: RemoteTree, _lock: Lock, _mirrors: Mapping[str, str]) -> Path:
+    """Refuse to fetch.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(
+        f"the source tree {tree.git or tree.url} is not fetched here",
+        resolution="Name a tree with --source.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +55,7 @@ class Project:
         values_from: files of the source tree that values of the configuration stand in.
         files: all files that the configuration was read from, the lowest first.
         is_local: a local file is in force, so that this machine's builds are its own.
+        fetched: where ``source`` was fetched from; None for a tree of the user's.
     """
 
     targets: Path
@@ -51,6 +68,7 @@ class Project:
     values_from: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     is_local: bool = False
+    fetched: RemoteTree | None = None
 
     @property
     def root(self) -> Path:
@@ -65,6 +83,7 @@ def load_project(
     assignments: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     examples: Path = EXAMPLES,
+    obtain: Obtain = obtain_nothing,
 ) -> Project:
     """Read and check a targets file, what it extends, and the lock beside it.
 
@@ -74,6 +93,7 @@ def load_project(
         assignments: values over all files, each as ``dotted.path=value``.
         environ: the environment, for Istio's names of values that are in the file.
         examples: where the shipped examples lie.
+        obtain: fetches a source that is no path.
 
     Raises:
         UsageError: the file or the source does not exist, or an assignment is malformed.
@@ -85,13 +105,10 @@ def load_project(
     layers = (*layers, local) if local else layers
     data, origins = _laid(layers, main, assignments, environ or {})
     problems = Problems(main.page.file, main.page.text, origins=origins)
-    tree = (source or main.root / _source_of(data)).resolve()
+    lock = load_lock(lock_path(targets))
+    fetched, mirrors = _remote(data, main, problems) if source is None else (None, {})
+    tree = obtain(fetched, lock, mirrors) if fetched else _existing(data, source, main, problems)
     config = _decoded(with_source_paths(data, tree, main.root), problems)
-    if not tree.is_dir():
-        raise UsageError(
-            f"the source tree {tree} does not exist",
-            resolution="Mend project.source in targets.toml, or name it with --source.",
-        )
     _check(config, main.root, problems)
     values_from = files_of_values(config)
     config, versions = _with_versions(config, tree, origins)
@@ -99,7 +116,7 @@ def load_project(
     return Project(
         targets=targets,
         config=config,
-        lock=load_lock(lock_path(targets)),
+        lock=lock,
         source=tree,
         origins=origins,
         versions=versions,
@@ -107,6 +124,7 @@ def load_project(
         values_from=values_from,
         files=tuple(layer.path for layer in layers if layer.path is not None),
         is_local=local is not None,
+        fetched=fetched,
     )
 
 
@@ -128,6 +146,41 @@ def parse_config(text: str, file: str, root: Path) -> Config:
     return config
 
 
+def _remote(
+    data: dict[str, Any], main: Layer, problems: Problems
+) -> tuple[RemoteTree | None, Mapping[str, str]]:
+    """Return where the tree is fetched from, and the mirrors; None for one of the user's."""
+    if not isinstance(_source_of(data), dict):
+        return None, {}
+    # What is fetched must be right before it is; paths in it can be looked at only then.
+    config = _decoded(with_source_paths(data, main.root, main.root), problems)
+    tree = config.project.source
+    if not isinstance(tree, RemoteTree):
+        raise TypeError(tree)
+    check_tree(tree, problems)
+    problems.raise_if_any()
+    return tree, config.mirrors
+
+
+def _existing(data: dict[str, Any], source: Path | None, main: Layer, problems: Problems) -> Path:
+    named = _source_of(data)
+    tree = (source or main.root / (named if isinstance(named, str) else ".")).resolve()
+    if not tree.is_dir():
+        # What else is wrong comes first.
+        _decoded(with_source_paths(data, tree, main.root), problems)
+        raise UsageError(
+            f"the source tree {tree} does not exist",
+            resolution="Mend project.source in targets.toml, or name it with --source.",
+        )
+    return tree
+
+
+def _source_of(data: dict[str, Any]) -> Any:
+    # What is no table or no text is left for the decoder to complain about.
+    project = data.get("project")
+    return project.get("source", ".") if isinstance(project, dict) else "."
+
+
 def _laid(
     layers: tuple[Layer, ...], main: Layer, assignments: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], Origins]:
@@ -141,13 +194,6 @@ def _laid(
 
         data, origins = merge((*layers, assigned(assignments, data, main.root)), main)
     return data, origins
-
-
-def _source_of(data: dict[str, Any]) -> str:
-    # What is no table or no text is left for the decoder to complain about.
-    project = data.get("project")
-    source = project.get("source") if isinstance(project, dict) else None
-    return source if isinstance(source, str) else "."
 
 
 def _decoded(data: dict[str, Any], problems: Problems) -> Config:

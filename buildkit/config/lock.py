@@ -63,6 +63,16 @@ class PackagePin(Entry, frozen=True, kw_only=True):
     sha256: str
 
 
+class SourcePin(Entry, frozen=True, kw_only=True):
+    """What the ref of a source in git was when it was pinned."""
+
+    ref: str
+    """As targets.toml writes it."""
+    commit: str
+    tag: str = ""
+    """The tag that it is; empty for a branch or a commit."""
+
+
 class GoPin(Entry, frozen=True, kw_only=True):
     """The Go toolchain to provision where none that fits is found."""
 
@@ -87,6 +97,7 @@ class Lock(Entry, frozen=True, kw_only=True):
     """The whole of ``targets.lock``."""
 
     lock_version: Literal[1] = 1
+    source: SourcePin | None = None
     go: GoPin | None = None
     fetch: dict[str, dict[str, tuple[FilePin, ...]]] = {}
     """Name, then platform, then one pin per source in the order of targets.toml."""

@@ -30,12 +30,29 @@ class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A TOML table; a key it does not know is an error."""
 
 
+class RemoteTree(Table, frozen=True, kw_only=True):
+    """A Go tree that is fetched into the user's cache: by git, or as an archive."""
+
+    git: str = ""
+    """A URL that `git fetch` takes."""
+    ref: str = ""
+    """With ``git``: a tag, a branch or a whole commit; `invoke lock` pins its commit."""
+    submodules: bool = False
+    """With ``git``: check them out too, theirs included."""
+    url: str = ""
+    """Or an https or file URL of a tar (gzip, xz, bzip2) or zip; a lone top directory is its
+    root."""
+    sha256: str = ""
+    """With ``url``: of the archive, in hex."""
+
+
 class Project(Table, frozen=True, kw_only=True):
     """What is built and from where."""
 
     name: Name
-    source: str = "."
-    """The Go tree, relative to this file; a path below it is written ``${source}/path``."""
+    source: str | RemoteTree = "."
+    """The Go tree: a path relative to this file, or where it is fetched from; a path below it is
+    written ``${source}/path``."""
     release_hub: str = ""
     """The hub stamped into binaries; independent of where images are pushed."""
     url: str = ""

@@ -41,7 +41,13 @@ from buildkit.doctor.gather import (
     pip_places,
     why_unasked,
 )
-from buildkit.errors import BuildkitError, ConfigError, EnvironmentMissingError, UsageError
+from buildkit.errors import (
+    BuildkitError,
+    ConfigError,
+    EnvironmentMissingError,
+    FetchError,
+    UsageError,
+)
 from buildkit.execute.space import Place, expected_places, look_at_disk
 from buildkit.log import Reporter, choose_reporter
 from buildkit.memory import available_memory
@@ -181,7 +187,7 @@ class _Gathering:
         try:
             shop = Workshop.open(replace(self._options, force=True))
             _ = shop.settings
-        except ConfigError as error:
+        except (ConfigError, FetchError) as error:
             return _Looked(facts=_refused(path.name, error))
         except UsageError as error:
             if self._options.source or not path.exists():

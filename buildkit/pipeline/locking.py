@@ -11,7 +11,15 @@ from buildkit.build.pins import ModuleSums, any_go, resolve_go, resolve_tool
 from buildkit.build.resolver import Resolver
 from buildkit.config.environment import ENVOY_VERSION
 from buildkit.config.layers import local_path
-from buildkit.config.lock import GoPin, Lock, PackagePin, ToolPin, lock_path, save_lock
+from buildkit.config.lock import (
+    GoPin,
+    Lock,
+    PackagePin,
+    SourcePin,
+    ToolPin,
+    lock_path,
+    save_lock,
+)
 from buildkit.config.model import Base
 from buildkit.errors import EnvironmentMissingError, FetchError, RegistryError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
@@ -33,20 +41,22 @@ from buildkit.toolchain import Toolchain, find_go, read_wanted
 _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
 """Where people build; a toolchain is pinned for each."""
 _CONFIG_LIMIT = 8 << 20
+_SOURCE = "source"
 _REGISTRY = ("github.com/distribution/distribution/v3", "v3.1.2")
 
 
 def write_lock(options: Options) -> None:
     """Pin Go, fetched binaries, bases and tools, and write the lock if it changed.
 
-    ``--only`` limits it to some fetched binaries and bases, ``go`` or ``tools``.
+    ``--only`` limits it to some fetched binaries and bases, ``source``, ``go`` or ``tools``.
 
     Raises:
         BuildkitError: something cannot be resolved; the lock stays as it was.
     """
     if options.offline:
         raise UsageError("invoke lock asks the sources, so it cannot be --offline")
-    shop = Workshop.open(options)
+    only = split_list(options.only)
+    shop = Workshop.open(options, refresh=not only or _SOURCE in only)
     own = {
         "--set": options.set,
         local_path(shop.project.targets).name: shop.project.is_local,
@@ -97,6 +107,7 @@ class _LockWriter:
                 go = self._go(before.go, found, sums) if self._wants("go") else go
                 tools = self._tools(sums) if self._wants("tools") else tools
         return Lock(
+            source=self._source(),
             go=go,
             tools=tools,
             fetch={
@@ -115,6 +126,16 @@ class _LockWriter:
             }
             | self._references(before),
         )
+
+    def _source(self) -> SourcePin | None:
+        pin, tree = self._shop.source_pin, self._shop.project.config.project.source
+        if isinstance(tree, str) or tree.url:
+            return None
+        if pin is None:
+            # Another tree is named by --source; what was pinned stays.
+            return self._shop.project.lock.source
+        self._shop.reporter.note(f"{_SOURCE:<11} {pin.ref} is {pin.commit}")
+        return pin
 
     def _wants(self, part: str) -> bool:
         return not self._only or part in self._only

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from buildkit.config.load import Project, load_project
+from buildkit.config.lock import SourcePin
 from buildkit.errors import UsageError
 from buildkit.log import Reporter, choose_reporter
 from buildkit.memory import available_memory
+from buildkit.pipeline.sourcing import TreeSupply
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.istio import unread_names
 from buildkit.plan.options import Options
@@ -58,6 +60,7 @@ class Workshop:
         reporter: takes what people see.
         processes: starts children and ends them.
         answers: what is asked once per process, over all runs of a loop.
+        source_pin: the commit of a source that was fetched by git.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Workshop:
         self.processes = Processes()
         self.answers = answers
         self.local_hub = ""
+        self.source_pin: SourcePin | None = None
 
     @classmethod
     def open(
@@ -83,6 +87,8 @@ class Workshop:
         reporter: Reporter | None = None,
         answers: Answers | None = None,
         environ: Mapping[str, str] | None = None,
+        *,
+        refresh: bool = False,
     ) -> Workshop:
         """Read and check the configuration that the flags name.
 
@@ -91,24 +97,35 @@ class Workshop:
             reporter: takes what people see, instead of one that fits this process.
             answers: those of earlier runs of this process.
             environ: the environment, instead of this process's own.
+            refresh: a source in git is what its ref is now, instead of what the lock pins.
 
         Raises:
             UsageError, ConfigError: see :func:`load_project`.
+            FetchError: a source tree cannot be had.
         """
-        environ = dict(os.environ if environ is None else environ)
-        source = Path(options.source) if options.source else None
+        environ, is_first = dict(os.environ if environ is None else environ), reporter is None
+        quiet = bool(options.quiet or options.json)
+        reporter = reporter or choose_reporter(environ, quiet=quiet)
+        trees = TreeSupply(
+            store=user_store(environ),
+            environ=environ,
+            runner=Processes(),
+            say=reporter.note,
+            offline=bool(options.offline),
+            refresh=refresh,
+        )
         project = load_project(
             Path(options.targets or TARGETS),
-            source,
+            Path(options.source) if options.source else None,
             assignments=options.set or (),
             environ=environ,
+            obtain=trees.obtain,
         )
-        if reporter is None:
-            quiet = bool(options.quiet or options.json)
-            reporter = choose_reporter(environ, quiet=quiet)
-            if unread := unread_names(environ):
-                reporter.warn(unread)
-        return cls(options, environ, project, reporter, answers or Answers())
+        if is_first and (unread := unread_names(environ)):
+            reporter.warn(unread)
+        shop = cls(options, environ, project, reporter, answers or Answers())
+        shop.source_pin = trees.pin
+        return shop
 
     @cached_property
     def shown(self) -> Reporter:
@@ -138,18 +155,23 @@ class Workshop:
     @cached_property
     def git(self) -> GitFacts:
         """What git says of the source tree; asking starts git."""
-        return read_git(self.project.source)
+        return GitFacts() if self._is_unpacked else read_git(self.project.source)
 
     @cached_property
     def commit(self) -> Commit:
         """What is checked out, as an earlier run found it unless that moved."""
-        stamp = commit_stamp(self.project.source)
+        stamp = "" if self._is_unpacked else commit_stamp(self.project.source)
         known = self.book.commit(stamp)
         if known is not None:
             return known
         if stamp:
             self.book.note_commit(stamp, self.git)
         return self.git
+
+    @property
+    def _is_unpacked(self) -> bool:
+        """Whether the source is an archive: a repository above the cache is not its own."""
+        return self.project.fetched is not None and bool(self.project.fetched.url)
 
     @property
     def settings(self) -> Settings:

@@ -10,8 +10,9 @@ from buildkit.config.arguments import argument_at
 from buildkit.config.from_file import phrase, read_value
 from buildkit.config.layers import local_path
 from buildkit.config.load import Project
-from buildkit.config.model import FromFile
+from buildkit.config.model import FromFile, RemoteTree
 from buildkit.config.problems import near_miss
+from buildkit.config.remote_tree import pinned_commit
 from buildkit.errors import ConfigError, UsageError
 from buildkit.plan.destinations import Destination, Value, destinations, protected_hubs, truthy
 from buildkit.plan.istio import environment_images, environment_platforms, read_names
@@ -119,6 +120,8 @@ def _file_notes(project: Project) -> tuple[str, ...]:
     notes = [f"{project.targets.name} extends {project.config.extends}"] * bool(
         project.config.extends
     )
+    if project.fetched is not None:
+        notes.append(_source_note(project, project.fetched))
     if project.is_local:
         notes.append(f"{local_path(project.targets).name} is in force")
     notes += [
@@ -131,6 +134,13 @@ def _file_notes(project: Project) -> tuple[str, ...]:
         for path, phrase in project.arguments.items()
     ]
     return tuple(notes)
+
+
+def _source_note(project: Project, tree: RemoteTree) -> str:
+    if tree.url:
+        return f"source {tree.url}, unpacked in {project.source}"
+    pin = pinned_commit(tree, project.lock)
+    return f"source {tree.git} at {pin.ref}, commit {pin.commit}, in {project.source}"
 
 
 def _refusals(

@@ -122,6 +122,16 @@ def test_the_registry_and_tools_stay_and_do_not_count(store: Store) -> None:
     assert all(path.exists() for path in kept)
 
 
+def test_a_source_tree_goes_whole_unless_it_was_used_within_a_day(store: Store) -> None:
+    old, recent = (store.root / "trees" / name for name in ("old", "recent"))
+    for place, days in ((old, 40.0), (recent, 0.5)):
+        (place / "cmd").mkdir(parents=True)
+        (place / "cmd" / "main.go").write_text("package main")
+        os.utime(place, (NOW - days * DAY,) * 2)
+    done = collect(store.root, 0, NOW)
+    assert (done.files, old.exists(), recent.exists()) == (1, False, True)
+
+
 def test_a_toolchain_goes_whole_unless_it_was_used_within_a_day(store: Store) -> None:
     old, recent = toolchain(store, "1.25", days=40), toolchain(store, "1.26", days=0.5)
     done = collect(store.root, 0, NOW)

@@ -79,6 +79,16 @@ def test_a_fork_to_copy_is_right(tmp_path: Path, text: str) -> None:
     assert pilot.template == "../meshwright/images/pilot/Dockerfile.j2"
 
 
+def test_the_source_to_copy_is_right(tmp_path: Path) -> None:
+    written(tmp_path / "meshwright")
+    (text,) = blocks(PAGES["sources.md"])
+    (tmp_path / "fork").mkdir()
+    (tmp_path / "fork" / "targets.toml").write_text(text)
+    project = load_project(tmp_path / "fork" / "targets.toml", obtain=lambda *_: tmp_path)
+    assert project.fetched is not None
+    assert project.fetched.ref == "1.28.0"
+
+
 def test_the_configuration_to_copy_is_right(tmp_path: Path) -> None:
     project = load_project(written(tmp_path / "mine"))
     assert set(project.config.binaries) == {"pilot-discovery", "pilot-agent"}

@@ -1,0 +1,129 @@
+"""The source tree where it is no path: fetched into the user's cache, once per content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from buildkit.config.lock import Lock, SourcePin
+from buildkit.config.model import RemoteTree
+from buildkit.config.remote_tree import pinned_commit
+from buildkit.digest import Digest
+from buildkit.errors import EnvironmentMissingError, FetchError
+from buildkit.proc import Runner
+from buildkit.store import Store, discard, note_use
+
+
+@dataclass(slots=True, kw_only=True)
+class TreeSupply:
+    """Brings source trees into the cache.
+
+    Attributes:
+        store: the user's cache; a tree lies in ``trees/`` under the digest of what it is.
+        environ: the user's environment.
+        runner: starts git.
+        say: tells the user what is fetched.
+        offline: fetch nothing.
+        refresh: ask what the ref is now, instead of the lock.
+        pin: the commit of the last tree in git.
+    """
+
+    store: Store
+    environ: Mapping[str, str]
+    runner: Runner
+    say: Callable[[str], None]
+    offline: bool = False
+    refresh: bool = False
+    pin: SourcePin | None = field(default=None, init=False)
+
+    def obtain(self, tree: RemoteTree, lock: Lock, mirrors: Mapping[str, str]) -> Path:
+        """Return where a tree lies, fetched if it is not there.
+
+        Raises:
+            ConfigError: the lock does not pin the ref.
+            FetchError: it cannot be had, or is not what is pinned.
+            EnvironmentMissingError: there is no git, or the cache cannot hold it.
+        """
+        try:
+            if tree.url:
+                return self._archive(tree, mirrors)
+            return self._commit(tree, lock, mirrors)
+        except OSError as error:
+            raise EnvironmentMissingError.of_file(
+                "the source tree cannot be kept", error
+            ) from error
+
+    def _commit(self, tree: RemoteTree, lock: Lock, mirrors: Mapping[str, str]) -> Path:
+        from buildkit.build.checkout import Remote  # noqa: PLC0415 - most trees are there
+        from buildkit.http.routes import rewrite  # noqa: PLC0415
+
+        url = rewrite(tree.git, mirrors)
+        remote = Remote(url=url, runner=self.runner, environ=self.environ)
+        if self.refresh:
+            with self.store.workspace() as work:
+                self.pin = remote.resolve(tree.ref, work)
+        else:
+            self.pin = pinned_commit(tree, lock)
+        pin = self.pin
+        what = f"{pin.commit} {pin.tag}" + " with submodules" * tree.submodules
+
+        def make(place: Path) -> Path:
+            self.say(f"fetching {tree.git} at {pin.ref} ({pin.commit[:12]})")
+            remote.check_out(pin, place, submodules=tree.submodules)
+            return place
+
+        return self._kept(what, f"{tree.git} at {pin.ref}", make)
+
+    def _archive(self, tree: RemoteTree, mirrors: Mapping[str, str]) -> Path:
+        def make(place: Path) -> Path:
+            from buildkit.build.download import Downloads, Wanted  # noqa: PLC0415 - see _commit
+            from buildkit.build.tree_archive import extract_tree  # noqa: PLC0415
+            from buildkit.http import HttpPool  # noqa: PLC0415
+
+            self.say(f"fetching {tree.url}")
+            pool = HttpPool(environ=self.environ, mirrors=mirrors)
+            downloads = Downloads(store=self.store, pool=pool, mirrors=mirrors)
+            # The lock has no pin of it, so the message of a wrong one is ours.
+            with downloads.open(Wanted(url=tree.url), lambda _: None) as archive:
+                _check_sha256(tree, Digest.of_file(archive).hex)
+                return extract_tree(archive, place, tree.url.rpartition("/")[2])
+
+        return self._kept(f"sha256:{tree.sha256}", tree.url, make)
+
+    def _kept(self, what: str, shown: str, make: Callable[[Path], Path]) -> Path:
+        """Return the tree of a content, made if it is not in the cache."""
+        key = Digest.of_bytes(what.encode()).hex[:32]
+        home = self.store.root / "trees" / key
+        if not home.is_dir():
+            if self.offline:
+                raise FetchError(
+                    f"the source tree is not in the cache, and this run is offline: {shown}",
+                    resolution="Run once without --offline, or name a tree with --source.",
+                )
+            with self.store.lock(f"tree-{key}"):
+                # Another process may have finished it while this one waited.
+                if not home.is_dir():
+                    self._place(make, home)
+        note_use(home)
+        return home.resolve()
+
+    def _place(self, make: Callable[[Path], Path], home: Path) -> None:
+        with self.store.workspace() as work:
+            made = make(work / "tree")
+            home.parent.mkdir(parents=True, exist_ok=True)
+            discard(home)
+            # Nothing verifies it again, so all of it has to be on the disk before it has its name.
+            os.sync()
+            made.rename(home)
+
+
+def _check_sha256(tree: RemoteTree, found: str) -> None:
+    if found != tree.sha256:
+        raise FetchError(
+            f"{tree.url.rpartition('/')[2]} is not the archive that targets.toml names",
+            details=f"sha256 expected {tree.sha256}, got {found}",
+            resolution="If it was changed on purpose, mend project.source.sha256; else do not "
+            "use it before you know why.",
+        )
