@@ -133,7 +133,7 @@ def _wanted(
     only = settings.only or (settings.only_images if of_images else ())
     if only:
         return any(matches(identity, pattern) for pattern in only)
-    name = identity.partition("@")[0].partition("/")[2]
+    name = image_name(identity.partition("@")[0].partition("/")[2])
     return not of_images or images[name].default
 
 

@@ -81,7 +81,7 @@ def test_the_entrypoint_is_a_program_that_was_copied(dockerfile: Dockerfile) -> 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))
 def test_a_system_installs_the_package_with_its_own_tool_in_a_run(name: str) -> None:
     table = SYSTEMS[name]
-    template = ROOT / "images" / "app_sidecar" / Path(table["dockerfile"]).name
+    template = ROOT / "images" / "app_sidecar" / Path(table["template"]).name
     variables = {"base": "local/base:1"}
     variables |= {f"vars.{key}": text for key, text in table.get("variables", {}).items()}
     dockerfile = parse(render(template, variables), origin=name)
