@@ -15,6 +15,8 @@ DOCUMENTED_CODES = {
     "RegistryError": 7,
     "AuthError": 8,
     "VerificationError": 9,
+    "SigningError": 10,
+    "PublishError": 11,
     "CancelledError": 130,
 }
 
