@@ -179,7 +179,7 @@ def test_without_a_key_there_is_a_provenance_and_nothing_is_attached(
         (("--sign",), {"COSIGN_PASSWORD": "no"}, 10, "does not open the key"),
         (("--key", "absent.key"), {}, 10, "absent.key cannot be read"),
         (("--key", "cosign.pub"), {}, 10, "is no private key"),
-        (("--sign", "--set", "release.sign.key="), {}, 2, "--sign without a key"),
+        (("--sign", "--snapshot", "--set", "release.sign.key="), {}, 2, "--sign without a key"),
     ],
 )
 def test_a_release_that_cannot_be_signed_is_not_begun(
