@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def differences(
     found = []
     for name in dist_files(target):
         is_image = name.startswith(f"{LAYOUT_FOLDER}/") and document.images
-        if is_image or name == RELEASE_FILE or name.endswith(SIGNATURES):
+        if is_image or name == RELEASE_FILE or _is_signature(name, wanted):
             continue
         if name not in wanted:
             found.append(f"{name} is no part of it")
@@ -120,6 +120,12 @@ def differences(
     if document.images:
         found += layout_differences(target / LAYOUT_FOLDER, document.images, digest)
     return tuple(found)
+
+
+def _is_signature(name: str, files: Container[str]) -> bool:
+    """Tell whether it is beside a file of the release and called as its signature is."""
+    signed = (name.removesuffix(suffix) for suffix in SIGNATURES if name.endswith(suffix))
+    return any(stem == RELEASE_FILE or stem in files for stem in signed)
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -90,8 +90,12 @@ def test_an_edit_of_the_document_shows_in_the_checksums(dist: Path) -> None:
 
 
 def test_signatures_lie_beside_what_they_sign(dist: Path) -> None:
-    (dist / f"{RELEASE_FILE}.sig").write_text("x")
+    for name in (RELEASE_FILE, CHECKSUMS_FILE, "deep/b.txt"):
+        (dist / f"{name}.sig").write_text("x")
+    (dist / f"{RELEASE_FILE}.sigstore.json").write_text("x")
     assert differences(dist, read(dist), digest) == ()
+    (dist / "tool.sh.sig").write_text("of nothing")
+    assert differences(dist, read(dist), digest) == ("tool.sh.sig is no part of it",)
 
 
 def test_a_document_of_another_form_is_refused(dist: Path) -> None:
