@@ -58,7 +58,12 @@ def written(folder: Path, page: str = "") -> Path:
     return folder / "targets.toml"
 
 
-FORKS = [b for page in PAGES.values() for b in blocks(page) if b.startswith("extends")]
+FORKS = [
+    block
+    for name, page in PAGES.items()
+    for block in blocks(page)
+    if block.startswith("extends") and name != "sources.md"
+]
 
 
 def test_there_are_forks_to_copy() -> None:
