@@ -104,7 +104,7 @@ def _originals(shop: Workshop, sender: Sender, source: str) -> list[tuple[Refere
             "docker.io/istio), or the directory of an image layout (out/oci).",
         )
     place: Destination = shop.settings.destinations[0]
-    names = _chosen(shop, tuple(shop.project.config.images))
+    names = _chosen(shop, _made_images(shop))
     config, chosen = shop.project.config, shop.settings.variants
     return _of_registry(
         sender,
@@ -135,6 +135,12 @@ def _of_registry(sender: Sender, references: list[Reference]) -> list[tuple[Refe
     if errors:
         raise missing_originals(errors)
     return found
+
+
+def _made_images(shop: Workshop) -> tuple[str, ...]:
+    """Return the images that a build makes by itself, or all where some are named."""
+    images = shop.project.config.images
+    return tuple(name for name, image in images.items() if image.default or shop.options.only)
 
 
 def _of_layout(shop: Workshop, folder: Path) -> list[tuple[Reference, Original]]:

@@ -194,9 +194,14 @@ class World:
         return Ended(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def kept_files(self) -> Iterator[Path]:
-        """Yield every file of the records, the outputs and the cache."""
+        """Yield every file of the records, the outputs and the cache.
+
+        What a child of the killed run removes meanwhile, such as Go's scratch, is left out.
+        """
         for top in (self.out, self.cache):
-            yield from (path for path in sorted(top.rglob("*")) if path.is_file())
+            for folder, _, names in os.walk(top):
+                paths = (Path(folder, name) for name in sorted(names))
+                yield from (path for path in paths if path.is_file())
 
     def snapshot(self) -> frozenset[tuple[int, int]]:
         """Return what identifies every file as it is now."""
@@ -210,8 +215,11 @@ class World:
         notes = self.root / "notes"
         synced = frozenset(notes.read_text().split()) if notes.exists() else frozenset()
         lost: list[Path] = []
-        for path in self.kept_files():
-            found = path.lstat()
+        for path in sorted(self.kept_files()):
+            try:
+                found = path.lstat()
+            except FileNotFoundError:
+                continue
             if path.is_symlink() or (found.st_ino, found.st_mtime_ns) in before:
                 continue
             if f"{found.st_dev}:{found.st_ino}" in synced:
