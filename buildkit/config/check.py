@@ -12,6 +12,7 @@ from buildkit.config.check_dockerfiles import check_dockerfiles, check_variants
 from buildkit.config.check_fetch import check_fetches
 from buildkit.config.check_names import check_platforms as _platforms
 from buildkit.config.check_names import check_variables as _variables
+from buildkit.config.commands import COMMAND_FILE, check_commands, check_output
 from buildkit.config.from_file import rule_problem
 from buildkit.config.interpolate import STABLE, TAG, VOLATILE, names_in
 from buildkit.config.model import Config, FromFile, Image, RemoteTree
@@ -33,6 +34,7 @@ def cross_check(config: Config, root: Path, problems: Problems) -> None:
     check_fetches(config, problems)
     _bases(config, problems)
     _mirrors(config, problems)
+    check_commands(config, root, problems)
     for name, image in config.images.items():
         _image(config, name, image, root, problems)
     _image_cycles(config, problems)
@@ -124,7 +126,7 @@ def _go(config: Config, problems: Problems) -> None:
 def _output_names(config: Config, problems: Problems) -> None:
     names = [(f"binaries.{name}", name) for name in config.binaries]
     names += [(f"fetch.{name}", name) for name in config.fetch]
-    taken = {"logs": "the directory of logs"}
+    taken = {"logs": "the directory of logs", "command": "the directory of commands"}
     for path, name in names:
         # Many file systems of macOS and Windows tell no case.
         other = taken.setdefault(name.lower(), path)
@@ -186,11 +188,7 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
         problems.add(f"{path}.base", "no base", "scratch is one too: name it in [bases]")
     for binary in image.binaries:
         _image_binary(config, name, image, binary, problems)
-    for target, file in image.files.items():
-        if target in image.binaries:
-            problems.add(f"{path}.files", f"'{target}' is the name of a binary too")
-        if not (root / file).exists():
-            problems.add(f"{path}.files", f"'{file}' does not exist")
+    _image_files(config, image, path, root, problems)
     template = image.template or f"images/{name}/Dockerfile.j2"
     if not image.dockerfile and not (root / template).is_file():
         problems.add(f"{path}.template", f"'{template}' does not exist")
@@ -199,9 +197,23 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
         _variables(text, STABLE, f"{path}.variables.{key}", problems)
 
 
+def _image_files(config: Config, image: Image, path: str, root: Path, problems: Problems) -> None:
+    for target, file in image.files.items():
+        if target in image.binaries:
+            problems.add(f"{path}.files", f"'{target}' is the name of a binary too")
+        if file.startswith(COMMAND_FILE):
+            check_output(config, file, image_platforms(config, image), f"{path}.files", problems)
+        elif not (root / file).exists():
+            problems.add(f"{path}.files", f"'{file}' does not exist")
+
+
 def _image_binary(config: Config, name: str, image: Image, binary: str, problems: Problems) -> None:
     path = f"images.{name}.binaries"
-    known = config.binaries.keys() | config.fetch.keys()
+    if binary in config.command:
+        file = f"{COMMAND_FILE}{binary}}}/{binary}"
+        check_output(config, file, image_platforms(config, image), path, problems)
+        return
+    known = config.binaries.keys() | config.fetch.keys() | config.command.keys()
     if binary not in known:
         problems.add(path, f"unknown binary '{binary}'", near_miss(binary, known))
         return

@@ -11,13 +11,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tomli
 
 from buildkit.config.problems import Origins, Page, near_miss
-from buildkit.config.source_paths import is_below_source
 from buildkit.errors import ConfigError, UsageError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -206,17 +206,17 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
         return data
 
     def move(value: Any) -> Any:
-        if not isinstance(value, str) or is_below_source(value):
+        # Of the source tree or of what a command makes, which lie where they lie.
+        if not isinstance(value, str) or value.startswith("${"):
             return value
         return _relative(layer.root / value, main.root)
 
     def archive(table: Any) -> Any:
         return _at_key(table, "files", lambda files: _each(files, move))
 
-    if "images" in data:
-        data["images"] = _each(data["images"], lambda image: _move_image(image, move))
-    if "packages" in data:
-        data["packages"] = _each(data["packages"], lambda package: _move_package(package, move))
+    movers = {"images": _move_image, "packages": _move_package, "command": _move_command}
+    for key in movers.keys() & data.keys():
+        data[key] = _each(data[key], partial(movers[key], move=move))
     if isinstance(smoke := data.get("smoke"), dict):
         data["smoke"] = _move_smoke(smoke, move)
     if isinstance(release := data.get("release"), dict):
@@ -227,6 +227,13 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
 def _move_image(image: Any, move: Any) -> Any:
     image = _at_key(_at_key(image, "dockerfile", move), "template", move)
     return _at_key(image, "files", lambda files: _each(files, move))
+
+
+def _move_command(command: Any, move: Any) -> Any:
+    def paths(texts: Any) -> Any:
+        return [move(text) for text in texts] if isinstance(texts, list) else texts
+
+    return _at_key(_at_key(command, "directory", move), "inputs", paths)
 
 
 def _move_package(package: Any, move: Any) -> Any:

@@ -127,6 +127,29 @@ class Binary(Table, frozen=True, kw_only=True):
     """What it may have at most in a release, such as ``90MB``."""
     group: Name | None = None
     platforms: tuple[PlatformName, ...] | None = None
+    needs: tuple[Name, ...] = ()
+    """Commands that come first, such as those that write Go code into the source."""
+
+
+class Command(Table, frozen=True, kw_only=True):
+    """A program that makes files: generated code, a web page, a binary of another language."""
+
+    argv: tuple[str, ...]
+    """Program and arguments, without a shell. ``${out}`` is an empty directory for the outputs,
+    ``${source}`` the source tree, ``${binary.NAME}`` and ``${command.NAME}`` what those make."""
+    inputs: tuple[str, ...] = ()
+    """Files, directories and globs that it reads, as ``${source}/ui/**/*.ts``; relative to this
+    file without ``${source}``. What argv and env name of other units is an input too."""
+    outputs: tuple[str, ...]
+    """Files and directories that it makes, relative to ``${out}``."""
+    into_source: bool = False
+    """It writes its outputs into the source tree, and they are relative to that."""
+    directory: str = "${source}"
+    """Where it runs; as inputs are written."""
+    env: dict[str, str] = {}
+    """Variables beside PATH, HOME, proxies and certificates."""
+    platforms: tuple[PlatformName, ...] | None = None
+    """For each of these, with ``${os}`` and ``${arch}``; else once for all."""
 
 
 class Source(Table, frozen=True, kw_only=True):
@@ -204,15 +227,17 @@ class Image(Table, frozen=True, kw_only=True):
     """Names of ``[bases]``, the first that can be had on this machine is used; a Dockerfile
     says by itself what it starts from."""
     binaries: tuple[Name, ...] = ()
-    """Compiled or fetched binaries in the build context, each under its own name; those that
-    a Dockerfile copies by their names need not be named."""
+    """Compiled or fetched binaries in the build context, each under its own name, or commands
+    that have an output of their own name; those that a Dockerfile copies by their names need
+    not be named."""
     files: dict[str, str] = {}
-    """Files and directories in the build context: name there = path beside this file, or
-    below the Go tree as ``${source}/path``."""
+    """Files and directories in the build context: name there = path beside this file, below
+    the Go tree as ``${source}/path``, or made by a command as ``${command.NAME}/OUTPUT``."""
     default: bool = True
     """Made where no image is named; false for one that is made by its name alone."""
     packages: tuple[str, ...] = ()
-    """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``."""
+    """Packages in the build context, each under its file's name, as ``istio-sidecar.deb``;
+    those that a Dockerfile copies by their names need not be named."""
     replaces: tuple[str, ...] = ()
     """Image names, with a tag or for all tags, that a FROM of a Dockerfile means this image by."""
     variants: tuple[Name, ...] | bool = True
@@ -448,6 +473,7 @@ class Config(Table, frozen=True, kw_only=True):
     go: Go = Go()
     binaries: dict[Name, Binary] = {}
     fetch: dict[Name, Fetch] = {}
+    command: dict[Name, Command] = {}
     bases: dict[Name, Base] = {}
     args: dict[ArgumentName, str | FromFile] = {}
     """Values for the ARGs of all Dockerfiles that declare them: a text with ``${...}``, or

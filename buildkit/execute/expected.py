@@ -24,7 +24,11 @@ _MEMORY = dict.fromkeys(Kind, 50 * MEGA) | {
 """A first `go build` holds a linker and a compiler per core, nfpm a package with its files;
 all else is streamed."""
 
-_SECONDS = dict.fromkeys(Kind, 2.0) | {Kind.BINARY: 60.0, Kind.FETCH: 20.0, Kind.BASE: 10.0}
+_SECONDS = (
+    dict.fromkeys(Kind, 2.0)
+    | {Kind.BINARY: 60.0, Kind.FETCH: 20.0, Kind.BASE: 10.0}
+    | {Kind.COMMAND: 30.0}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ _NOTHING = _Share(first=0)
 _SHARES = {
     Kind.BINARY: _Share(first=20 * MEGA, out=1, cache=1),
     Kind.FETCH: _Share(first=120 * MEGA, out=1, cache=2),
+    Kind.COMMAND: _Share(first=20 * MEGA, out=1),
     Kind.BASE: _Share(first=20 * MEGA, cache=1),
     Kind.LAYOUT: _Share(first=50 * MEGA, out=1),
     Kind.OCI_ARCHIVE: _Share(first=50 * MEGA, out=1),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildkit.build.gocommand import Target, make_calls
+from buildkit.plan.command_files import filled
 from buildkit.plan.planner import Plan
-from buildkit.plan.units import Compile, Unit, Verdict
+from buildkit.plan.units import Compile, RunCommand, Unit, Verdict
 from buildkit.toolchain.environment import FIXED
 
 STAGE = "<new>"
@@ -58,11 +59,13 @@ class Compiler:
         would make it alone.
         """
         batches: dict[str, list[Unit]] = {}
+        found: dict[str, Command] = {}
         for step in plan.steps:
-            if isinstance(step.unit.action, Compile):
+            if isinstance(step.unit.action, RunCommand):
+                found[step.unit.id] = _of_command(step.unit.action)
+            elif isinstance(step.unit.action, Compile):
                 runs = step.verdict is Verdict.RUN
                 batches.setdefault(step.unit.batch if runs else step.unit.id, []).append(step.unit)
-        found: dict[str, Command] = {}
         for units in batches.values():
             found |= self._batch(units)
         return found
@@ -80,3 +83,8 @@ class Compiler:
             )
             found |= {target.unit.id: command for target in call.targets.values()}
         return found
+
+
+def _of_command(action: RunCommand) -> Command:
+    argv, env = filled(action, Path(STAGE))
+    return Command(argv=argv, environment=env, directory=action.directory)

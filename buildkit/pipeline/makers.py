@@ -15,7 +15,7 @@ from buildkit.pipeline.imaging import ImageSupply
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
-from buildkit.plan.planner import Presence, file_present
+from buildkit.plan.planner import Presence, file_present, outputs_present
 from buildkit.plan.sources import find_workspace
 from buildkit.plan.units import Builder, Kind, Override
 from buildkit.platform import Platform
@@ -63,6 +63,7 @@ class Makers:
             overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
             outline=self.images.outline,
+            host=shop.host,
         )
 
     def presence(self) -> Mapping[Kind, Presence]:
@@ -71,6 +72,7 @@ class Makers:
         return {
             Kind.BINARY: file,
             Kind.FETCH: file,
+            Kind.COMMAND: outputs_present(self._shop.hasher),
             Kind.BASE: self.images.base_present,
             Kind.IMAGE: self.images.image_present,
             Kind.PUSH: self.images.push_present,
@@ -95,6 +97,7 @@ class Makers:
         makers = {
             Kind.BINARY: self.go.builder,
             Kind.FETCH: self._fetcher,
+            Kind.COMMAND: self._commander,
             Kind.BASE: self.images.assembler,
             Kind.IMAGE: self.images.engine,
             Kind.PUSH: self.images.publisher,
@@ -198,6 +201,17 @@ class Makers:
         from buildkit.pipeline.packaging import make_packager  # noqa: PLC0415 - see _fetcher
 
         return make_packager(self._shop, self.go)
+
+    def _commander(self) -> Builder:
+        from buildkit.build.command import CommandBuilder  # noqa: PLC0415 - most have none
+
+        shop = self._shop
+        return CommandBuilder(
+            runner=shop.processes,
+            hasher=shop.hasher,
+            environ=shop.environ,
+            scratch=shop.state / "tmp",
+        )
 
     def _assembler_version(self) -> str:
         from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker

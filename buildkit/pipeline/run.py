@@ -177,6 +177,7 @@ def _limits(jobs: int) -> dict[Kind, int]:
     return {
         Kind.BINARY: max(1, min(2, jobs)),
         Kind.FETCH: 4,
+        Kind.COMMAND: max(1, min(2, jobs)),
         Kind.BASE: 4,
         Kind.IMAGE: max(2, jobs),
         Kind.PUSH: max(2, jobs),

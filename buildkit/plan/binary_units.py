@@ -7,7 +7,7 @@ import msgspec
 from buildkit.config.check import binary_platforms
 from buildkit.config.interpolate import names_in
 from buildkit.config.lock import FilePin
-from buildkit.config.model import GoSettings, Source
+from buildkit.config.model import Config, GoSettings, Source
 from buildkit.plan.draft import Draft, split_stable
 from buildkit.plan.units import Compile, Download, Kind, Override, Unit, unit_id
 from buildkit.platform import Platform
@@ -81,7 +81,24 @@ def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
             if "version" in names_in(text)
         ),
     )
-    return Unit(kind=Kind.BINARY, name=name, platform=platform, action=action)
+    needs = tuple(command_id(draft.config, need, platform) for need in binary.needs)
+    return Unit(kind=Kind.BINARY, name=name, platform=platform, action=action, needs=needs)
+
+
+def command_id(config: Config, name: str, platform: Platform | None) -> str:
+    """Return the id of a command's unit for those of a platform."""
+    is_once = config.command[name].platforms is None
+    return unit_id(Kind.COMMAND, name, None if is_once else platform)
+
+
+def add_tool(draft: Draft, name: str) -> str:
+    """Have a binary for this machine, whatever platforms were chosen; return its unit's id."""
+    kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
+    identity, host = unit_id(kind, name, draft.facts.host), draft.facts.host
+    if identity not in draft.units and str(host) in binary_platforms(draft.config, name):
+        draft.tools.add(identity)
+        draft.add((_compile if kind is Kind.BINARY else _download)(draft, name, host))
+    return identity
 
 
 def _download(draft: Draft, name: str, platform: Platform) -> Unit:

@@ -2,9 +2,10 @@
 
 Names after FROM are declared bases, images of the project, what one of these replaces, or
 images of a registry. Names that COPY takes from the context are looked up among the
-files of the image, then among binaries, where they may lie below the platform's names and
-those that builds give their directories: ``amd64/pilot``, ``linux/amd64/pilot``,
-``out/linux_amd64/pilot``, ``build/artifacts-linux-amd64/pilot/pilot``.
+files of the image, then among binaries, packages and what commands make under their own
+names, where they may lie below the platform's names and those that builds give their
+directories: ``amd64/pilot``, ``linux/amd64/pilot``, ``out/linux_amd64/pilot``,
+``build/artifacts-linux-amd64/pilot/pilot``.
 """
 
 from __future__ import annotations
@@ -150,13 +151,14 @@ def _replacement(config: Config, reference: Reference) -> str:
 def staged(
     image: Image, outline: Outline, platform: Platform, outputs: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
-    """Return what a Dockerfile copies of our own: name in the context, and unit id.
+    """Return what a Dockerfile copies of our own: name in the context, and what makes it.
 
     Args:
         image: whose files and binaries lie in the context.
         outline: what its Dockerfile copies.
         platform: the target.
-        outputs: what can be copied, by name, with the unit that makes it.
+        outputs: what can be copied, by name, with the unit that makes it, or ``file:`` and
+            where a command puts it.
 
     Raises:
         ConfigError: a name is neither a file of the image nor an output, or is one of
@@ -165,6 +167,7 @@ def staged(
     found: dict[str, str] = {}
     for name in image.binaries:
         found |= dict.fromkeys((name, f"{platform.arch}/{name}"), outputs[name])
+    found |= {file: outputs[file] for file in image.packages}
     held = (*image.files, *found)
     for copied in outline.copied:
         if copied.path != "." and not any(_holds(path, copied.path) for path in held):

@@ -40,6 +40,8 @@ class Facts:
     """What the Docker daemon runs, or would run; None where no image is asked for."""
     outline: ReadOutline = no_outline
     """Reads what a Dockerfile that is used as it is asks for."""
+    host: Platform = field(default_factory=Platform.host)
+    """What commands run on, with the binaries that they start."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Draft:
     blocked: dict[str, str] = field(default_factory=dict)
     """Unit id that should exist and cannot, and why."""
     notes: list[str] = field(default_factory=list)
+    tools: set[str] = field(default_factory=set)
+    """Unit ids of binaries that are made only where a command starts them."""
     made: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Image, variant and platform, and the id of the unit that makes it."""
     making: list[tuple[str, str, str]] = field(default_factory=list)

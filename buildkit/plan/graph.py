@@ -11,6 +11,7 @@ from buildkit.config.model import Image
 from buildkit.config.problems import near_miss
 from buildkit.errors import UsageError
 from buildkit.plan.binary_units import add_binaries, add_fetches
+from buildkit.plan.command_units import add_commands
 from buildkit.plan.draft import Draft, Facts
 from buildkit.plan.image_units import add_bases, add_image, mirror_notes
 from buildkit.plan.options import Goal
@@ -23,6 +24,7 @@ from buildkit.plan.unlocked import unlocked_notes
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
     Kind.FETCH: frozenset({Goal.BUILD, Goal.ENVOY}),
+    Kind.COMMAND: frozenset({Goal.BUILD}),
     Kind.BASE: frozenset[Goal](),
     Kind.IMAGE: frozenset({Goal.DOCKER}),
     Kind.PUSH: frozenset({Goal.DOCKER}),
@@ -60,8 +62,10 @@ def build_graph(
     for platform in settings.platforms:
         add_binaries(draft, platform)
         add_fetches(draft, platform)
-        add_packages(draft, platform)
         add_bases(draft, platform)
+    add_commands(draft)
+    for platform in settings.platforms:
+        add_packages(draft, platform)
         for name in draft.config.images:
             add_image(draft, name, platform)
     for name in draft.config.images:
@@ -74,7 +78,8 @@ def build_graph(
     _check_only(draft)
     chosen: dict[str, None] = {}
     for unit in draft.units.values():
-        if _wanted(unit.id, goals, settings, draft.config.images):
+        is_wanted = _wanted(unit.id, goals, settings, draft.config.images)
+        if is_wanted and unit.id not in draft.tools:
             _close(unit, draft.units, chosen)
 
     def asked(reasons: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -150,7 +155,7 @@ def _note_unpushed(draft: Draft) -> None:
 def _check_only(draft: Draft) -> None:
     identities = [*draft.units, *draft.missing, *draft.blocked]
     config = draft.config
-    names = {*config.binaries, *config.fetch, *config.images, *config.packages}
+    names = {*config.binaries, *config.fetch, *config.command, *config.images, *config.packages}
     for pattern in draft.settings.only:
         if pattern not in names and not any(matches(i, pattern) for i in identities):
             raise UsageError(f"--only {pattern}: no such unit", details=near_miss(pattern, names))

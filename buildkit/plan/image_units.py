@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildkit.config.check import image_platforms
+from buildkit.config.check_packages import package_files
+from buildkit.config.commands import COMMAND_FILE
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Base, Image
 from buildkit.errors import ConfigError
+from buildkit.plan.binary_units import command_id
+from buildkit.plan.command_units import command_file, command_folder, commands_of
 from buildkit.plan.dockerfile_units import (
     check_declared,
     dockerfile_arguments,
@@ -147,6 +151,8 @@ class _Parts:
     starts: Texts = ()
     args: Texts = ()
     outline: Outline | None = None
+    commands: tuple[str, ...] = ()
+    """Unit ids of commands whose outputs it copies by their names."""
 
 
 def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> _Made | None:
@@ -156,7 +162,8 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
     parts = of_kind(draft, name, variant, platform)
     if parts is None:
         return None
-    needs = tuple(need for _, need in parts.context if _is_unit(need))
+    made = tuple(need for _, need in parts.context if _is_unit(need))
+    needs = (*made, *parts.commands, *commands_of(draft, image, platform))
     if absent := [need for need in needs if need not in draft.units]:
         reason = f"needs {', '.join(absent)}, which does not exist"
         draft.blocked[unit_id(Kind.IMAGE, own, platform)] = reason
@@ -214,13 +221,19 @@ def _of_dockerfile(
         draft.blocked[identity] = f"no base ({'; '.join(dict.fromkeys(problems))})"
         return None
     outputs = _outputs(draft, platform)
-    files = ((key, f"file:{project.root / path}") for key, path in sorted(image.files.items()))
+    copied = staged(image, outline, platform, outputs)
+    places = {need for _, need in copied}
     return _Parts(
         base=found[outline.base][0],
         starts=tuple((start.name, unit) for start, (unit, _) in found.items()),
-        context=(*staged(image, outline, platform, outputs), *files),
+        context=(*copied, *_files(draft, image, platform)),
         args=tuple(sorted((k, text) for k, text in args.items() if k in outline.declared)),
         outline=outline,
+        commands=tuple(
+            command_id(draft.config, name, platform)
+            for name in draft.config.command
+            if outputs.get(name) in places
+        ),
     )
 
 
@@ -237,9 +250,14 @@ def _start(draft: Draft, start: Start, variant: ImageVariant) -> tuple[str, str 
 
 
 def _outputs(draft: Draft, platform: Platform) -> dict[str, str]:
-    """Return what images may copy of our own by name, with the unit that makes it."""
-    binaries = {name: unit_id(Kind.BINARY, name, platform) for name in draft.config.binaries}
-    return binaries | {name: unit_id(Kind.FETCH, name, platform) for name in draft.config.fetch}
+    """Return what images may copy of our own by name, with its unit or a command's output."""
+    config = draft.config
+    found = {file: package_unit(file, platform) for file in package_files(config)}
+    for name, command in config.command.items():
+        if name in command.outputs:
+            found[name] = f"file:{command_folder(draft, name, platform) / name}"
+    found |= {name: unit_id(Kind.FETCH, name, platform) for name in config.fetch}
+    return found | {name: unit_id(Kind.BINARY, name, platform) for name in config.binaries}
 
 
 def _template(draft: Draft, name: str, image: Image) -> Path:
@@ -262,11 +280,22 @@ def _unrunnable(draft: Draft, name: str, image: Image, platform: Platform) -> st
 def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
     found = []
     for name in image.binaries:
+        if name in draft.config.command:
+            path = command_file(draft, f"{COMMAND_FILE}{name}}}/{name}", platform)
+            found.append((name, f"file:{path}"))
+            continue
         kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
         found.append((name, unit_id(kind, name, platform)))
     found += [(file, package_unit(file, platform)) for file in image.packages]
-    root = draft.project.root
-    found += [(name, f"file:{root / file}") for name, file in sorted(image.files.items())]
+    return (*found, *_files(draft, image, platform))
+
+
+def _files(draft: Draft, image: Image, platform: Platform) -> Texts:
+    found = []
+    for name, file in sorted(image.files.items()):
+        is_made = file.startswith(COMMAND_FILE)
+        path = command_file(draft, file, platform) if is_made else draft.project.root / file
+        found.append((name, f"file:{path}"))
     return tuple(found)
 
 

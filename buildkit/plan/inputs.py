@@ -7,6 +7,8 @@ beside them as source directories.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import msgspec
 from msgspec import structs
 
 from buildkit.digest import Digest
+from buildkit.plan.command_files import command_files
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import (
     Artifact,
@@ -25,6 +28,7 @@ from buildkit.plan.units import (
     LoadImage,
     Override,
     PushIndex,
+    RunCommand,
     SaveImage,
     Unit,
     WriteLayout,
@@ -43,6 +47,8 @@ def inputs(  # noqa: PLR0911 - one for each kind
             return _compile(action)
         case Download() as action:
             return _download(action, hasher)
+        case RunCommand() as action:
+            return _command(unit, action, given, hasher)
         case AssembleBase() as action:
             return _base(action)
         case BuildImage() as action:
@@ -89,6 +95,24 @@ def _download(action: Download, hasher: Hasher) -> dict[str, str]:
         "the members": " ".join(s.member for s, _ in action.sources),
     }
     return found | asked | {"the pins": str(Digest.of_json(pins))}
+
+
+def _command(
+    unit: Unit, action: RunCommand, given: Mapping[str, Artifact], hasher: Hasher
+) -> dict[str, str]:
+    found = {
+        "the command": shlex.join(action.argv),
+        "the directory": action.where,
+        "the outputs": " ".join(action.outputs),
+        "into the source": str(action.into_source).lower(),
+        "the platform": str(unit.platform or ""),
+    }
+    found |= {f"variable {name}": value for name, value in action.env}
+    found |= {need: given[need].digest for need in unit.needs}
+    for name, path in command_files(action):
+        mode = "executable " if os.access(path, os.X_OK) else ""
+        found[f"{mode}file {name}"] = hasher.digest(path) or "missing"
+    return found
 
 
 def _base(action: AssembleBase) -> dict[str, str]:

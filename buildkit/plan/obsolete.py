@@ -38,6 +38,9 @@ def _exists(unit: str, config: Config) -> bool:  # noqa: PLR0911 - one for each 
         case Kind.FETCH:
             # A local file given instead makes one for a platform that no source serves.
             return name in config.fetch and platform in config.matrix.platforms
+        case Kind.COMMAND:
+            command = config.command.get(name)
+            return command is not None and platform in (command.platforms or ("",))
         case Kind.BASE:
             return _has_base(name, config) and platform in config.matrix.platforms
         case Kind.IMAGE:

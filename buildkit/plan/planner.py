@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildkit.plan.action_cache import ActionCache
+from buildkit.plan.command_files import outputs_digest
 from buildkit.plan.graph import Graph
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.inputs import inputs
 from buildkit.plan.records import Record, RecordBook, recorded_artifact
 from buildkit.plan.sources import SourceTree
-from buildkit.plan.units import Artifact, Compile, Kind, SourceDirectory, Step, Unit, Verdict
+from buildkit.plan.units import (
+    Artifact,
+    Compile,
+    Kind,
+    RunCommand,
+    SourceDirectory,
+    Step,
+    Unit,
+    Verdict,
+)
 from buildkit.plan.unlocked import unlocked
 
 Presence = Callable[[Unit, Artifact], str | None]
@@ -70,7 +80,9 @@ class Planner:
         artifacts: dict[str, Artifact] = {}
         for unit in graph.units:
             verdict, reason = self._verdict(unit, steps, artifacts)
-            known = self._known(unit, verdict)
+            # A need that runs may change what is looked at now.
+            waits = any(steps[need].verdict is Verdict.RUN for need in unit.needs)
+            known = None if waits else self._known(unit, verdict)
             if known is not None:
                 artifacts[unit.id] = known
                 if verdict is Verdict.RUN:
@@ -85,6 +97,9 @@ class Planner:
         Asked when a unit's turn comes: a need that ran may have given the same bytes.
         """
         record = self.book.get(unit.id)
+        if isinstance(unit.action, Compile):
+            # A command may have written into the source since the plan was made.
+            self._changes.clear()
         if record is None or self.force or self._reason(unit, record, given):
             return None
         return recorded_artifact(unit, record)
@@ -159,6 +174,22 @@ def file_present(hasher: Hasher) -> Presence:
         if digest is None:
             return f"{path.name} is missing"
         return None if digest == artifact.digest else f"{path.name} was altered"
+
+    return check
+
+
+def outputs_present(hasher: Hasher) -> Presence:
+    """Return the presence check of commands."""
+
+    def check(unit: Unit, artifact: Artifact) -> str | None:
+        action = unit.action
+        if not isinstance(action, RunCommand):
+            raise TypeError(unit.id)
+        for name in action.outputs:
+            if not (action.folder / name).exists():
+                return f"{name} is missing"
+        found = outputs_digest(action.folder, action.outputs, hasher)
+        return None if found == artifact.digest else f"an output of {action.name} was altered"
 
     return check
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     BINARY = "binary"
     FETCH = "fetch"
+    COMMAND = "command"
     BASE = "base"
     IMAGE = "image"
     PUSH = "push"
@@ -103,6 +104,32 @@ class Download:
     output: Path
     base_url: str = ""
     """What ``${base_url}`` stands for in the sources; what is pinned is the same anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Start a program that makes declared outputs from declared inputs.
+
+    ``argv`` and ``env`` hold ``${out}`` and the names of ``paths``, so that what they
+    say is the same in every place.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    directory: Path
+    where: str
+    """The directory as targets.toml writes it."""
+    inputs: tuple[tuple[str, Path], ...]
+    """Each as targets.toml writes it, and the absolute path, which may be a glob."""
+    outputs: tuple[str, ...]
+    """Relative to ``folder``."""
+    folder: Path
+    """Where the outputs end: a directory of the command alone, or the source tree."""
+    into_source: bool
+    paths: tuple[tuple[str, Path], ...]
+    """What ``${source}``, ``${binary.NAME}`` and ``${command.NAME}`` stand for."""
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +250,7 @@ class BuildPackage:
 Action = (
     Compile
     | Download
+    | RunCommand
     | AssembleBase
     | BuildImage
     | PushIndex
@@ -261,7 +289,9 @@ class Unit:
     def batch(self) -> str:
         """Units that share this run in one call of their builder."""
         if isinstance(self.action, Compile):
-            return f"compile/{self.action.group or 'default'}@{self.platform}"
+            # What has to wait for a command is not made with what the command may wait for.
+            waits = "".join(f"+{need.partition('/')[2]}" for need in self.needs)
+            return f"compile/{self.action.group or 'default'}{waits}@{self.platform}"
         return self.id
 
 

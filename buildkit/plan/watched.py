@@ -12,6 +12,7 @@ from pathlib import Path
 from buildkit.config.layers import local_path
 from buildkit.config.load import Project
 from buildkit.config.lock import lock_path
+from buildkit.plan.command_files import glob_root
 from buildkit.plan.graph import Graph
 from buildkit.plan.records import RecordBook
 from buildkit.plan.sources import is_build_name
@@ -21,6 +22,7 @@ from buildkit.plan.units import (
     Compile,
     Download,
     Override,
+    RunCommand,
     SourceDirectory,
     Unit,
 )
@@ -126,6 +128,9 @@ class _Draft:
             case BuildPackage(contents=contents, scripts=scripts):
                 self.files |= {str(path) for _, path in scripts}
                 self._add_contents(contents)
+            case RunCommand(inputs=inputs):
+                for _, path in inputs:
+                    self._add_tree(glob_root(str(path)))
             case Download(override=Override(path=Path() as path)):
                 self.files.add(str(path))
             case _:

@@ -68,6 +68,15 @@ def ignored_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what any child gets of the user's environment: home, network, credentials."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _ALLOWED or name.startswith(_CREDENTIAL_PREFIXES)
+    }
+
+
 def read_settings(
     toolchain: Toolchain, environ: Mapping[str, str], runner: Runner
 ) -> dict[str, str]:
@@ -109,10 +118,6 @@ def child_environment(
         environ: the user's environment.
         extra: platform variables and what targets.toml names; they win.
     """
-    passed = {
-        name: value
-        for name, value in environ.items()
-        if name in _ALLOWED or name.startswith(_CREDENTIAL_PREFIXES)
-    }
+    passed = passed_on(environ)
     path = os.pathsep.join(filter(None, (str(toolchain.go.parent), environ.get("PATH", ""))))
     return {**passed, **settings, "PATH": path, **FIXED, **extra}
