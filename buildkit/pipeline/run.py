@@ -32,6 +32,7 @@ from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan
 from buildkit.plan.sink_units import layout_folder
 from buildkit.plan.units import Kind
+from buildkit.store import discard
 
 
 def run(goals: frozenset[Goal], options: Options) -> None:
@@ -134,7 +135,7 @@ def _remove_obsolete(shop: Workshop) -> None:
     for unit in units:
         path = obsolete_output(unit, book, shop.hasher, shop.settings.out)
         if path is not None:
-            path.unlink(missing_ok=True)
+            discard(path)
             shop.reporter.note(f"removed {path.name}: {unit} is no longer in {file}")
         _drop_from_layout(shop, unit)
     book.forget(units)

@@ -19,11 +19,17 @@ def obsolete_units(book: RecordBook, config: Config) -> tuple[str, ...]:
 
 
 def obsolete_output(unit: str, book: RecordBook, hasher: Hasher, out: Path) -> Path | None:
-    """Return the file of an obsolete unit, if it is below ``out`` and still what was made."""
+    """Return the file of an obsolete unit, if it is below ``out`` and still what was made.
+
+    Of a command it is the directory of its outputs.
+    """
     record = book.get(unit)
     path = Path(record.path) if record and record.path else None
     if record is None or path is None or out not in path.parents:
         return None
+    if unit.startswith(f"{Kind.COMMAND}/"):
+        # Its own directory; what it wrote into the source is the user's.
+        return path if path.is_dir() and path.parent.name == Kind.COMMAND else None
     # What an image unit made is a description, under another digest than its file's.
     mine = unit.startswith(f"{Kind.IMAGE}/") or hasher.digest(path) == record.digest
     return path if mine and path.is_file() else None

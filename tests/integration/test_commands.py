@@ -195,6 +195,22 @@ def test_a_tool_is_made_for_this_machine_whatever_is_built(mesh: Mesh) -> None:
     assert ids == {"binary/gen@linux/amd64", "command/code", "binary/app@linux/arm64"}
 
 
+def test_what_a_command_made_goes_with_it(mesh: Mesh) -> None:
+    mesh.run("build", "--only", "code,after", *HOST)
+    text = (mesh.root / "targets.toml").read_text()
+    start, end = text.index("[command.after]"), text.index("[bases")
+    mesh.write("targets.toml", text[:start] + text[end:])
+    mesh.run("build", "--only", "code", *HOST)
+    assert not (mesh.root / "out/command/after").exists()
+    assert (mesh.root / "out/command/page/dist").exists()
+    mesh.change(', needs = ["code"]', "")
+    text = (mesh.root / "targets.toml").read_text()
+    start, end = text.index("[command.code]"), text.index("[command.page]")
+    mesh.write("targets.toml", text[:start] + text[end:])
+    mesh.run("build", "--only", "app", *HOST)
+    assert (mesh.root / "cmd/app/words.go").exists()
+
+
 def test_a_plan_and_an_explanation_show_the_command(mesh: Mesh) -> None:
     unit = mesh.units("plan", "--only", "page")["command/page"]
     assert unit["command"]["argv"][:2] == ["sh", "-ec"]

@@ -48,9 +48,12 @@ def written(folder: Path, page: str = "") -> Path:
     parts = [*blocks(README), *(b for b in blocks(page) if not b.startswith("extends"))]
     tree = folder.parent / "istio"
     tree.mkdir()
-    for name in re.findall(r'"\$\{source\}/(\w[^"]*)"', "\n".join(parts)):
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text("FROM scratch\n")
+    names = re.findall(r'"\$\{source\}/(\w[^"]*)"', "\n".join(parts))
+    # What is named by itself may hold what is named below it.
+    for path in (tree / name for name in sorted(names, reverse=True)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text("FROM scratch\n")
     (tree / "Makefile.core.mk").write_text("BASE_VERSION ?= 1.30\n")
     (folder / "images" / "pilot").mkdir(parents=True)
     (folder / "images" / "pilot" / "Dockerfile.j2").write_text("FROM {{ base }}\n")
