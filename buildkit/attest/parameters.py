@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from buildkit.plan.units import Compile, Unit
+from buildkit.plan.units import Compile, RunCommand, Unit
 
 
 def external_parameters(
@@ -25,18 +25,29 @@ def external_parameters(
 
 
 def internal_parameters(units: Iterable[Unit]) -> dict[str, Any]:
-    """Return what decided how binaries were compiled, by group of settings.
+    """Return how binaries were compiled, by group of settings, and what commands were run.
 
     A group whose settings differ between platforms is listed once for each of those,
     as ``agent@linux/arm64``.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    commands: dict[str, dict[str, Any]] = {}
     for unit in units:
-        if isinstance(unit.action, Compile):
-            group = found.setdefault(unit.action.group or "default", {})
-            group[str(unit.platform)] = _settings(unit.action)
-    groups = _collapsed(found)
-    return {"compile": groups} if groups else {}
+        match unit.action:
+            case Compile() as action:
+                group = found.setdefault(action.group or "default", {})
+                group[str(unit.platform)] = _settings(action)
+            case RunCommand() as action:
+                commands[unit.id] = _command(action)
+    return join_parameters(_collapsed(found), commands)
+
+
+def join_parameters(
+    groups: Mapping[str, Mapping[str, Any]], commands: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return internal parameters; nothing stands for what there is nothing of."""
+    value = {"compile": groups, "commands": dict(sorted(commands.items()))}
+    return {key: item for key, item in value.items() if item}
 
 
 def merge_groups(
@@ -67,6 +78,12 @@ def _collapsed(
         else:
             groups |= {f"{name}@{platform}": item for platform, item in settings.items()}
     return groups
+
+
+def _command(action: RunCommand) -> dict[str, Any]:
+    # The names in it, such as ${out}, are no place of this machine.
+    value = {"argv": list(action.argv), "env": dict(action.env), "directory": action.where}
+    return {key: item for key, item in value.items() if item}
 
 
 def _settings(action: Compile) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from buildkit import __version__
 from buildkit.attest.materials import Material
-from buildkit.attest.parameters import merge_groups
+from buildkit.attest.parameters import join_parameters, merge_groups
 from buildkit.attest.statement import SLSA, Statement, Subject
 
 BUILD_TYPE = "urn:meshwright:release:v1"
@@ -89,12 +89,16 @@ def merge_provenance(
         (definition["internalParameters"].get("compile", {}), platforms)
         for definition, (_, platforms) in zip(definitions, parts, strict=True)
     ]
-    compiled = merge_groups(groups)
+    commands = {
+        name: item
+        for definition in definitions
+        for name, item in definition["internalParameters"].get("commands", {}).items()
+    }
     predicate = {
         "buildDefinition": {
             **first,
             "externalParameters": {**first["externalParameters"], "units": sorted(units)},
-            "internalParameters": {"compile": compiled} if compiled else {},
+            "internalParameters": join_parameters(merge_groups(groups), commands),
             "resolvedDependencies": [materials[key] for key in sorted(materials)],
         },
         "runDetails": parts[0][0]["runDetails"],

@@ -134,8 +134,8 @@ def _libraries(action: BuildPackage, kind: Kind, sources: Mapping[str, Path]) ->
     """Yield the dependency on the C library that the programs were linked to."""
     name = "libc6" if kind is Kind.DEB else "glibc"
     own = format_of(action.package, kind).depends
-    programs = (sources[p] for p, need in action.contents if not need.startswith(_FILE))
-    linked = filter(None, map(read_linkage, programs))
+    # What a command makes may be a program too.
+    linked = filter(None, map(read_linkage, filter(Path.is_file, sources.values())))
     needed = max((item.glibc for item in linked if item.glibc), default=None)
     if needed and not any(text.split()[0] == name for text in own):
         yield f"libc6 (>= {needed})" if kind is Kind.DEB else f"glibc >= {needed}"

@@ -209,11 +209,12 @@ def _image_files(config: Config, image: Image, path: str, root: Path, problems: 
 
 def _image_binary(config: Config, name: str, image: Image, binary: str, problems: Problems) -> None:
     path = f"images.{name}.binaries"
-    if binary in config.command:
+    compiled = config.binaries.keys() | config.fetch.keys()
+    if binary in config.command and binary not in compiled:
         file = f"{COMMAND_FILE}{binary}}}/{binary}"
         check_output(config, file, image_platforms(config, image), path, problems)
         return
-    known = config.binaries.keys() | config.fetch.keys() | config.command.keys()
+    known = compiled | config.command.keys()
     if binary not in known:
         problems.add(path, f"unknown binary '{binary}'", near_miss(binary, known))
         return

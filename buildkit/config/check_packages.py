@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from buildkit.config.check import binary_platforms, image_platforms
+from buildkit.config.commands import COMMAND_FILE, check_output
 from buildkit.config.interpolate import STABLE, has_lone_dollar, names_in
 from buildkit.config.model import Config, Image, Package
 from buildkit.config.problems import Problems, near_miss
@@ -25,7 +26,7 @@ def check_packages(config: Config, root: Path, problems: Problems) -> None:
         _places(package, path, problems)
         for binary in package.binaries:
             _binary(config, package, binary, f"{path}.binaries", problems)
-        _sources(package, path, root, problems)
+        _sources(config, package, path, root, problems)
     for name, image in config.images.items():
         _image(config, name, image, problems)
 
@@ -116,7 +117,8 @@ def _binary(config: Config, package: Package, binary: str, path: str, problems: 
         )
 
 
-def _sources(package: Package, path: str, root: Path, problems: Problems) -> None:
+def _sources(config: Config, package: Package, path: str, root: Path, problems: Problems) -> None:
+    there = package_platforms(config, package)
     tables = {
         "files": package.files,
         "config": package.config,
@@ -125,7 +127,9 @@ def _sources(package: Package, path: str, root: Path, problems: Problems) -> Non
     }
     for key, files in tables.items():
         for file in files.values():
-            if not (root / file).exists():
+            if file.startswith(COMMAND_FILE):
+                check_output(config, file, there, f"{path}.{key}", problems)
+            elif not (root / file).exists():
                 problems.add(f"{path}.{key}", f"'{file}' does not exist")
     scripts = package.scripts
     for key in scripts.__struct_fields__:

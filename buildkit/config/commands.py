@@ -31,11 +31,18 @@ def split_output(file: str) -> tuple[str, str]:
     return (found[1], posixpath.normpath(found[2])) if found else ("", "")
 
 
+def has_output(command: Command, output: str) -> bool:
+    """Tell whether a command makes a file or directory; a part of what it makes will do."""
+    return any(output == o or output.startswith(f"{o}/") for o in _normal(command.outputs))
+
+
 def check_commands(config: Config, root: Path, problems: Problems) -> None:
     """Add what is wrong with commands, and with what needs them, to ``problems``."""
     for name, command in config.command.items():
         path = f"command.{name}"
         _shape(command, config, path, problems)
+        if has_output(command, name) and name in config.binaries.keys() | config.fetch.keys():
+            problems.add(path, f"its output '{name}' is the name of a binary too")
         _texts_known(name, command, config, problems)
         for text in (*command.inputs, command.directory):
             if not text.startswith("${") and not any(c in text for c in "*?["):
@@ -59,15 +66,14 @@ def check_commands(config: Config, root: Path, problems: Problems) -> None:
 def check_output(
     config: Config, file: str, platforms: Iterable[str], path: str, problems: Problems
 ) -> None:
-    """Add what is wrong with the use of an output by an image."""
+    """Add what is wrong with the use of an output by an image or a package."""
     name, output = split_output(file)
     if name not in config.command:
         hint = near_miss(name, config.command)
         problems.add(path, f"unknown command '{name}' in '{file}'", hint)
         return
     command = config.command[name]
-    # A part of an output that is a directory will do.
-    if not any(output == o or output.startswith(f"{o}/") for o in _normal(command.outputs)):
+    if not has_output(command, output):
         hint = near_miss(output, command.outputs)
         problems.add(path, f"command '{name}' has no output '{output}'", hint)
     _covered(name, platforms, config, path, problems)

@@ -43,7 +43,15 @@ from buildkit.release.layout import copy_images, layers_size, platform_manifests
 from buildkit.release.sealing import seal
 
 _FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
-_KINDS = (Kind.BINARY, Kind.FETCH, Kind.BASE, Kind.IMAGE, Kind.DEB, Kind.RPM)
+_KINDS = (
+    Kind.BINARY,
+    Kind.FETCH,
+    Kind.COMMAND,
+    Kind.BASE,
+    Kind.IMAGE,
+    Kind.DEB,
+    Kind.RPM,
+)
 """Kinds of units that belong to one platform; the layout's images are listed as such."""
 
 
@@ -76,7 +84,7 @@ def outline(made: Made) -> ReleaseDocument:
         decided=_decided(made),
         inputs="",
     )
-    units = {unit.id: artifact.digest for unit, artifact in made.of_kind(*_KINDS)}
+    units = {unit.id: artifact.digest for unit, artifact in _listed(made)}
     inputs = inputs_digest(outlined, units, outlined.tools)
     return msgspec.structs.replace(outlined, inputs=inputs)
 
@@ -168,8 +176,13 @@ def _limit(text: str) -> int:
     return read_limit(text, "max_size") or 0
 
 
+def _listed(made: Made) -> Iterator[tuple[Unit, Artifact]]:
+    # A command that runs once belongs to no part of a release, and each part runs it.
+    return (item for item in made.of_kind(*_KINDS) if item[0].platform is not None)
+
+
 def _units(made: Made) -> Iterator[UnitEntry]:
-    for unit, artifact in sorted(made.of_kind(*_KINDS), key=lambda item: item[0].id):
+    for unit, artifact in sorted(_listed(made), key=lambda item: item[0].id):
         yield UnitEntry(
             id=unit.id,
             digest=artifact.digest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,7 +17,16 @@ from buildkit.pipeline.planning import Planned
 from buildkit.pipeline.release_programs import program_path
 from buildkit.pipeline.signing import Signing
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.units import Artifact, BuildImage, BuildPackage, Kind, Unit, unit_id
+from buildkit.plan.command_files import command_files
+from buildkit.plan.units import (
+    Artifact,
+    BuildImage,
+    BuildPackage,
+    Kind,
+    RunCommand,
+    Unit,
+    unit_id,
+)
 from buildkit.platform import Platform
 from buildkit.release.archive import Entry, gzipped, walk
 from buildkit.release.assemble import (
@@ -116,7 +126,8 @@ def archive_trees(made: Made) -> dict[str, str]:
 def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
     """Return what a release is made of: files relative to the source, and files or directories.
 
-    Compiles say it themselves; of images, packages and archives it is what targets.toml names.
+    Compiles say it themselves; of images, packages, commands and archives it is what
+    targets.toml names. What commands make of that is made by whoever makes the release.
     """
     shop, book = made.shop, made.shop.book
     records = (book.get(unit.id) for unit, _ in made.of_kind(Kind.BINARY))
@@ -130,9 +141,20 @@ def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
         for _, need in _contents(unit.action)
         if need.startswith("file:")
     ]
-    config = shop.project.config.release
+    config, source = shop.project.config.release, shop.project.source
     named += [file for archive in config.archives.values() for file in archive.files.values()]
-    return files, tuple(shop.project.root / name for name in named)
+    commands = [u.action for u, _ in made.units.values() if isinstance(u.action, RunCommand)]
+    named += [str(path) for action in commands for _, path in command_files(action)]
+    outputs = {action.folder / name for action in commands for name in action.outputs}
+    places = (shop.project.root / name for name in named)
+    return (
+        frozenset(name for name in files if not _is_below(source / name, outputs)),
+        tuple(place for place in places if not _is_below(place, outputs)),
+    )
+
+
+def _is_below(path: Path, places: AbstractSet[Path]) -> bool:
+    return not places.isdisjoint((path, *path.parents))
 
 
 def _contents(action: BuildImage | BuildPackage) -> tuple[tuple[str, str], ...]:

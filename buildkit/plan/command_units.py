@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from buildkit.config.commands import split_output, used_names
 from buildkit.config.interpolate import STABLE, escape, interpolate, names_in
-from buildkit.config.model import Command, Image
+from buildkit.config.model import Command
 from buildkit.config.source_paths import PREFIX
 from buildkit.plan.binary_units import add_tool, command_id
 from buildkit.plan.draft import Draft
@@ -29,10 +30,13 @@ def add_commands(draft: Draft) -> None:
             draft.blocked[unit.id] = f"needs {', '.join(absent)}, which cannot be made"
 
 
-def command_file(draft: Draft, file: str, platform: Platform) -> Path:
-    """Return where an output lies that is written as ``${command.NAME}/OUTPUT``."""
+def place_of(draft: Draft, file: str, platform: Platform) -> Path:
+    """Return where a file lies: beside targets.toml, or an output of a command.
+
+    That is written as ``${command.NAME}/OUTPUT``.
+    """
     name, output = split_output(file)
-    return command_folder(draft, name, platform) / output
+    return command_folder(draft, name, platform) / output if name else draft.project.root / file
 
 
 def command_folder(draft: Draft, name: str, platform: Platform | None) -> Path:
@@ -45,12 +49,10 @@ def command_folder(draft: Draft, name: str, platform: Platform | None) -> Path:
     return above / "command" / name
 
 
-def commands_of(draft: Draft, image: Image, platform: Platform) -> tuple[str, ...]:
-    """Return the unit ids of the commands whose outputs an image takes."""
-    config = draft.config
-    names = [name for name in image.binaries if name in config.command]
-    names += [name for file in image.files.values() if (name := split_output(file)[0])]
-    return tuple(command_id(config, name, platform) for name in dict.fromkeys(names))
+def commands_of(draft: Draft, files: Iterable[str], platform: Platform) -> tuple[str, ...]:
+    """Return the unit ids of the commands whose outputs are among files."""
+    names = dict.fromkeys(name for file in files if (name := split_output(file)[0]))
+    return tuple(command_id(draft.config, name, platform) for name in names)
 
 
 def _add(draft: Draft, name: str, platform: Platform | None) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from buildkit.config.check import image_platforms
 from buildkit.config.check_packages import package_files
-from buildkit.config.commands import COMMAND_FILE
+from buildkit.config.commands import has_output
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Base, Image
 from buildkit.errors import ConfigError
 from buildkit.plan.binary_units import command_id
-from buildkit.plan.command_units import command_file, command_folder, commands_of
+from buildkit.plan.command_units import command_folder, commands_of, place_of
 from buildkit.plan.dockerfile_units import (
     check_declared,
     dockerfile_arguments,
@@ -23,7 +23,7 @@ from buildkit.plan.dockerfile_units import (
 )
 from buildkit.plan.draft import Draft, Texts, split_stable
 from buildkit.plan.outline import Outline, Start
-from buildkit.plan.package_units import package_unit
+from buildkit.plan.package_units import PACKAGES, package_unit
 from buildkit.plan.units import (
     AssembleBase,
     BuildImage,
@@ -163,7 +163,7 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
     if parts is None:
         return None
     made = tuple(need for _, need in parts.context if _is_unit(need))
-    needs = (*made, *parts.commands, *commands_of(draft, image, platform))
+    needs = (*made, *parts.commands, *commands_of(draft, image.files.values(), platform))
     if absent := [need for need in needs if need not in draft.units]:
         reason = f"needs {', '.join(absent)}, which does not exist"
         draft.blocked[unit_id(Kind.IMAGE, own, platform)] = reason
@@ -171,7 +171,8 @@ def _image(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -
     values = draft.values(platform)
     bases = (unit for _, unit in parts.starts)
     # The engine looks at the programs that a package will install.
-    packed = [unit for need in needs for unit in draft.units[need].needs]
+    packages = [draft.units[need] for need in made if draft.units[need].kind in PACKAGES]
+    packed = [unit for package in packages for unit in package.needs]
     every = tuple(dict.fromkeys((parts.base, *bases, *needs, *packed)))
     labels, volatile = split_stable(_labels(draft, name, image), values)
     if names := unlocked_names(every, draft.units):
@@ -203,7 +204,13 @@ def _of_template(
     base = _choose_base(draft, name, variant, platform)
     if base is None:
         return None
-    return _Parts(base=base, context=_context(draft, image, platform))
+    outputs = _outputs(draft, platform)
+    named = tuple((name, outputs[name]) for name in (*image.binaries, *image.packages))
+    return _Parts(
+        base=base,
+        context=(*named, *_files(draft, image, platform)),
+        commands=_own_names(draft, named, platform),
+    )
 
 
 def _of_dockerfile(
@@ -222,18 +229,13 @@ def _of_dockerfile(
         return None
     outputs = _outputs(draft, platform)
     copied = staged(image, outline, platform, outputs)
-    places = {need for _, need in copied}
     return _Parts(
         base=found[outline.base][0],
         starts=tuple((start.name, unit) for start, (unit, _) in found.items()),
         context=(*copied, *_files(draft, image, platform)),
         args=tuple(sorted((k, text) for k, text in args.items() if k in outline.declared)),
         outline=outline,
-        commands=tuple(
-            command_id(draft.config, name, platform)
-            for name in draft.config.command
-            if outputs.get(name) in places
-        ),
+        commands=_own_names(draft, copied, platform),
     )
 
 
@@ -254,7 +256,7 @@ def _outputs(draft: Draft, platform: Platform) -> dict[str, str]:
     config = draft.config
     found = {file: package_unit(file, platform) for file in package_files(config)}
     for name, command in config.command.items():
-        if name in command.outputs:
+        if has_output(command, name):
             found[name] = f"file:{command_folder(draft, name, platform) / name}"
     found |= {name: unit_id(Kind.FETCH, name, platform) for name in config.fetch}
     return found | {name: unit_id(Kind.BINARY, name, platform) for name in config.binaries}
@@ -277,26 +279,21 @@ def _unrunnable(draft: Draft, name: str, image: Image, platform: Platform) -> st
     return f"its RUN needs emulation: {reason}" if reason else ""
 
 
-def _context(draft: Draft, image: Image, platform: Platform) -> Texts:
-    found = []
-    for name in image.binaries:
-        if name in draft.config.command:
-            path = command_file(draft, f"{COMMAND_FILE}{name}}}/{name}", platform)
-            found.append((name, f"file:{path}"))
-            continue
-        kind = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
-        found.append((name, unit_id(kind, name, platform)))
-    found += [(file, package_unit(file, platform)) for file in image.packages]
-    return (*found, *_files(draft, image, platform))
+def _own_names(draft: Draft, taken: Texts, platform: Platform) -> tuple[str, ...]:
+    """Return the units of the commands whose outputs are taken by the commands' own names."""
+    needs = {need for _, need in taken}
+    own = {
+        name: f"file:{command_folder(draft, name, platform) / name}"
+        for name in draft.config.command
+    }
+    return tuple(command_id(draft.config, name, platform) for name in own if own[name] in needs)
 
 
 def _files(draft: Draft, image: Image, platform: Platform) -> Texts:
-    found = []
-    for name, file in sorted(image.files.items()):
-        is_made = file.startswith(COMMAND_FILE)
-        path = command_file(draft, file, platform) if is_made else draft.project.root / file
-        found.append((name, f"file:{path}"))
-    return tuple(found)
+    return tuple(
+        (name, f"file:{place_of(draft, file, platform)}")
+        for name, file in sorted(image.files.items())
+    )
 
 
 def _labels(draft: Draft, name: str, image: Image) -> dict[str, str]:

@@ -10,11 +10,13 @@ from buildkit.config.check_packages import package_platforms
 from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Package, PackageFormat
 from buildkit.errors import UsageError
+from buildkit.plan.command_units import commands_of, place_of
 from buildkit.plan.draft import Draft, Texts
 from buildkit.plan.package_version import package_version
 from buildkit.plan.units import BuildPackage, Kind, Unit, unit_id
 from buildkit.platform import Platform
 
+PACKAGES = frozenset({Kind.DEB, Kind.RPM})
 NFPM = "2.43.0"
 """The release of nfpm; other releases may write other bytes."""
 
@@ -40,6 +42,7 @@ def _add(draft: Draft, name: str, kind: Kind, platform: Platform) -> None:
         return
     contents = _contents(draft, package, kind, platform)
     needs = tuple(need for _, need in contents if not need.startswith("file:"))
+    needs += commands_of(draft, _files(package, kind).values(), platform)
     absent = [need for need in needs if need not in draft.units]
     if absent:
         draft.blocked[identity] = f"needs {', '.join(absent)}, which does not exist"
@@ -80,10 +83,13 @@ def _contents(draft: Draft, package: Package, kind: Kind, platform: Platform) ->
     for name, place in package.binaries.items():
         made = Kind.BINARY if name in draft.config.binaries else Kind.FETCH
         found.append((place, unit_id(made, name, platform)))
-    files = {**package.files, **package.config, **format_of(package, kind).files}
-    root = draft.project.root
-    found += [(place, f"file:{root / file}") for place, file in files.items()]
+    for place, file in _files(package, kind).items():
+        found.append((place, f"file:{place_of(draft, file, platform)}"))
     return tuple(sorted(found))
+
+
+def _files(package: Package, kind: Kind) -> dict[str, str]:
+    return {**package.files, **package.config, **format_of(package, kind).files}
 
 
 def _scripts(draft: Draft, package: Package) -> tuple[tuple[str, Path], ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from buildkit.config.load import Project, load_project
 from buildkit.errors import UsageError
+from buildkit.images.outline import Outlines
 from buildkit.plan.draft import Facts
 from buildkit.plan.graph import Graph, build_graph
 from buildkit.plan.options import Goal, Options
@@ -32,8 +33,9 @@ def project(tmp_path: Path) -> Project:
 def graph(project: Project, host: Platform = AMD64, **options: Any) -> Graph:
     around = Surroundings(environ={}, cores=2, host=host, commit=Commit)
     settings = resolve(project, Options(version="1.2.3", **options), around)
-    facts = Facts(go_version="go1.26.8", host=host)
-    return build_graph(project, settings, facts, frozenset({Goal.BUILD, Goal.DOCKER}))
+    facts = Facts(go_version="go1.26.8", host=host, outline=Outlines().read)
+    goals = frozenset({Goal.BUILD, Goal.DOCKER, Goal.PACKAGE})
+    return build_graph(project, settings, facts, goals)
 
 
 def units(project: Project, **options: Any) -> dict[str, Unit]:
@@ -72,7 +74,55 @@ def test_an_image_takes_outputs_from_where_they_will_be(project: Project) -> Non
     unit = units(project)["image/app@linux/amd64"]
     place = f"file:{project.root}/out/linux_amd64/command/rust/rust"
     assert unit.action.context[1:] == (("rust", place), ("x", place))  # type: ignore[union-attr]
-    assert "command/rust@linux/amd64" in unit.needs
+    own = ("base/static@linux/amd64", "binary/app@linux/amd64", "command/rust@linux/amd64")
+    assert unit.needs == own
+
+
+DOCKERFILE = """\
+FROM scratch
+ARG TARGETARCH
+COPY ${TARGETARCH}/rust /
+COPY tool.deb page/index.html /there/
+"""
+MORE = """
+[command.page]
+argv = ["make"]
+outputs = ["page"]
+[images.given]
+dockerfile = "Dockerfile"
+platforms = ["linux/amd64"]
+files = { "page" = "${command.page}/page" }
+[packages.tool]
+description = "a tool"
+maintainer = "Somebody <some@example.com>"
+platforms = ["linux/amd64"]
+binaries = { gen = "/usr/bin/gen" }
+files = { "/usr/share/page" = "${command.page}/page" }
+config = { "/etc/tool.conf" = "tool.conf" }
+"""
+
+
+def test_a_dockerfile_and_a_package_take_outputs_too(project: Project) -> None:
+    (project.root / "Dockerfile").write_text(DOCKERFILE)
+    (project.root / "tool.conf").write_text("")
+    (project.root / "targets.toml").write_text(GOOD + MORE)
+    found = units(load_project(project.root / "targets.toml"), only="given,tool")
+    image, package = found["image/given@linux/amd64"], found["deb/tool@linux/amd64"]
+    out = project.root / "out"
+    assert image.action.context == (  # type: ignore[union-attr]
+        ("amd64/rust", f"file:{out}/linux_amd64/command/rust/rust"),
+        ("tool.deb", package.id),
+        ("page", f"file:{out}/command/page/page"),
+    )
+    rust, page = "command/rust@linux/amd64", "command/page"
+    gen = "binary/gen@linux/amd64"
+    assert image.needs == ("base/scratch@linux/amd64", package.id, rust, page, gen)
+    assert package.needs == (gen, page)
+    assert package.action.contents == (  # type: ignore[union-attr]
+        ("/etc/tool.conf", f"file:{project.root}/tool.conf"),
+        ("/usr/bin/gen", gen),
+        ("/usr/share/page", f"file:{out}/command/page/page"),
+    )
 
 
 def test_binaries_that_wait_are_not_compiled_with_those_that_are_waited_for(
