@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from buildkit.images.classic import BuildKitNeededError
 from buildkit.images.contents import contents_problem
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
-from buildkit.images.libc import check_every, check_libc, linked_programs
+from buildkit.images.libc import check_every, check_libc, linked_programs, made_by_commands
 from buildkit.images.local import base_sheet, local_base, local_name
 from buildkit.images.recipe import prepare
 from buildkit.images.remote import RegistryImages
@@ -115,7 +115,7 @@ class ImageEngine:
         kinds = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
         files = [item.path for unit, item in given.items() if unit.startswith(kinds)]
         if isinstance(step.unit.action, BuildImage):
-            files += _made_by_commands(step.unit.action, given)
+            files += made_by_commands(step.unit.action.context, given)
         programs = linked_programs(path for path in files if path is not None)
         if programs and isinstance(step.unit.action, BuildImage):
             base = step.unit.action.base.partition("@")[0].partition("/")[2]
@@ -198,12 +198,3 @@ def export_sheet(client: DockerClient, layers: Layers, image: str) -> Sheet:
     from buildkit.images.exported import export_image  # noqa: PLC0415 - loads the Docker SDK
 
     return export_image(client, layers.store, image)
-
-
-def _made_by_commands(action: BuildImage, given: Mapping[str, Artifact]) -> Iterator[Path]:
-    """Yield the files that an image takes from commands."""
-    made = {item.path for unit, item in given.items() if unit.startswith(f"{Kind.COMMAND}/")}
-    for need in (need for _, need in action.context if need.startswith("file:")):
-        path = Path(need.removeprefix("file:"))
-        if path.is_file() and made & set(path.parents):
-            yield path

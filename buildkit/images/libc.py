@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildkit.errors import VerificationError
@@ -10,6 +10,7 @@ from buildkit.glibc import Glibc, Linkage, find_version, fitting, read_linkage
 from buildkit.images.tree import Tree
 from buildkit.oci.layer import EntryType
 from buildkit.oci.tarstream import content_blocks, content_size
+from buildkit.plan.units import Artifact, Kind
 
 _LIBRARY = "libc.so.6"
 _FOLDERS = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "opt")
@@ -20,6 +21,21 @@ def linked_programs(files: Iterable[Path]) -> dict[Path, Linkage]:
     """Return what the dynamically linked ones of some programs need."""
     found = ((path, read_linkage(path)) for path in files)
     return {path: linkage for path, linkage in found if linkage is not None}
+
+
+def made_by_commands(
+    context: Iterable[tuple[str, str]], given: Mapping[str, Artifact]
+) -> Iterator[Path]:
+    """Yield the files of an image's context that commands made.
+
+    Args:
+        context: see :class:`buildkit.plan.units.BuildImage`.
+        given: what the image needs, by unit id.
+    """
+    made = {item.path for unit, item in given.items() if unit.startswith(f"{Kind.COMMAND}/")}
+    for path in (Path(need.removeprefix("file:")) for _, need in context):
+        if path.is_file() and made & set(path.parents):
+            yield path
 
 
 def tree_glibc(tree: Tree) -> Glibc | None:

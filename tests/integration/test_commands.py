@@ -109,6 +109,10 @@ class Mesh:
         assert done.returncode == status, done.stderr
         return done
 
+    def git(self, *words: str) -> None:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgSign=false")
+        subprocess.run(["git", *identity, *words], cwd=self.root, check=True, capture_output=True)
+
     def units(self, *words: str) -> dict[str, Any]:
         document = json.loads(self.run(*words, *HOST, "--json").stdout)
         return {unit["id"]: unit for unit in document["units"]}
@@ -234,6 +238,27 @@ def test_images_take_outputs_of_commands(mesh: Mesh) -> None:
     mesh.write("ui/a", "other")
     plan = mesh.units("plan", "--layout", "--no-push", "--no-load")
     assert plan["image/app@linux/amd64"]["reason"] == "needs command/page"
+
+
+def test_a_release_says_what_ran_and_takes_what_commands_make_as_made(mesh: Mesh) -> None:
+    mesh.write(".gitignore", "out/\ncache/\ndist/\nruns\n")
+    mesh.git("init", "-q")
+    mesh.git("add", ".")
+    mesh.git("commit", "-qm", "feat: all")
+    words = ("release", "--version", "1.2.3", *HOST, "--json")
+    document = json.loads(mesh.run(*words).stdout)
+    assert document["snapshot"] is False
+    dist = mesh.root / "dist"
+    released = json.loads((dist / "release.json").read_text())
+    # Those that run once are of no platform, and so in no part of a release.
+    units = {unit["id"] for unit in released["units"] if unit["id"].startswith("command/")}
+    assert units == {"command/native@linux/amd64"}
+    provenance = (dist / "provenance.json").read_text()
+    assert "${source}/words" in provenance
+    assert str(mesh.root) not in provenance
+    mesh.write("words/mine.txt", "of nobody else")
+    refused = mesh.run(*words, status=2).stderr
+    assert "words/mine.txt is in the release, but in no commit" in refused
 
 
 @pytest.mark.parametrize(

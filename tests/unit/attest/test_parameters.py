@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildkit.attest.parameters import external_parameters, internal_parameters
-from buildkit.plan.units import Compile, Kind, Unit
+from buildkit.attest.parameters import external_parameters, internal_parameters, join_parameters
+from buildkit.plan.units import Compile, Kind, RunCommand, Unit
 from buildkit.platform import Platform
 
 
@@ -64,3 +64,30 @@ def test_a_group_that_differs_between_platforms_is_listed_for_each() -> None:
         "default@linux/amd64": None,
         "default@linux/arm64": ["x"],
     }
+
+
+def test_commands_are_listed_with_names_instead_of_places() -> None:
+    here = Path("/home/ann/mesh")
+    action = RunCommand(
+        name="web",
+        argv=("make", "${out}"),
+        env=(("FROM", "${source}/web"),),
+        directory=here,
+        where="${source}",
+        inputs=(("web", here / "web"),),
+        outputs=("dist",),
+        folder=here / "out" / "command" / "web",
+        into_source=False,
+        paths=(("source", here),),
+        log=here / "log",
+    )
+    found = internal_parameters(
+        (Unit(kind=Kind.COMMAND, name="web", platform=None, action=action),)
+    )
+    listed = {
+        "argv": ["make", "${out}"],
+        "env": {"FROM": "${source}/web"},
+        "directory": "${source}",
+    }
+    assert found == {"commands": {"command/web": listed}}
+    assert join_parameters({}, {"b": {}, "a": listed}) == {"commands": {"a": listed, "b": {}}}

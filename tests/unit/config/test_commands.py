@@ -38,6 +38,16 @@ binaries = ["app", "rust"]
 files = { "x" = "${command.rust}/rust" }
 platforms = ["linux/amd64"]
 """
+PACKAGE = """\
+[command.page]
+argv = ["make"]
+outputs = ["x"]
+[packages.tool]
+description = "a tool"
+maintainer = "Somebody <some@example.com>"
+binaries = { gen = "/usr/bin/gen" }
+files = { "/usr/share/x" = "${command.page}/x" }
+"""
 
 
 def parsed(text: str, root: Path) -> Config:
@@ -89,6 +99,13 @@ def test_an_output_of_a_command(text: str, found: tuple[str, str]) -> None:
         ('"app", "rust"]', '"app", "code"]', "command 'code' has no output 'code'"),
         ('"app", "rust"]', '"app", "rusd"]', "unknown binary 'rusd'; did you mean 'rust'?"),
         ("gen = {", "command = {", "the directory of commands"),
+        ("gen = {", "rust = {", "its output 'rust' is the name of a binary too"),
+        (
+            "[bases",
+            PACKAGE.replace("${command.page}", "${command.pgae}") + "[bases",
+            "did you mean 'page'?",
+        ),
+        ("[bases", PACKAGE.replace("}/x", "}/y") + "[bases", "command 'page' has no output 'y'"),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(
@@ -98,6 +115,11 @@ def test_a_mistake_is_told_with_what_would_be_right(
     with pytest.raises(ConfigError) as caught:
         parsed(GOOD.replace(before, after, 1), tmp_path)
     assert said in str(caught.value)
+
+
+def test_a_command_may_be_called_as_a_binary_that_it_does_not_make(tmp_path: Path) -> None:
+    text = GOOD.replace("command.code]", "command.app]").replace('["code"]', '["app"]')
+    assert parsed(text + PACKAGE, tmp_path).images["app"].binaries == ("app", "rust")
 
 
 def test_paths_of_a_file_that_is_extended_keep_their_meaning(tmp_path: Path) -> None:

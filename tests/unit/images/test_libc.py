@@ -8,10 +8,17 @@ import pytest
 
 from buildkit.errors import VerificationError
 from buildkit.glibc import Glibc, Linkage
-from buildkit.images.libc import check_libc, libc_problem, linked_programs, tree_glibc
+from buildkit.images.libc import (
+    check_libc,
+    libc_problem,
+    linked_programs,
+    made_by_commands,
+    tree_glibc,
+)
 from buildkit.images.tree import Tree
 from buildkit.oci.layer import Entry, file, symlink, write_layer
 from buildkit.oci.listing import list_tar
+from buildkit.plan.units import Artifact
 from tests.fakes.dynamic import LOADER, make_dynamic, make_libc
 from tests.unit.build.elf import TEXT, make_elf
 
@@ -106,3 +113,18 @@ def test_what_is_known_of_a_base_beforehand_is_enough_to_refuse_it() -> None:
     assert problem == "envoy needs glibc 2.30, and ubuntu xenial has 2.23"
     assert libc_problem("envoy", linkage, Glibc(2, 31), "ubuntu focal") == ""
     assert libc_problem("envoy", linkage, None, "an image") == ""
+
+
+def test_files_of_commands_are_looked_at_and_those_of_the_tree_are_not(tmp_path: Path) -> None:
+    made, other = tmp_path / "command" / "rust", tmp_path / "other"
+    (made / "page").mkdir(parents=True)
+    other.mkdir()
+    for path in (made / "rust", other / "rust"):
+        path.write_bytes(b"x")
+    places = (made / "rust", made / "page", other / "rust")
+    context = (*((path.name, f"file:{path}") for path in places), ("app", "binary/app@linux/amd64"))
+    given = {
+        unit: Artifact(unit=unit, digest="sha256:0", size=1, path=path)
+        for unit, path in (("command/rust", made), ("binary/app@linux/amd64", other))
+    }
+    assert list(made_by_commands(context, given)) == [made / "rust"]
