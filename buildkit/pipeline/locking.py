@@ -17,6 +17,7 @@ from buildkit.config.lock import (
     PackagePin,
     SourcePin,
     ToolPin,
+    load_lock,
     lock_path,
     save_lock,
 )
@@ -65,7 +66,8 @@ def write_lock(options: Options) -> None:
     if what := ", ".join(name for name, is_given in own.items() if is_given):
         shop.reporter.warn(f"{what} is in force: the lock pins what it says, for everybody")
     writer = _LockWriter(shop)
-    before, path = shop.project.lock, lock_path(shop.project.targets)
+    path = lock_path(shop.project.targets)
+    before = load_lock(path)
     with shop.store.in_use():
         after = without_gaps(writer.resolve(before))
     changed = after != before or not path.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from buildkit.config.model import RemoteTree
 from buildkit.config.remote_tree import pinned_commit
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError, FetchError
+from buildkit.plan.hashing import RACY_NS
 from buildkit.proc import Runner
 from buildkit.store import Store, discard, note_use
 
@@ -117,6 +119,8 @@ class TreeSupply:
             # Nothing verifies it again, so all of it has to be on the disk before it has its name.
             os.sync()
             made.rename(home)
+        # Built at once, it would look as if it had changed while the compiler read it.
+        time.sleep(2 * RACY_NS / 1e9)
 
 
 def _check_sha256(tree: RemoteTree, found: str) -> None:

@@ -6,9 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from buildkit.config.load import Project, load_project
 from buildkit.config.lock import SourcePin
@@ -123,6 +126,9 @@ class Workshop:
         )
         if is_first and (unread := unread_names(environ)):
             reporter.warn(unread)
+        if trees.pin is not None:
+            # What is fetched now counts, though the lock may still name another commit.
+            project = replace(project, lock=msgspec.structs.replace(project.lock, source=trees.pin))
         shop = cls(options, environ, project, reporter, answers or Answers())
         shop.source_pin = trees.pin
         return shop
