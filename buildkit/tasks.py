@@ -56,6 +56,9 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "dist": (None, "where a release is, instead of dist/ beside the configuration"),
     "to": (None, "names of [publish], separated by commas (all)"),
     "shard": (None, "a part of the release, as 2/4: every fourth platform, from the second on"),
+    "shards": (None, "how many machines share a release (one for each platform)"),
+    "runner": (None, "the label of those machines (ubuntu-24.04)"),
+    "previous": (None, "the release before: its directory or release.json, to compare sizes with"),
     "rebuild": (False, "make the release once more, elsewhere, and compare every byte"),
     "stamp": (False, "let revision and time of the commit count as inputs, as CI does"),
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
@@ -80,12 +83,13 @@ _FLAGS: dict[str, tuple[Any, str]] = {
         "watch: a command to run after each success, with IMAGE_<NAME> in its environment",
     ),
 }
+_NUMBERS = ("jobs", "shards")
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
 _PROMOTE = ("new_tag", "as_is")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
-_RELEASE = ("snapshot", "dist", "to", "rebuild", "shard")
+_RELEASE = ("snapshot", "dist", "to", "rebuild", "shard", "shards", "runner", "previous")
 _SIGN = ("key", "legacy_tags")
 _EXPECTED = ("expect_source", "expect_builder")
 _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "sign"})
@@ -120,8 +124,7 @@ def read_options(given: dict[str, Any]) -> Options:
             if name in chosen:
                 raise UsageError(f"--{name} and --no-{name} contradict each other")
             chosen[name] = False
-    if "jobs" in chosen:
-        chosen["jobs"] = _number("jobs", chosen["jobs"])
+    chosen |= {name: _number(name, chosen[name]) for name in _NUMBERS if name in chosen}
     known = {item.name for item in fields(Options)}
     return Options(**{name: value for name, value in chosen.items() if name in known})
 
@@ -207,7 +210,7 @@ def envoy(session: Session) -> None:
     session.want(Goal.ENVOY)
 
 
-@mesh_task(*_ALL, "snapshot", "dist", "shard", "sign", *_SIGN)
+@mesh_task(*_ALL, "snapshot", "dist", "shard", "previous", "sign", *_SIGN)
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
@@ -218,6 +221,7 @@ def release(session: Session) -> None:
 @mesh_task(
     *_PLACE,
     "dist",
+    "previous",
     "sign",
     *_SIGN,
     words={"shards": "the directories that `release --shard` wrote, separated by commas"},
@@ -357,6 +361,14 @@ def attest(session: Session) -> None:
     session.act(run_attest, would="write SBOMs and provenance, sign and attach them")
 
 
+@mesh_task(*_PLACE, "platform", "shards", "runner", name="matrix")
+def ci_matrix(session: Session) -> None:
+    """Print how machines share a release, as a GitHub matrix with cache keys of the plan."""
+    from buildkit.pipeline.matrix import show_matrix  # noqa: PLC0415
+
+    session.act(show_matrix)
+
+
 @mesh_task("key", "dry_run", "json", "quiet", name="generate")
 def keys_generate(session: Session) -> None:
     """Write a key pair for signing: cosign.key and cosign.pub, or what --key names."""
@@ -447,7 +459,8 @@ def make_namespace() -> Collection:
     tasks = (*makers, init, lock, smoke, promote, attest, clean, cache, *shown)
     local = (registry_start, registry_stop, registry_status)
     registry = Collection("registry", *local, registry_login, registry_logout)
-    return Collection(*tasks, registry, Collection("keys", keys_generate))
+    others = (Collection("keys", keys_generate), Collection("ci", ci_matrix))
+    return Collection(*tasks, registry, *others)
 
 
 namespace = make_namespace()

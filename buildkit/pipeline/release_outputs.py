@@ -27,9 +27,9 @@ def write_ci_outputs(environ: Mapping[str, str], released: Released) -> None:
     https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     """
     if path := environ.get("GITHUB_OUTPUT"):
-        _append(Path(path), "".join(_outputs(released.folder)))
+        append(Path(path), "".join(_outputs(released.folder)))
     if path := environ.get("GITHUB_STEP_SUMMARY"):
-        _append(Path(path), summary(released.document))
+        append(Path(path), summary(released.document))
 
 
 def summary(document: ReleaseDocument) -> str:
@@ -60,6 +60,7 @@ def _outputs(folder: Path) -> list[str]:
     return [*found, f"digests<<END_OF_DIGESTS\n{text}END_OF_DIGESTS\n"]
 
 
-def _append(path: Path, text: str) -> None:
+def append(path: Path, text: str) -> None:
+    """Add to a file that the CI system reads when the step ends."""
     with path.open("a", encoding="utf-8") as stream:
         stream.write(text)

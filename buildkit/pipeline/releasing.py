@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Goal, Options
 from buildkit.platform import Platform
+from buildkit.release.shards import shard_of
 
 if TYPE_CHECKING:
     from buildkit.release.documents import ReleaseDocument
@@ -98,26 +98,6 @@ def release_platforms(
     """
     every = replace(options, platform=options.platform or "all")
     return shard_of(Workshop.open(every, environ=environ).settings.platforms, options.shard)
-
-
-def shard_of(platforms: tuple[Platform, ...], shard: str | None) -> tuple[Platform, ...]:
-    """Return the platforms of a shard such as ``2/4``: every fourth, from the second on.
-
-    Raises:
-        UsageError: it is no such number, or has no platform.
-    """
-    if not shard:
-        return platforms
-    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", shard)
-    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1 <= number <= count <= len(platforms):
-        raise UsageError(
-            f"--shard {shard}: there is no such part",
-            details=f"The release is for {', '.join(map(str, platforms))}.",
-            resolution=f"Give 1/{len(platforms)} to {len(platforms)}/{len(platforms)}, or fewer "
-            "parts with several platforms each.",
-        )
-    return platforms[number - 1 :: count]
 
 
 def release_goals(shop: Workshop) -> frozenset[Goal]:

@@ -68,6 +68,9 @@ class Options:
     to: str | None = None
     rebuild: bool | None = None
     shard: str | None = None
+    shards: int | None = None
+    runner: str | None = None
+    previous: str | None = None
     exec: str | None = None
     key: str | None = None
     sign: bool | None = None
