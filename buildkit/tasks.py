@@ -48,6 +48,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "no_clobber": (False, "never move a tag that exists to other content"),
     "new_tag": (None, "tags at the destination, instead of those of the source"),
     "as_is": (False, "leave layers uncompressed beyond loopback too"),
+    "bare": (False, "copy images without what is attached to them: signatures, SBOMs"),
     "layout": (False, "write the images into out/oci too, an OCI image layout"),
     "save": (None, "write files to out/images/: oci-archive, docker-archive, or both"),
     "collect": (False, "remove what was not used for longest, down to the limit"),
@@ -86,7 +87,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
 _NUMBERS = ("jobs", "shards")
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
-_PROMOTE = ("new_tag", "as_is")
+_PROMOTE = ("new_tag", "as_is", "bare")
 _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
 _RELEASE = ("snapshot", "dist", "to", "rebuild", "shard", "shards", "runner", "previous")
@@ -224,13 +225,13 @@ def release(session: Session) -> None:
     "previous",
     "sign",
     *_SIGN,
-    words={"shards": "the directories that `release --shard` wrote, separated by commas"},
+    words={"parts": "the directories that `release --shard` wrote, separated by commas"},
 )
-def merge(session: Session, shards: str) -> None:
+def merge(session: Session, parts: str) -> None:
     """Join the parts of a release into the one that a single machine would have made."""
     from buildkit.pipeline.merging import run_merge  # noqa: PLC0415
 
-    session.act(lambda options: run_merge(options, shards))
+    session.act(lambda options: run_merge(options, parts))
 
 
 @mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")

@@ -8,20 +8,22 @@ there before, which stay.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from buildkit.attest.dsse import ENVELOPE_TYPE
 from buildkit.attest.signer import Signer
 from buildkit.digest import Digest, canonical_json
-from buildkit.errors import RegistryError
 from buildkit.oci.attachment import Content
-from buildkit.oci.model import OCI_CONFIG, OCI_MANIFEST
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
+from buildkit.registry.signature_tags import (
+    ATTESTATION,
+    SIGNATURE,
+    kept_layers,
+    signature_tag,
+    write_layers,
+)
 
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -59,39 +61,19 @@ class LegacyTags:
         Raises:
             RegistryError: the registry fails or refuses.
         """
-        stem = f"sha256-{digest.hex}"
-        self._add(repository.with_tag(f"{stem}.sig"), (signed,))
+        self._add(repository.with_tag(signature_tag(digest, SIGNATURE)), (signed,))
         if said:
-            self._add(repository.with_tag(f"{stem}.att"), said)
+            self._add(repository.with_tag(signature_tag(digest, ATTESTATION)), said)
 
     def _add(self, tag: Reference, payloads: tuple[Payload, ...]) -> None:
-        kept = self._kept(tag)
+        kept = kept_layers(self.client, tag)
         new = [item.to_json() for item in payloads]
         layers = [*kept, *(item for item in new if item not in kept)]
         if layers == kept:
             return
-        config = Content.of(OCI_CONFIG, _config(layers))
-        for content in (config, *(item.content for item in payloads)):
-            self.client.blobs.push(tag, content.descriptor, content.open)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": config.descriptor.to_json(),
-            "layers": layers,
-        }
-        self.client.put_manifest(tag, canonical_json(manifest), OCI_MANIFEST)
-
-    def _kept(self, tag: Reference) -> list[dict[str, Any]]:
-        if self.client.head_manifest(tag) is None:
-            return []
-        try:
-            layers = msgspec.json.decode(self.client.get_manifest(tag).data)["layers"]
-            return list(layers)
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
-            raise RegistryError(
-                f"{tag} is no list of signatures",
-                resolution="Remove that tag, or leave --legacy-tags out.",
-            ) from error
+        for item in payloads:
+            self.client.blobs.push(tag, item.content.descriptor, item.content.open)
+        write_layers(self.client, tag, layers)
 
 
 def signature_payload(name: str, digest: Digest, signer: Signer) -> Payload:
@@ -130,16 +112,4 @@ def attestation_payload(predicate_type: str, envelope: bytes) -> Payload:
         content=Content.of(ENVELOPE_TYPE, envelope),
         # The signature is in the envelope; cosign wants the annotation nevertheless.
         annotations=((_SIGNATURE, ""), ("predicateType", predicate_type)),
-    )
-
-
-def _config(layers: Iterable[dict[str, Any]]) -> bytes:
-    diff_ids = [layer["digest"] for layer in layers]
-    return canonical_json(
-        {
-            "architecture": "",
-            "os": "",
-            "config": {},
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        }
     )

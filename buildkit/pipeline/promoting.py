@@ -20,11 +20,12 @@ from buildkit.plan.variants import ImageVariant, chosen_variants, image_variants
 from buildkit.reference import Reference, hub_reference, split_hub
 
 if TYPE_CHECKING:
+    from buildkit.registry.attached import Attached
     from buildkit.registry.originals import Original
     from buildkit.registry.promotion import Promoted, Promotion
     from buildkit.registry.sending import Sender
 
-_COLUMNS = ("image", "result", "digest before", "digest after")
+_COLUMNS = ("image", "result", "attached", "digest before", "digest after")
 _PORT = re.compile(r"[^/]*:[0-9]+")
 _UNIT = "promote"
 
@@ -52,7 +53,7 @@ def run_promote(options: Options, source: str, target: str) -> None:
     promotions = tuple(
         item
         for tag, original in _originals(shop, sender, source)
-        for item in _promotions(shop, tag, original, target)
+        for item in _promotions(shop, tag, original, target, _attached(shop, sender, original))
     )
     _check_single(promotions, source, target)
     check_promotions(promotions, as_is=bool(options.as_is))
@@ -78,6 +79,16 @@ def _carry_out(
     found = promote(promotions, sender, progress, no_clobber=no_clobber)
     shop.reporter.finished(_UNIT, "done", time.monotonic() - started, f"to {target}")
     return found
+
+
+def _attached(shop: Workshop, sender: Sender, original: Original) -> tuple[Attached, ...]:
+    """Return what goes along with an image, unless the flags leave it behind."""
+    from buildkit.registry.attached import find_attached  # noqa: PLC0415 - see run_promote
+
+    if shop.options.bare or not original.origin:
+        return ()
+    with sender.answering([Reference.parse(original.origin).registry]):
+        return find_attached(sender.registry, original)
 
 
 def is_reference(text: str) -> bool:
@@ -188,12 +199,16 @@ def _image_of(reference: Reference) -> str:
 
 
 def _promotions(
-    shop: Workshop, reference: Reference, original: Original, target: str
+    shop: Workshop,
+    reference: Reference,
+    original: Original,
+    target: str,
+    attached: tuple[Attached, ...],
 ) -> list[Promotion]:
     from buildkit.registry.promotion import Promotion  # noqa: PLC0415 - see run_promote
 
     return [
-        Promotion(original=original, tag=tag)
+        Promotion(original=original, tag=tag, attached=attached)
         for place in split_list(target)
         for tag in _tags_at(shop, reference, place)
     ]
@@ -287,6 +302,7 @@ def _show(shop: Workshop, found: tuple[Promoted, ...], warnings: list[str]) -> N
         (
             str(item.promotion.tag),
             str(item.change),
+            str(len(item.promotion.attached) or ""),
             str(item.promotion.digest),
             str(item.after or ""),
         )
@@ -303,5 +319,6 @@ def _describe(item: Promoted) -> dict[str, Any]:
         "destination": str(promotion.tag),
         "change": str(item.change),
         "replaced": str(item.before) if item.before else "",
+        "attached": [str(found.root.descriptor.digest) for found in promotion.attached],
         "digest_there": str(item.after) if item.after else "",
     }

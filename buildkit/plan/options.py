@@ -56,6 +56,7 @@ class Options:
     fail_fast: bool | None = None
     new_tag: str | None = None
     as_is: bool | None = None
+    bare: bool | None = None
     dry_run: bool | None = None
     set: tuple[str, ...] | None = None
     """What --set gave, each as ``dotted.path=value``."""

@@ -11,8 +11,12 @@ from buildkit.digest import Digest
 from buildkit.errors import RegistryError, UsageError, VerificationError
 from buildkit.plan.units import Progress
 from buildkit.reference import Reference, is_loopback
+from buildkit.registry.attached import Attached, enter, is_there
 from buildkit.registry.originals import Document, Original
 from buildkit.registry.sending import Parcel, Sender, refuse_moves
+
+_Documents = Mapping[tuple[Reference, Digest], tuple[Document, Original]]
+"""Where each goes, and the image that it is of."""
 
 
 class Change(StrEnum):
@@ -25,10 +29,11 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """One image and a tag that is to name it."""
+    """One image and a tag that is to name it; ``attached`` is copied with it."""
 
     original: Original
     tag: Reference
+    attached: tuple[Attached, ...] = ()
 
     @property
     def digest(self) -> Digest:
@@ -101,7 +106,7 @@ def preview(
 def promote(
     promotions: tuple[Promotion, ...], sender: Sender, progress: Progress, *, no_clobber: bool
 ) -> tuple[Promoted, ...]:
-    """Copy images; no tag of any moves before every blob and manifest of all is there.
+    """Copy images and what is attached; no tag moves before all of all of them is there.
 
     What a destination has already is not sent again, so a run after one that
     broke goes on.
@@ -112,6 +117,7 @@ def promote(
     """
     preview(promotions, sender, no_clobber=no_clobber)
     copy_content(promotions, sender, progress)
+    copy_attached(promotions, sender, progress)
     return move_tags(promotions, sender, no_clobber=no_clobber)
 
 
@@ -141,7 +147,41 @@ def copy_content(promotions: Iterable[Promotion], sender: Sender, progress: Prog
     """
     promotions = tuple(promotions)
     with sender.answering(_registries(promotions)):
-        _copy(promotions, sender, progress)
+        _copy(((_repository(item), item.original) for item in promotions), sender, progress)
+
+
+def copy_attached(promotions: Iterable[Promotion], sender: Sender, progress: Progress) -> None:
+    """Attach to images at their destination what is attached to them where they were.
+
+    What others attached there stays.
+
+    Raises:
+        RegistryError: a registry failed or refused.
+    """
+    promotions = tuple(promotions)
+    wanted = {
+        (_repository(item), attached.root.descriptor.digest, attached.tag): attached
+        for item in promotions
+        for attached in item.attached
+    }
+    client = sender.registry
+    with sender.answering(_registries(promotions)):
+        new = [
+            (target, attached)
+            for (target, _, _), attached in wanted.items()
+            if not is_there(client, target, attached)
+        ]
+        missing = _missing(((target, item.original) for target, item in new), sender)
+        _send(missing, sender, progress)
+        # The attachment itself is entered below, so that a registry without the API lists it.
+        _write_missing({k: v for k, v in missing.items() if v[0] is not v[1].root}, sender)
+        for number, (target, attached) in enumerate(new, start=1):
+            progress(f"{number} of {len(new)} attachments")
+            enter(client, target, attached)
+
+
+def _repository(promotion: Promotion) -> Reference:
+    return replace(promotion.tag, tag="")
 
 
 def _registries(promotions: Iterable[Promotion]) -> Iterator[str]:
@@ -151,13 +191,22 @@ def _registries(promotions: Iterable[Promotion]) -> Iterator[str]:
             yield Reference.parse(item.original.origin).registry
 
 
-def _copy(promotions: tuple[Promotion, ...], sender: Sender, progress: Progress) -> None:
+def _copy(images: Iterable[tuple[Reference, Original]], sender: Sender, progress: Progress) -> None:
+    missing = _missing(images, sender)
+    _send(missing, sender, progress)
+    _write_missing(missing, sender)
+
+
+def _missing(images: Iterable[tuple[Reference, Original]], sender: Sender) -> _Documents:
     wanted = {
-        (replace(item.tag, tag=""), document.descriptor.digest): (document, item.original)
-        for item in promotions
-        for document in item.original.documents
+        (target, document.descriptor.digest): (document, original)
+        for target, original in images
+        for document in original.documents
     }
-    missing = {key: value for key, value in wanted.items() if sender.lacks(*key)}
+    return {key: value for key, value in wanted.items() if sender.lacks(*key)}
+
+
+def _send(missing: _Documents, sender: Sender, progress: Progress) -> None:
     parcels = {
         (target, blob.digest): Parcel(
             target=target,
@@ -169,12 +218,9 @@ def _copy(promotions: tuple[Promotion, ...], sender: Sender, progress: Progress)
         for blob in document.blobs
     }
     sender.send(parcels.values(), progress)
-    _write_missing(missing, sender)
 
 
-def _write_missing(
-    missing: Mapping[tuple[Reference, Digest], tuple[Document, Original]], sender: Sender
-) -> None:
+def _write_missing(missing: _Documents, sender: Sender) -> None:
     for (target, _), (document, _) in missing.items():
         _write(sender, target, document)
 

@@ -16,7 +16,7 @@ import msgspec
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import RegistryError
 from buildkit.oci.attachment import Attachment
-from buildkit.oci.model import OCI_INDEX, OCI_MANIFEST, Descriptor
+from buildkit.oci.model import OCI_INDEX, Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.auth import Access
 from buildkit.registry.errors import as_registry_errors, refusal
@@ -77,11 +77,29 @@ class Referrers:
         """
         for content in attachment.contents:
             self._client.blobs.push(repository, content.descriptor, content.open)
-        target = repository.with_digest(attachment.descriptor.digest)
-        _, noted = self._client.send_manifest(target, attachment.manifest, OCI_MANIFEST)
-        if noted is None:
-            self._enter(repository, attachment)
+        self.enter(
+            repository, attachment.subject.digest, attachment.descriptor, attachment.manifest
+        )
         return attachment.descriptor
+
+    def enter(
+        self, repository: Reference, subject: Digest, entry: Descriptor, manifest: bytes
+    ) -> None:
+        """Push a manifest with a subject, whose blobs are there, and see that it is listed.
+
+        Args:
+            repository: where it goes; tag and digest are ignored.
+            subject: what it is about.
+            entry: how the list names it.
+            manifest: its bytes.
+
+        Raises:
+            RegistryError: see :meth:`attach`.
+        """
+        target = repository.with_digest(entry.digest)
+        _, noted = self._client.send_manifest(target, manifest, entry.media_type)
+        if noted is None:
+            self._list(repository, subject, entry.to_json())
 
     def _asked(
         self, action: str, repository: Reference, subject: Digest, artifact_type: str
@@ -104,10 +122,9 @@ class Referrers:
                 entries += _entries(action, _decode(action, answer.body))
         return entries
 
-    def _enter(self, repository: Reference, attachment: Attachment) -> None:
-        tag = _stand_in(repository, attachment.subject.digest)
-        action = f"attach to {repository.with_digest(attachment.subject.digest)}"
-        entry = attachment.descriptor.to_json()
+    def _list(self, repository: Reference, subject: Digest, entry: dict[str, Any]) -> None:
+        tag = _stand_in(repository, subject)
+        action = f"attach to {repository.with_digest(subject)}"
         for attempt in range(ATTEMPTS):
             index = self._kept(action, tag)
             entries = _entries(action, index)

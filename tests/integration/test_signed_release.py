@@ -157,6 +157,16 @@ def test_a_published_image_has_all_that_was_said_about_it(project: Project, hub:
     wrong = ("--expect-source", "https://example.com/other")
     code, error = project.fails("verify", str(image), "--key", "cosign.pub", *wrong)
     assert (code, "expected https://example.com/other" in error) == (9, True), error
+    promoted = f"{hub}/promoted/app:1.2.3"
+    (done,) = project.document("promote", str(image), promoted)["images"]
+    # Of the index and two platforms: a signature and a provenance each, two SBOMs, the
+    # signature and the attestations of cosign's own tags.
+    assert len(done["attached"]) == 3 * 2 + 2 + 3 * 2
+    project.run("verify", promoted, "--key", "cosign.pub", *expected)
+    assert set(client.tags(Reference.parse(promoted))) == set(tags)
+    bare = f"{hub}/bare/app:1.2.3"
+    project.run("promote", str(image), bare, "--bare")
+    assert project.fails("verify", bare, "--key", "cosign.pub")[0] == 9
 
 
 def test_without_a_key_there_is_a_provenance_and_nothing_is_attached(

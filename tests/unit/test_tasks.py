@@ -47,6 +47,13 @@ def test_every_option_has_a_flag_and_every_flag_of_a_build_an_option() -> None:
     assert set().union(*(flags[name] for name in EVERYTHING)) <= known
 
 
+def test_a_word_of_a_task_is_not_taken_for_a_flag() -> None:
+    known = {item.name for item in fields(Options)}
+    words = {arg.name for context in CONTEXTS for arg in context.positional_args}
+    assert {"parts", "subject", "unit"} <= words
+    assert words.isdisjoint(known)
+
+
 def option_of(argument: Argument) -> str:
     name = str(argument.name).replace("-", "_")
     return name.removeprefix("no_") if name in {"no_push", "no_load"} else name
