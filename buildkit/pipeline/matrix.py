@@ -12,8 +12,8 @@ from buildkit import __version__
 from buildkit.config.lock import lock_path
 from buildkit.digest import Digest
 from buildkit.pipeline.golang import GoSupply
-from buildkit.pipeline.release_outputs import append
 from buildkit.pipeline.report import print_json
+from buildkit.pipeline.summary import append
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan import action_cache, records
 from buildkit.plan.options import Options

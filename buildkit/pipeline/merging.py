@@ -11,6 +11,7 @@ import msgspec
 
 from buildkit.digest import Digest
 from buildkit.errors import UsageError, VerificationError
+from buildkit.pipeline.release_outputs import published_before, read_previous, unit_rows
 from buildkit.pipeline.releasing import Released, check_untouched, dist_folder, report_release
 from buildkit.pipeline.signing import Signing, read_signing
 from buildkit.pipeline.workshop import Workshop
@@ -35,12 +36,20 @@ def run_merge(options: Options, shards: str) -> None:
 
     shop = Workshop.open(options)
     signing = read_signing(shop.project, options, shop.environ)
+    previous = read_previous(options.previous)
     parts = order_parts(_read_parts(shop, split_list(shards)))
     folder = dist_folder(options, shop)
     with closing(shop.reporter):
         with new_dist(folder) as fresh:
             document = _fill(fresh, parts, signing)
-        report_release(shop, Released(folder=folder, document=document, is_new=True))
+        released = Released(
+            folder=folder,
+            document=document,
+            is_new=True,
+            rows=tuple(unit_rows(document)),
+            previous=previous or published_before(shop.project, document),
+        )
+        report_release(shop, released)
 
 
 def _read_parts(shop: Workshop, names: tuple[str, ...]) -> Iterator[Part]:

@@ -16,7 +16,11 @@ from buildkit.errors import UsageError, VerificationError
 from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
-from buildkit.pipeline.release_outputs import write_ci_outputs
+from buildkit.pipeline.release_outputs import (
+    published_before,
+    read_previous,
+    write_ci_outputs,
+)
 from buildkit.pipeline.release_pieces import Made, used_files
 from buildkit.pipeline.release_programs import make_programs
 from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, result_rows
@@ -38,11 +42,16 @@ _COLUMNS = ("file", "type", "platform", "size", "digest")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """What a run of `invoke release` has: its directory, and whether it was written anew."""
+    """What a run of `invoke release` has: its directory, and whether it was written anew.
+
+    ``rows`` is the closing table, ``previous`` what its sizes are compared with.
+    """
 
     folder: Path
     document: ReleaseDocument
     is_new: bool
+    rows: tuple[tuple[str, ...], ...] = ()
+    previous: ReleaseDocument | None = None
 
 
 def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
@@ -67,6 +76,7 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
         raise UsageError(
             "--sign of a part: the whole is signed", resolution="Give the key to `invoke merge`."
         )
+    previous = read_previous(options.previous)
     if options.dry_run:
         show_plan(goals, chosen)
         return
@@ -79,8 +89,10 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
             judge(shop, planned.graph, outcomes)
             released = write_release(Made.of(planned, outcomes, terms, history, signing))
         tidy_cache(shop, outcomes)
-        shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, planned.graph))
-        report_release(shop, released)
+        rows = tuple(result_rows(outcomes, planned.graph))
+        shop.reporter.table(RESULT_COLUMNS, rows)
+        previous = previous or published_before(shop.project, released.document)
+        report_release(shop, replace(released, rows=rows, previous=previous))
 
 
 def dist_folder(options: Options, shop: Workshop) -> Path:

@@ -23,6 +23,7 @@ from buildkit.pipeline.report import (
     result_rows,
     show_settings,
 )
+from buildkit.pipeline.summary import write_run_outputs
 from buildkit.pipeline.tidying import tidy_out
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import check_protected
@@ -196,6 +197,7 @@ def _report(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None
         print_json(result_json(outcomes, graph, shop.settings))
     shop.reporter.table(RESULT_COLUMNS, result_rows(outcomes, graph))
     shop.reporter.close()
+    write_run_outputs(shop.environ, shop.project.config.project.name, outcomes, graph)
     judge(shop, graph, outcomes)
 
 

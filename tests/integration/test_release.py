@@ -359,13 +359,17 @@ def test_an_image_has_its_budget_too(project: Project) -> None:
 
 def test_ci_gets_outputs_and_a_summary(made: Project, tmp_path: Path) -> None:
     output, summary = tmp_path / "output", tmp_path / "summary"
-    made.release(GITHUB_OUTPUT=str(output), GITHUB_STEP_SUMMARY=str(summary))
+    made.release("--previous", "dist", GITHUB_OUTPUT=str(output), GITHUB_STEP_SUMMARY=str(summary))
     lines = output.read_text().splitlines()
     artifacts = json.loads(lines[0].removeprefix("artifacts="))
     assert {item["type"] for item in artifacts} >= {"Archive", "Source", "Docker Manifest"}
     assert json.loads(lines[1].removeprefix("metadata="))["version"] == "1.2.3"
     assert lines[2] == "digests<<END_OF_DIGESTS"
-    assert "| tiny-1.2.3-tux-amd64.zip | linux/amd64 |" in summary.read_text()
+    text = summary.read_text()
+    assert "| tiny-1.2.3-tux-amd64.zip | linux/amd64 |" in text
+    assert "Sizes are compared with 1.2.3." in text
+    assert "| binary/app | linux/amd64 | cached |" in text
+    assert {"%", "new"}.isdisjoint(text.split())
 
 
 def test_a_dry_run_shows_the_plan_and_makes_nothing(project: Project) -> None:
