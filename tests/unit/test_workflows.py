@@ -107,7 +107,7 @@ COMMANDS = {item for text in (*TEXTS.values(), *PAGES.values()) for item in comm
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_can_be_typed(command: str) -> None:
-    text = command.replace(' "$@"', "")
+    text = command.replace(' "$@"', "").partition(" >")[0]
     text = re.sub(r"\$\{\w+:\+([^}]*)\}", r"\1", text)
     text = re.sub(r'"\$\(.*?\)"|\$\{?\w+\}?', "word", text)
     words = shlex.split(text)
@@ -115,3 +115,14 @@ def test_every_command_can_be_typed(command: str) -> None:
         return
     calls = Parser(contexts=namespace.to_contexts()).parse_argv(words)
     assert calls[0].name == words[0]
+
+
+def test_every_file_of_another_system_is_in_its_table() -> None:
+    assert [
+        name for name in PAGES if name != "README.md" and f"]({name})" not in PAGES["README.md"]
+    ] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.endswith((".yml", ".yaml"))])
+def test_what_is_for_another_system_is_yaml(name: str) -> None:
+    assert msgspec.yaml.decode(PAGES[name].encode())
