@@ -150,13 +150,18 @@ def _file_state(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
 
-def read_git(directory: Path) -> GitFacts:
+def read_git(directory: Path, known: Commit | None = None) -> GitFacts:
     """Ask git about the tree that holds ``directory``.
 
     Dirty means that a tracked file below ``directory`` differs from the commit;
     untracked files do not count, since whatever a build uses of them is already
     among its inputs. Outside git, without git, or before the first commit the
     answer is an empty :class:`GitFacts`, never an error.
+
+    Args:
+        directory: the tree, or a part of it.
+        known: what is checked out, where :func:`commit_stamp` says that it still
+            is; then git is asked whether the tree is dirty, and nothing else.
     """
     worktree = find_worktree(directory)
     if worktree is None:
@@ -168,17 +173,22 @@ def read_git(directory: Path) -> GitFacts:
 
     git = _scoped(Git(str(directory)), worktree)
     try:
-        # Not `git log`: what it prints is up to the user's configuration.
-        seconds, revision = str(git.rev_list("--max-count=1", "--timestamp", "HEAD")).split()
+        commit = known or _read_commit(git)
         changed = git.status("--porcelain", "--untracked-files=no", "--", ".")
-        return GitFacts(
-            revision=revision,
-            describe=_describe(git),
-            dirty=bool(changed),
-            commit_time=int(seconds),
-        )
     except GitError:
         return GitFacts()
+    return GitFacts(
+        revision=commit.revision,
+        describe=commit.describe,
+        commit_time=commit.commit_time,
+        dirty=bool(changed),
+    )
+
+
+def _read_commit(git: Git) -> Commit:
+    # Not `git log`: what it prints is up to the user's configuration.
+    seconds, revision = str(git.rev_list("--max-count=1", "--timestamp", "HEAD")).split()
+    return Commit(revision=revision, describe=_describe(git), commit_time=int(seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,17 +81,19 @@ class GoBuilder:
                 listing = pool.submit(self._list, command, targets)
                 volatile = asked.result()
                 built, peak = self._compile(command, targets, stage, volatile)
+                for target in targets:
+                    check_machine(built[target], target.platform)
+                # A file that just came to its place is racy for a while: the rest is done
+                # meanwhile, and then its digest is taken.
+                for target in targets:
+                    _place(built[target], target.action.output)
                 tree = SourceTree(root=str(action.source), hasher=self.hasher)
                 sources = settled_sources(listing.result(), tree, action.workspace, started)
                 packages = linked_packages(listing.result(), tree)
-            for target in targets:
-                check_machine(built[target], target.platform)
             problems = [
-                self._problem(target, target.stamps(volatile), built[target], packages)
+                self._problem(target, target.stamps(volatile), target.action.output, packages)
                 for target in targets
             ]
-            for target in targets:
-                _place(built[target], target.action.output)
             return tuple(
                 replace(self._artifact(target, sources, problem), peak_memory=peak)
                 for target, problem in zip(targets, problems, strict=True)

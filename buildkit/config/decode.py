@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -60,7 +62,7 @@ def _struct(value: Any, kind: type[msgspec.Struct], path: str, problems: Problem
     if not isinstance(value, dict):
         problems.add(path, f"expected a table, got {_name(value)}")
         return None
-    fields = {item.name: item for item in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for key in (key for key in value if key not in fields):
         problems.add(_join(path, key), "unknown key", near_miss(key, fields))
     before = len(problems.found)
@@ -72,6 +74,12 @@ def _struct(value: Any, kind: type[msgspec.Struct], path: str, problems: Problem
         elif item.required:
             problems.add(_join(path, name), "required key is missing")
     return kind(**decoded) if len(problems.found) == before else None
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    # msgspec evaluates every annotation anew each time.
+    return {item.name: item for item in msgspec.structs.fields(kind)}
 
 
 def _mapping(value: dict[str, Any], kind: Any, path: str, problems: Problems) -> Any:

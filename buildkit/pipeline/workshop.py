@@ -27,7 +27,7 @@ from buildkit.plan.settings import Settings, Surroundings, out_directory, resolv
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import Store
-from buildkit.vcs import Commit, GitFacts, commit_stamp, read_git
+from buildkit.vcs import UNKNOWN, Commit, GitFacts, commit_stamp, read_git
 
 STATE = ".buildkit"
 """The directory below ``out/`` that holds records, the lock and scratch space."""
@@ -161,18 +161,24 @@ class Workshop:
     @cached_property
     def git(self) -> GitFacts:
         """What git says of the source tree; asking starts git."""
-        return GitFacts() if self._is_unpacked else read_git(self.project.source)
+        if self._is_unpacked:
+            return GitFacts()
+        stamp = self._commit_stamp
+        known = self.book.commit(stamp)
+        found = read_git(self.project.source, known)
+        # Without a commit, git may be what is missing, and that can be mended.
+        if stamp and known is None and found.revision != UNKNOWN:
+            self.book.note_commit(stamp, found)
+        return found
 
     @cached_property
     def commit(self) -> Commit:
         """What is checked out, as an earlier run found it unless that moved."""
-        stamp = "" if self._is_unpacked else commit_stamp(self.project.source)
-        known = self.book.commit(stamp)
-        if known is not None:
-            return known
-        if stamp:
-            self.book.note_commit(stamp, self.git)
-        return self.git
+        return self.book.commit(self._commit_stamp) or self.git
+
+    @cached_property
+    def _commit_stamp(self) -> str:
+        return "" if self._is_unpacked else commit_stamp(self.project.source)
 
     @property
     def _is_unpacked(self) -> bool:

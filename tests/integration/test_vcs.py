@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from buildkit.vcs import (
+    Commit,
     GitFacts,
     changed_files,
     commit_stamp,
@@ -157,6 +159,14 @@ def test_hooks_and_monitors_of_the_tree_are_not_run(tree: Path, tmp_path: Path) 
 def test_before_the_first_commit_nothing_is_known(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     assert read_git(tmp_path) == GitFacts()
+
+
+def test_of_a_known_commit_git_is_asked_for_dirt_alone(tree: Path) -> None:
+    known = Commit(revision="r", describe="d", commit_time=7)
+    clean = GitFacts(revision="r", describe="d", commit_time=7)
+    assert read_git(tree, known) == clean
+    (tree / "go" / "main.go").write_text("changed")
+    assert read_git(tree, known) == replace(clean, dirty=True)
 
 
 def test_outside_git_nothing_is_known(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What a call loads: starting Python is most of what a build with nothing to do costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.tiny_project import Tree
+
+pytestmark = pytest.mark.go
+
+SMALL = frozenset({"filelock", "msgspec", "packaging", "tomli", "typing_extensions"})
+"""What a build with nothing to do needs beside Invoke and the standard library."""
+OWN = frozenset(
+    [
+        "config",
+        "digest",
+        "errors",
+        "execute",
+        "glibc",
+        "goals",
+        "log",
+        "memory",
+        "pipeline",
+        "plan",
+        "platform",
+        "proc",
+        "reference",
+        "store",
+        "tasks",
+        "toolchain",
+        "vcs",
+    ]
+)
+"""What it needs of ours."""
+LISTED = frozenset({"errors", "goals", "log", "plan", "tasks"})
+"""What a list of the tasks needs of ours."""
+UNPLANNED = frozenset(["adopt", "attest", "publish", "release", "verify"])
+"""What no build and no plan needs of ours."""
+
+_PROGRAM = """\
+import json, sys
+import invoke
+before = set(sys.modules)
+from buildkit.tasks import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end
+finally:
+    print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """Return a project of which everything was built."""
+    tree = Tree(tmp_path_factory.mktemp("imports"))
+    tree.run("build", "docker", "--no-push", "--no-load", "-p", "linux/amd64")
+    return tree
+
+
+def loaded(tree: Tree, *words: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which modules of others and which of ours a call loads, by their first names."""
+    env = {**os.environ, "MESHWRIGHT_CACHE": str(tree.root / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *words],
+        cwd=tree.place,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [name.split(".") for name in json.loads(done.stderr.splitlines()[-1])]
+    own = frozenset(parts[1] for parts in names if parts[0] == "buildkit" and len(parts) > 1)
+    others = {parts[0] for parts in names} - {"buildkit"} - sys.stdlib_module_names
+    # Compiled wheels of tomli have a module of their own, named after a digest.
+    return frozenset(name for name in others if not name.endswith("__mypyc")), own
+
+
+def test_a_list_of_tasks_loads_nothing_of_a_build(tree: Tree) -> None:
+    others, own = loaded(tree, "--list")
+    assert (others, own) == (frozenset(), LISTED)
+
+
+@pytest.mark.parametrize("words", [("build",), ("build", "--dry-run"), ("build", "plan")])
+def test_a_build_with_nothing_to_do_loads_what_is_named_here_alone(
+    tree: Tree, words: tuple[str, ...]
+) -> None:
+    others, own = loaded(tree, *words, "-p", "linux/amd64")
+    assert (others, own) == (SMALL, OWN)
+
+
+@pytest.mark.parametrize("words", [("docker", "--no-push", "--no-load"), ("plan",), ("graph",)])
+def test_images_with_nothing_to_do_load_neither_clients_nor_templates(
+    tree: Tree, words: tuple[str, ...]
+) -> None:
+    others, own = loaded(tree, *words, "-p", "linux/amd64")
+    # A plan that may push looks whether the hub answers.
+    asks = frozenset({"urllib3"}) if words[0] != "docker" else frozenset[str]()
+    assert others == SMALL | asks
+    assert not own & UNPLANNED
