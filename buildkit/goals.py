@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -20,7 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -35,6 +36,8 @@ _REFUSED = ("command-timeout", "echo", "hide", "prompt-for-sudo-password", "pty"
 
 
 _LOOP = "watch"
+_UNREAD = 128 + signal.SIGPIPE
+"""What a shell says of a program that wrote into a pipe without a reader."""
 
 
 class Runner(Protocol):
@@ -109,7 +112,7 @@ class Session:
         if len(documents) > 1:
             parts = [json.loads(text) for text in documents]
             documents = [json.dumps({"documents": parts}, indent=2, sort_keys=True) + "\n"]
-        sys.stdout.write("".join(documents))
+        print("".join(documents), end="", flush=True)
 
     def _check_end(self) -> None:
         if self._repeats:
@@ -210,6 +213,9 @@ class GoalExecutor(Executor):
 class ErrorExit:
     """Turns errors into their three parts on standard error and the family's exit code.
 
+    Where nobody reads what is printed any more, as in ``invoke plan | head``, the program ends
+    without a word, with the status of one that SIGPIPE ended.
+
     SIGTERM is treated as Ctrl-C meanwhile: both end children and leave nothing half-written.
     """
 
@@ -220,6 +226,8 @@ class ErrorExit:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Print the error and leave with its exit code."""
         signal.signal(signal.SIGTERM, self._before)
+        if isinstance(error, BrokenPipeError) and _silence(sys.stdout, sys.stderr):
+            raise Exit(code=_UNREAD) from None
         known = _in_three_parts(error)
         if known is None:
             return
@@ -232,6 +240,26 @@ class ErrorExit:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _silence(*streams: TextIO | None) -> bool:
+    """Send what nobody reads into nothing, or Python would try it again at its end and complain."""
+    unread = [stream for stream in streams if stream and _is_unread(stream)]
+    for stream in unread:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    return bool(unread)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    try:
+        pipe = stream.fileno()
+    except (OSError, ValueError):  # it is no file, or is closed
+        return False
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _in_three_parts(error: BaseException | None) -> BuildkitError | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -344,3 +346,25 @@ def test_the_graph_is_of_the_goals_before_it(
     assert call("docker graph") == 0
     assert asked == [frozenset({DOCKER})]
     assert pipeline.calls == []
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_pipe_that_nobody_reads_ends_the_call_quietly(
+    name: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipeline.failure = None if name == "stdout" else RegistryError("it is gone")
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        words = "check --json" if name == "stdout" else "clean"
+        assert call(words) == 128 + signal.SIGPIPE
+        stream.write("nor does the end of the program complain")
+
+
+def test_a_pipe_of_something_else_that_breaks_is_an_error(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.failure = BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert call("check") == 4
+    assert "Broken pipe" in capsys.readouterr().err
