@@ -157,6 +157,12 @@ def split_hub(hub: str) -> tuple[str, str]:
             "the hub is empty",
             resolution="Give one with --hub or HUB, or set registry.hub.",
         )
+    if "://" in hub:
+        raise ConfigError(
+            f"the hub {hub} begins like a URL",
+            resolution=f"Write {hub.partition('://')[2]}. Plain http is for loopback, and for "
+            "hosts in registry.insecure.",
+        )
     probe = Reference.parse(f"{hub.rstrip('/')}/image")
     prefix = probe.repository.removesuffix("image").rstrip("/")
     return probe.registry, prefix

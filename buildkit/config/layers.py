@@ -115,7 +115,7 @@ def parse_toml(page: Page) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         place = re.search(r"line (\d+), column (\d+)", str(error))
         where = f"{page.file}:{place.group(1)}:{place.group(2)}" if place else page.file
-        reason = re.sub(r" \(at .*\)$", "", str(error))
+        reason = re.sub(r" \(at line .*\)$", "", str(error))
         raise ConfigError(
             f"{where}: TOML syntax error", details=reason, resolution="Mend that line."
         ) from error

@@ -169,7 +169,7 @@ def _existing(data: dict[str, Any], source: Path | None, main: Layer, problems: 
         # What else is wrong comes first.
         _decoded(with_source_paths(data, tree, main.root), problems)
         raise UsageError(
-            f"the source tree {tree} does not exist",
+            f"the source tree {tree} {'is no directory' if tree.exists() else 'does not exist'}",
             resolution="Mend project.source in targets.toml, or name it with --source.",
         )
     return tree

@@ -124,7 +124,10 @@ def _place(options: Options) -> _Place:
     tree = Path(options.source or ".").resolve()
     targets = Path(options.targets or TARGETS).resolve()
     if not tree.is_dir():
-        raise UsageError(f"the source tree {tree} does not exist", resolution="Mend --source.")
+        raise UsageError(
+            f"the source tree {tree} {'is no directory' if tree.exists() else 'does not exist'}",
+            resolution="Mend --source.",
+        )
     if not targets.parent.is_dir():
         raise UsageError(f"there is no directory {targets.parent}", resolution="Make it first.")
     if targets.exists() and not (options.force or options.dry_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from buildkit.config.lock import (
     save_lock,
 )
 from buildkit.config.model import Base
+from buildkit.config.problems import near_miss
 from buildkit.errors import EnvironmentMissingError, FetchError, RegistryError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.images.packages import resolve_packages
@@ -32,7 +34,7 @@ from buildkit.pipeline.local import TOOL
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.dockerfile_units import registry_starts
+from buildkit.plan.dockerfile_units import Wanted, registry_starts
 from buildkit.plan.draft import Draft, Facts
 from buildkit.plan.options import Options, split_list
 from buildkit.platform import Platform
@@ -43,6 +45,7 @@ _HOSTS = ("darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64")
 """Where people build; a toolchain is pinned for each."""
 _CONFIG_LIMIT = 8 << 20
 _SOURCE = "source"
+_PINNED = ("debian", "registry")
 _REGISTRY = ("github.com/distribution/distribution/v3", "v3.1.2")
 
 
@@ -66,6 +69,7 @@ def write_lock(options: Options) -> None:
     if what := ", ".join(name for name, is_given in own.items() if is_given):
         shop.reporter.warn(f"{what} is in force: the lock pins what it says, for everybody")
     writer = _LockWriter(shop)
+    writer.check_only()
     path = lock_path(shop.project.targets)
     before = load_lock(path)
     with shop.store.in_use():
@@ -95,6 +99,23 @@ class _LockWriter:
         self._makers = Makers(shop)
         self._pip = make_pip(shop)
         self._only = split_list(shop.options.only)
+
+    def check_only(self) -> None:
+        """Refuse a name that has nothing to pin.
+
+        Raises:
+            UsageError: ``--only`` holds one.
+        """
+        config = self._shop.project.config
+        pinned = {name for name, base in config.bases.items() if base.kind in _PINNED}
+        own = {name for name, image in config.images.items() if image.dockerfile}
+        names = {"go", "tools", _SOURCE, *config.fetch, *pinned, *own}
+        for name in self._only:
+            if name not in names and name not in self._starts:
+                raise UsageError(
+                    f"--only {name}: nothing of this name is in a lock",
+                    details=near_miss(name, names),
+                )
 
     def resolve(self, before: Lock) -> Lock:
         """Return the lock with every chosen part resolved anew."""
@@ -203,13 +224,17 @@ class _LockWriter:
         pins = resolve_packages(archive, base.packages, tuple(linux), warn=shop.reporter.warn)
         return {linux[architecture]: found for architecture, found in pins.items()}
 
+    @cached_property
+    def _starts(self) -> dict[str, Wanted]:
+        shop = self._shop
+        facts = Facts(go_version="", outline=self._makers.images.outline)
+        return registry_starts(Draft(project=shop.project, settings=shop.settings, facts=facts))
+
     def _references(self, before: Lock) -> dict[str, dict[str, str]]:
         """Return the pins of what Dockerfiles name that are used as they are."""
         shop = self._shop
-        facts = Facts(go_version="", outline=self._makers.images.outline)
-        draft = Draft(project=shop.project, settings=shop.settings, facts=facts)
         found = {}
-        for reference, wanted in registry_starts(draft).items():
+        for reference, wanted in self._starts.items():
             if self._only and not wanted.images & set(self._only) and not self._wants(reference):
                 found[reference] = before.registry.get(reference, {})
                 continue

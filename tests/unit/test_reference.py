@@ -218,3 +218,9 @@ def test_a_registry_or_the_start_of_names_can_be_mirrored(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "library", "team/app", "gcr.io/", "a.test/App", "https://a"])
 def test_what_is_no_start_of_names_cannot_be_mirrored(text: str) -> None:
     assert not is_prefix(text)
+
+
+def test_a_hub_that_is_a_url_is_told_what_to_write() -> None:
+    with pytest.raises(ConfigError, match="begins like a URL") as caught:
+        split_hub("http://localhost:5000/team")
+    assert caught.value.resolution.startswith("Write localhost:5000/team. ")

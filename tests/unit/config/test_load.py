@@ -416,6 +416,13 @@ def test_a_syntax_error_has_line_and_column(root: Path) -> None:
     assert caught.value.details == "Illegal character '\\n'"
 
 
+def test_a_text_that_ends_too_early_says_so(root: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config("x = [\n", "targets.toml", root)
+    assert caught.value.brief == "targets.toml: TOML syntax error"
+    assert caught.value.details == "Invalid value (at end of document)"
+
+
 def test_a_key_given_twice_is_a_syntax_error_with_its_line(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"targets\.toml:4:\d+: TOML syntax error"):
         parse_config(changed('name = "mesh"', 'name = "a"\nname = "b"'), "targets.toml", root)

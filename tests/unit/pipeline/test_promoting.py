@@ -147,6 +147,16 @@ def test_a_hub_is_all_images_at_its_tag(shop: Shop, capsys: pytest.CaptureFixtur
     assert warning in told.err
 
 
+def test_what_is_made_by_name_alone_is_promoted_by_name_alone(shop: Shop) -> None:
+    text = TEXT.replace("[images.proxy]", "[images.proxy]\ndefault = false")
+    (shop.root / "targets.toml").write_text(text)
+    shop.promote(shop.source.host, shop.target.host)
+    assert shop.target.tags("pilot") == {"latest": shop.digests["pilot"]}
+    assert shop.target.tags("proxy") == {}
+    shop.promote(shop.source.host, shop.target.host, only="proxy")
+    assert shop.target.tags("proxy") == {"latest": shop.digests["proxy"]}
+
+
 def test_an_image_that_holds_what_is_not_locked_is_told(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
