@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from buildkit.pipeline.golang import GoSupply, make_pip
 from buildkit.pipeline.imaging import ImageSupply
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.asked import asked_bases
 from buildkit.plan.draft import Facts
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Presence, file_present, outputs_present
@@ -236,11 +237,16 @@ class Makers:
         shop = self._shop
         if shop.options.debian_archive:
             return shop.options.debian_archive
+        config = shop.project.config
+        asked = asked_bases(config, shop.settings)
         wanted = {
             f"{Kind.BASE}/{name}@{platform}"
-            for name, base in shop.project.config.bases.items()
+            for name, base in config.bases.items()
             for platform in shop.settings.platforms
-            if base.kind == "debian" and not base.archive and platform.os == "linux"
+            if name in asked
+            and base.kind == "debian"
+            and not base.archive
+            and platform.os == "linux"
         }
         if wanted <= cached:
             return ""

@@ -59,6 +59,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     tools: set[str] = field(default_factory=set)
     """Unit ids of binaries that are made only where a command starts them."""
+    base_notes: dict[str, str] = field(default_factory=dict)
+    """Unit id of an image, and why it does not start from the first base of its list."""
     made: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Image, variant and platform, and the id of the unit that makes it."""
     making: list[tuple[str, str, str]] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Draft:
 
     def aside(self) -> Draft:
         """Return a draft with the same units whose notes and problems are nobody's."""
-        return replace(self, missing={}, blocked={}, notes=[])
+        return replace(self, missing={}, blocked={}, notes=[], base_notes={})
 
     @property
     def config(self) -> Config:

@@ -87,12 +87,13 @@ def build_graph(
         return tuple(i for i in reasons.items() if _wanted(i[0], goals, settings, images))
 
     units = tuple(draft.units[identity] for identity in chosen)
+    bases = (text for identity, text in draft.base_notes.items() if identity in chosen)
     mirrors = mirror_notes(units, draft.config.mirrors)
     return Graph(
         units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*settings.notes, *draft.notes, *mirrors, *unlocked_notes(units)),
+        notes=(*settings.notes, *draft.notes, *bases, *mirrors, *unlocked_notes(units)),
     )
 
 

@@ -313,6 +313,7 @@ def _labels(draft: Draft, name: str, image: Image) -> dict[str, str]:
 def _choose_base(draft: Draft, name: str, variant: ImageVariant, platform: Platform) -> str | None:
     reasons: list[str] = []
     own = variant.unit_name(name)
+    image = unit_id(Kind.IMAGE, own, platform)
     for written in draft.config.images[name].base:
         base = variant.base.get(written, written)
         if base in draft.config.images:
@@ -322,10 +323,11 @@ def _choose_base(draft: Draft, name: str, variant: ImageVariant, platform: Platf
         problem = _base_problem(draft, identity)
         if problem is None:
             if reasons:
-                draft.notes.append(f"{own}@{platform} uses base {base}: {'; '.join(reasons)}")
+                text = f"{own}@{platform} uses base {base}: {'; '.join(reasons)}"
+                draft.base_notes[image] = text
             return identity
         reasons.append(f"{base}: {problem}")
-    draft.blocked[unit_id(Kind.IMAGE, own, platform)] = f"no base ({'; '.join(reasons)})"
+    draft.blocked[image] = f"no base ({'; '.join(reasons)})"
     return None
 
 
