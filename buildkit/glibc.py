@@ -65,48 +65,37 @@ class Linkage:
     """The oldest glibc that has every symbol it uses; None where it uses none of glibc's."""
 
 
-DISTRIBUTIONS: tuple[tuple[str, tuple[tuple[str, str, Glibc], ...]], ...] = (
+DISTRIBUTIONS: tuple[tuple[str, tuple[tuple[str, Glibc], ...]], ...] = (
     (
         "debian",
         (
-            ("buster", "10", Glibc(2, 28)),
-            ("bullseye", "11", Glibc(2, 31)),
-            ("bookworm", "12", Glibc(2, 36)),
-            ("trixie", "13", Glibc(2, 41)),
+            ("buster", Glibc(2, 28)),
+            ("bullseye", Glibc(2, 31)),
+            ("bookworm", Glibc(2, 36)),
+            ("trixie", Glibc(2, 41)),
         ),
     ),
     (
         "ubuntu",
         (
-            ("xenial", "16.04", Glibc(2, 23)),
-            ("bionic", "18.04", Glibc(2, 27)),
-            ("focal", "20.04", Glibc(2, 31)),
-            ("jammy", "22.04", Glibc(2, 35)),
-            ("noble", "24.04", Glibc(2, 39)),
+            ("xenial", Glibc(2, 23)),
+            ("bionic", Glibc(2, 27)),
+            ("focal", Glibc(2, 31)),
+            ("jammy", Glibc(2, 35)),
+            ("noble", Glibc(2, 39)),
         ),
     ),
-    ("centos", (("7", "7", Glibc(2, 17)),)),
-    (
-        "rockylinux",
-        (("8", "8", Glibc(2, 28)), ("9", "9", Glibc(2, 34)), ("10", "10", Glibc(2, 39))),
-    ),
+    ("centos", (("7", Glibc(2, 17)),)),
+    ("rockylinux", (("8", Glibc(2, 28)), ("9", Glibc(2, 34)), ("10", Glibc(2, 39)))),
 )
-"""Code name, number and glibc of releases, the oldest first; their packages' own versions."""
-
-
-def known_glibc(distribution: str, release: str) -> Glibc | None:
-    """Return the glibc of a release, by code name or number; None where it is not known here."""
-    for code, number, glibc in dict(DISTRIBUTIONS).get(distribution, ()):
-        if release in {code, number}:
-            return glibc
-    return None
+"""Names of releases, the oldest first, and their packages' own versions."""
 
 
 def fitting(need: Glibc) -> str:
     """Name the oldest release of each distribution that has a glibc: ``debian bullseye (2.31)``."""
     found = []
     for distribution, releases in DISTRIBUTIONS:
-        fits = [(code, glibc) for code, _, glibc in releases if glibc >= need]
+        fits = [(code, glibc) for code, glibc in releases if glibc >= need]
         found += [f"{distribution} {code} ({glibc})" for code, glibc in fits[:1]]
     return ", ".join(found)
 

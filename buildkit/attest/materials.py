@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +96,6 @@ def unit_materials(units: Iterable[Unit], digests: Mapping[str, str]) -> Iterato
                 yield from map(_package, packages)
                 if digest:
                     yield _base(action.base.reference, unit, digest)
-
-
-def tool_materials(lock: Lock, used: Collection[str]) -> Iterator[Material]:
-    """Yield the Go programs of the lock that a build used, by their names in it."""
-    for name, pin in lock.tools.items():
-        if name in used:
-            yield module_material(pin.module, pin.version, pin.sum, name=name)
 
 
 def _linked(module: Module) -> Material:

@@ -11,7 +11,7 @@ from pathlib import Path
 from buildkit.config.check_dockerfiles import check_dockerfiles, check_variants
 from buildkit.config.check_fetch import check_fetches
 from buildkit.config.check_names import check_platforms as _platforms
-from buildkit.config.check_names import check_variables as _variables
+from buildkit.config.check_names import check_variables
 from buildkit.config.commands import COMMAND_FILE, check_commands, check_output
 from buildkit.config.from_file import rule_problem
 from buildkit.config.interpolate import STABLE, TAG, VOLATILE, names_in
@@ -62,7 +62,7 @@ def binary_platforms(config: Config, name: str) -> tuple[str, ...]:
 def _project(config: Config, problems: Problems) -> None:
     # Both become labels, which are interpolated.
     for key, text in (("url", config.project.url), ("licenses", config.project.licenses)):
-        _variables(text, STABLE | VOLATILE, f"project.{key}", problems)
+        check_variables(text, STABLE | VOLATILE, f"project.{key}", problems)
     if isinstance(config.project.source, RemoteTree):
         check_tree(config.project.source, problems)
 
@@ -120,7 +120,7 @@ def _go(config: Config, problems: Problems) -> None:
         path = f'stamps."{variable}"'
         if not _STAMP.fullmatch(variable):
             problems.add(path, "not a Go variable", "write it as import/path.variable")
-        _variables(text, STABLE | VOLATILE, path, problems)
+        check_variables(text, STABLE | VOLATILE, path, problems)
 
 
 def _output_names(config: Config, problems: Problems) -> None:
@@ -192,9 +192,9 @@ def _image(config: Config, name: str, image: Image, root: Path, problems: Proble
     template = image.template or f"images/{name}/Dockerfile.j2"
     if not image.dockerfile and not (root / template).is_file():
         problems.add(f"{path}.template", f"'{template}' does not exist")
-    _variables(image.description, STABLE | VOLATILE, f"{path}.description", problems)
+    check_variables(image.description, STABLE | VOLATILE, f"{path}.description", problems)
     for key, text in image.variables.items():
-        _variables(text, STABLE, f"{path}.variables.{key}", problems)
+        check_variables(text, STABLE, f"{path}.variables.{key}", problems)
 
 
 def _image_files(config: Config, image: Image, path: str, root: Path, problems: Problems) -> None:
@@ -248,7 +248,7 @@ def _registry(config: Config, problems: Problems) -> None:
     for tag in config.registry.tags:
         if not names_in(tag):
             _attempt(partial(check_tag, tag), "registry.tags", problems)
-        _variables(tag, TAG, "registry.tags", problems)
+        check_variables(tag, TAG, "registry.tags", problems)
 
 
 def _smoke(config: Config, root: Path, problems: Problems) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from buildkit.config.check import binary_platforms
-from buildkit.config.interpolate import STABLE, has_lone_dollar, names_in
+from buildkit.config.check_names import check_variables
+from buildkit.config.interpolate import STABLE
 from buildkit.config.model import Config, Publish, ReleaseArchive
 from buildkit.config.problems import Problems, near_miss
 from buildkit.errors import ConfigError
@@ -68,11 +68,11 @@ def check_publish(config: Config, problems: Problems) -> None:
                 problems.add(f"{path}.{key}", f"that is for kind {kind}, this is a {place.kind}")
         _address(place, path, problems)
         for key in ("hub", "directory", "url"):
-            _variables(getattr(place, key), PLACE, f"{path}.{key}", problems)
+            check_variables(getattr(place, key), PLACE, f"{path}.{key}", problems)
         for tag in (*place.tags, *place.channels):
             _tag(tag, path, problems)
         for text in place.headers.values():
-            _variables(ENVIRONMENT.sub("", text), (), f"{path}.headers", problems)
+            check_variables(ENVIRONMENT.sub("", text), (), f"{path}.headers", problems)
 
 
 def _address(place: Publish, path: str, problems: Problems) -> None:
@@ -88,7 +88,7 @@ def _address(place: Publish, path: str, problems: Problems) -> None:
 
 
 def _tag(tag: str, path: str, problems: Problems) -> None:
-    _variables(tag, PLACE, f"{path}.tags", problems)
+    check_variables(tag, PLACE, f"{path}.tags", problems)
     try:
         check_tag(tag.replace("${project}", "x").replace("${version}", "1"))
     except ConfigError as error:
@@ -97,7 +97,7 @@ def _tag(tag: str, path: str, problems: Problems) -> None:
 
 def _names(archive: ReleaseArchive, path: str, problems: Problems) -> None:
     for key, text in (("name", archive.name), ("folder", archive.folder)):
-        _variables(text, STABLE, f"{path}.{key}", problems)
+        check_variables(text, STABLE, f"{path}.{key}", problems)
     plain = re.sub(r"\$\{[^}]*\}", "x", archive.name)
     if not _NAME.fullmatch(plain):
         problems.add(f"{path}.name", f"'{archive.name}' is no name of a file")
@@ -131,10 +131,3 @@ def _places(archive: ReleaseArchive, path: str, problems: Problems) -> None:
             problems.add(path, f"'{place}' leaves the archive")
     for place in sorted({place for place in places if places.count(place) > 1}):
         problems.add(path, f"'{place}' is the place of two things")
-
-
-def _variables(text: str, known: Iterable[str], path: str, problems: Problems) -> None:
-    for name in sorted(names_in(text) - set(known)):
-        problems.add(path, f"unknown variable '${{{name}}}'", near_miss(name, known))
-    if has_lone_dollar(text):
-        problems.add(path, f"a lone '$' in '{text}'", "write ${name}, or $$ for a dollar")

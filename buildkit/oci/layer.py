@@ -16,7 +16,7 @@ import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -178,18 +178,6 @@ def tar_header(entry: Entry, epoch: int) -> tarfile.TarInfo:
 def layer_blocks(entries: Iterable[Entry], *, epoch: int = 0) -> Iterator[Block]:
     """Yield the bytes of a layer of entries that :func:`arrange` put in order."""
     return tar_blocks((tar_header(entry, epoch), entry.content) for entry in entries)
-
-
-def rooted(entries: Iterable[Entry], prefix: str) -> tuple[Entry, ...]:
-    """Return entries moved below a directory; hard links follow their targets."""
-    return tuple(
-        replace(
-            item,
-            path=f"{prefix}/{item.path}",
-            link=f"{prefix}/{item.link}" if item.type is EntryType.HARDLINK else item.link,
-        )
-        for item in entries
-    )
 
 
 @contextmanager

@@ -13,13 +13,12 @@ from buildkit.attest.materials import (
     file_material,
     module_material,
     source_material,
-    tool_materials,
     toolchain_material,
     unit_materials,
 )
 from buildkit.attest.provenance import LOCAL_BUILDER, Build, ci_builder, provenance
 from buildkit.attest.statement import SLSA, Subject
-from buildkit.config.lock import FilePin, GoPin, Lock, PackagePin, ToolPin
+from buildkit.config.lock import FilePin, GoPin, Lock, PackagePin
 from buildkit.config.model import Base, Source
 from buildkit.digest import Digest
 from buildkit.plan.units import AssembleBase, Download, Kind, Override, Unit
@@ -120,12 +119,6 @@ def test_a_local_file_that_replaces_a_download_is_said() -> None:
     unit = download(Override(words="envoy", path=Path("/home/ann/envoy")))
     (found,) = json_of(*unit_materials([unit], {unit.id: f"sha256:{SHA}"}))
     assert found == {"uri": "file:envoy", "name": "envoy", "digest": {"sha256": SHA}}
-
-
-def test_tools_are_those_that_were_used() -> None:
-    pin = ToolPin(module="example.com/registry", version="v3.1.0", sum=SUM)
-    lock = Lock(tools={"registry": pin, "other": pin})
-    assert [item.name for item in tool_materials(lock, {"registry"})] == ["registry"]
 
 
 def test_a_statement_has_everything_once_in_one_order() -> None:

@@ -18,7 +18,6 @@ from buildkit.oci.layer import (
     directory,
     file,
     parents,
-    rooted,
     symlink,
     write_layer,
 )
@@ -125,13 +124,6 @@ def test_a_missing_source_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_layer([file("a", tmp_path / "missing")], tmp_path / "layer.tar")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_rooted_moves_entries_and_the_targets_of_hard_links() -> None:
-    link = Entry(path="b", type=EntryType.HARDLINK, link="a")
-    moved = rooted([file("a", b""), link, symlink("c", "a")], "opt/x")
-    assert [item.path for item in moved] == ["opt/x/a", "opt/x/b", "opt/x/c"]
-    assert [item.link for item in moved] == ["", "opt/x/a", "a"]
 
 
 def test_parents_are_listed_outermost_first() -> None:
