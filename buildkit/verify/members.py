@@ -31,7 +31,7 @@ _AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60
 _RPM_LEAD, _RPM_HEADER = 96, b"\x8e\xad\xe8\x01"
 _CPIO_MAGIC, _CPIO_HEADER, _CPIO_END = (b"070701", b"070702"), 110, "TRAILER!!!"
 _NAME_LIMIT = 1 << 16
-_BROKEN = (
+BROKEN = (
     OSError,
     EOFError,
     ValueError,
@@ -42,6 +42,7 @@ _BROKEN = (
     lzma.LZMAError,
     NotImplementedError,
 )
+"""What reading a damaged archive raises."""
 
 
 class Readable(Protocol):
@@ -96,7 +97,7 @@ def read_members(path: Path, text: bytes = b"") -> tuple[Member, ...]:
     """
     try:
         return tuple(_members(path, text))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} cannot be read", details=str(error)) from error
 
 
@@ -109,7 +110,7 @@ def layer_members(path: Path) -> tuple[Member, ...]:
     try:
         with path.open("rb") as stream:
             return tuple(tar_members(stream))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} is no tar", details=str(error)) from error
 
 
@@ -134,7 +135,7 @@ def read_package(path: Path) -> PackageFacts:
     try:
         with path.open("rb") as stream:
             return _rpm_facts(stream) if path.suffix == ".rpm" else _deb_facts(stream)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} is no package", details=str(error)) from error
 
 
