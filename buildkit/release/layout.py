@@ -20,7 +20,7 @@ from buildkit.oci.layout import (
     layout_index,
     named,
 )
-from buildkit.oci.model import INDEXES, Descriptor
+from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor
 from buildkit.release.documents import ImageEntry
 
 
@@ -78,13 +78,14 @@ def layout_differences(
     try:
         reachable = {digest for entry in layout.entries for digest in layout.reachable(entry)}
     except BuildError as error:
-        return (*found, f"{name}: {error.brief}")
+        return (*found, f"{name}/{INDEX_FILE}, or what it names: {error.brief}")
     titles = {(image.reference, image.digest): image.unit for image in images}
     present = {(image_name(entry), str(entry.digest)): entry for entry in layout.entries}
     found += [f"{name} has {ref} as {what}" for ref, what in sorted(present.keys() - titles)]
     found += [f"{name} lacks {ref}, {what}" for ref, what in sorted(titles.keys() - present)]
     entries = (named(entry, key[0], title=titles.get(key, "")) for key, entry in present.items())
-    if (folder / INDEX_FILE).read_bytes() != layout_index(tuple(entries)):
+    is_plain = all(entry.media_type in INDEXES | MANIFESTS for entry in layout.entries)
+    if not is_plain or (folder / INDEX_FILE).read_bytes() != layout_index(tuple(entries)):
         found.append(f"{name}/{INDEX_FILE} was changed")
     places = {blob_name(item): item for item in reachable}
     for place, item in sorted(places.items()):
