@@ -11,7 +11,7 @@ from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Publish
 from buildkit.config.problems import near_miss
 from buildkit.digest import Digest
-from buildkit.errors import EnvironmentMissingError, UsageError
+from buildkit.errors import EnvironmentMissingError, UsageError, VerificationError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.releasing import check_untouched, dist_folder
 from buildkit.pipeline.report import print_json
@@ -88,6 +88,7 @@ def read_cargo(shop: Workshop) -> Cargo:
             resolution="Join all parts with `invoke merge`, and publish the whole.",
         )
     check_untouched(folder, document, shop.hasher)
+    _check_signed(folder, document)
     return Cargo(
         version=document.version,
         tag=document.source.tag,
@@ -100,6 +101,19 @@ def read_cargo(shop: Workshop) -> Cargo:
         folder=folder,
         epoch=document.epoch,
     )
+
+
+def _check_signed(folder: Path, document: ReleaseDocument) -> None:
+    from buildkit.release.sealing import seal_names  # noqa: PLC0415 - see run_publish
+
+    wanted = seal_names(document) if document.signer else ()
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise VerificationError(
+            f"{folder.name} was signed, and its signatures are not all there",
+            details="\n".join(missing),
+            resolution="Make the release again, with --force.",
+        )
 
 
 def _files(folder: Path, document: ReleaseDocument) -> tuple[CargoFile, ...]:
