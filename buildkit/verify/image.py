@@ -19,7 +19,7 @@ from buildkit.verify.contents import Expected, check_contents
 from buildkit.verify.members import BROKEN, Member, tar_members
 from buildkit.verify.release import stamped_units, unit_digests
 
-_MALFORMED = (*BROKEN, BuildkitError, AttributeError, KeyError, TypeError, msgspec.MsgspecError)
+_MALFORMED = (*BROKEN, BuildkitError, AttributeError, TypeError, msgspec.MsgspecError)
 _VERSION, _REVISION = "org.opencontainers.image.version", "org.opencontainers.image.revision"
 
 

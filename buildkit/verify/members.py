@@ -34,6 +34,7 @@ _NAME_LIMIT = 1 << 16
 BROKEN = (
     OSError,
     EOFError,
+    KeyError,
     ValueError,
     struct.error,
     tarfile.TarError,
@@ -165,7 +166,7 @@ def _zip_members(path: Path, text: bytes) -> Iterator[Member]:
 def _member(name: str, mode: int, content: Readable, moment: int = 0, text: bytes = b"") -> Member:
     state, head, tail, holds = hashlib.sha256(), b"", b"", False
     while block := content.read(_BLOCK):
-        head = head or block[:HEADER_SIZE]
+        head += block[: HEADER_SIZE - len(head)]
         state.update(block)
         if text and not holds:
             window = tail + block
@@ -186,7 +187,10 @@ def _deb_part(stream: IO[bytes], wanted: str) -> Stream:
     while header := stream.read(_AR_HEADER):
         name, size = header[:16].decode().strip().rstrip("/"), int(header[48:58])
         if name.startswith(wanted):
-            return _decompressed(io.BytesIO(stream.read(size)))
+            data = stream.read(size)
+            if len(data) < size:
+                raise EOFError("it ends too early")
+            return _decompressed(io.BytesIO(data))
         stream.seek(size + size % 2, io.SEEK_CUR)
     raise ValueError(f"it has no {wanted}")
 
