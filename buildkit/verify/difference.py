@@ -23,7 +23,7 @@ _JSON = (".json", ".jsonl")
 def first_difference(first: Path, second: Path) -> str:
     """Say how two files differ; empty where they have the same bytes.
 
-    Archives, packages and layers are looked into, and so is JSON. Where gzip alone
+    Archives, packages and layers are looked into, and so is JSON. Where zlib alone
     wrote other bytes of the same content, that is what is said.
     """
     if Digest.of_file(first) == Digest.of_file(second):
@@ -35,8 +35,8 @@ def first_difference(first: Path, second: Path) -> str:
             continue
         if found:
             return found
-    if _is_same_unzipped(first, second):
-        return "the content is the same, gzip wrote it otherwise"
+    if _is_same_unzipped(first, second) or _is_same_zip(first, second):
+        return "the content is the same, zlib wrote it otherwise"
     return _bytes_difference(first, second)
 
 
@@ -109,6 +109,13 @@ def _is_same_unzipped(first: Path, second: Path) -> bool:
                 return False
             if not left:
                 return True
+    return False
+
+
+def _is_same_zip(first: Path, second: Path) -> bool:
+    with suppress(VerificationError):
+        members = read_members(first) if first.suffix == ".zip" else ()
+        return bool(members) and members == read_members(second)
     return False
 
 

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -159,8 +160,9 @@ def _zip_members(path: Path, text: bytes) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.is_dir():
+                moment = int(datetime(*info.date_time, tzinfo=UTC).timestamp())
                 with archive.open(info) as content:
-                    yield _member(info.filename, info.external_attr >> 16, content, text=text)
+                    yield _member(info.filename, info.external_attr >> 16, content, moment, text)
 
 
 def _member(name: str, mode: int, content: Readable, moment: int = 0, text: bytes = b"") -> Member:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,11 +74,27 @@ def test_modes_and_missing_files_are_named(tmp_path: Path) -> None:
     )
 
 
+def zipped(level: int, *, minute: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        info = zipfile.ZipInfo("a", date_time=(2020, 1, 1, 0, minute, 0))
+        info.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(info, bytes(range(256)) * 100 + b"text" * 1000, compresslevel=level)
+    return buffer.getvalue()
+
+
+def test_a_zip_is_looked_into_and_compression_alone_is_no_other_content(tmp_path: Path) -> None:
+    said = difference(tmp_path, "x.zip", zipped(1), zipped(9))
+    assert is_same_content(said)
+    said = difference(tmp_path, "x.zip", zipped(1), zipped(1, minute=1))
+    assert said == "a: its time is 1577836800 and 1577836860"
+
+
 def test_gzip_alone_is_no_other_content(tmp_path: Path) -> None:
     plain = tar(("a", b"text" * 1000), compress="")
     first, second = (gzip.compress(plain, level, mtime=0) for level in (1, 9))
     said = difference(tmp_path, "x.tar.gz", first, second)
-    assert said == "the content is the same, gzip wrote it otherwise"
+    assert said == "the content is the same, zlib wrote it otherwise"
     assert is_same_content(said)
     assert not is_same_content("bin/app: its digest is")
 
