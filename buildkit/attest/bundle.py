@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from buildkit.attest.dsse import Envelope
-from buildkit.attest.signer import Signer, Verifier
+from buildkit.attest.signer import Signature, Signer, Verifier
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import VerificationError
 
@@ -31,7 +31,10 @@ def blob_bundle(signer: Signer, digest: Digest) -> bytes:
     Raises:
         SigningError: it cannot be signed.
     """
-    signature = signer.sign(digest)
+    return _blob_bundle(signer.sign(digest), digest)
+
+
+def _blob_bundle(signature: Signature, digest: Digest) -> bytes:
     encoded = base64.b64encode(bytes.fromhex(digest.hex)).decode()
     message = {
         "messageDigest": {"algorithm": "SHA2_256", "digest": encoded},
@@ -65,11 +68,36 @@ def check_signature_file(signature: bytes, digest: Digest, verifier: Verifier, n
         value = base64.b64decode(signature.strip(), validate=True)
     except binascii.Error as error:
         raise VerificationError(f"the signature of {name} is damaged") from error
+    if base64.b64encode(value) != signature.removesuffix(b"\n"):
+        # base64 has several ways to say the same, a signature here has one.
+        raise VerificationError(f"the signature of {name} is damaged")
     if not verifier.verifies(value, digest):
-        raise VerificationError(
-            f"the signature of {name} is not of its content, or of another key",
-            resolution="Check that the key is the signer's; or it was altered: do not use it.",
-        )
+        raise _foreign(f"the signature of {name}")
+
+
+def check_blob_bundle(bundle: bytes, digest: Digest, verifier: Verifier, name: str) -> None:
+    """Check a bundle beside a file, as :func:`blob_bundle` writes it.
+
+    Args:
+        bundle: its content.
+        digest: of the file beside it.
+        verifier: the key.
+        name: what that file is called in messages.
+
+    Raises:
+        VerificationError: it is no such bundle, or one of another file or key.
+    """
+    try:
+        value = msgspec.json.decode(bundle)
+        message = value["messageSignature"]
+        signature = base64.b64decode(message["signature"], validate=True)
+        expected = _blob_bundle(Signature(value=signature, material=verifier.material), digest)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise VerificationError(f"the bundle of {name} is damaged") from error
+    if not verifier.verifies(signature, digest):
+        raise _foreign(f"the bundle of {name}")
+    if bundle.removesuffix(b"\n") != expected:
+        raise VerificationError(f"the bundle of {name} names another file or key")
 
 
 def bundled_envelope(bundle: bytes, name: str) -> bytes:
@@ -82,6 +110,13 @@ def bundled_envelope(bundle: bytes, name: str) -> bytes:
         return canonical_json(msgspec.json.decode(bundle)["dsseEnvelope"])
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise VerificationError(f"{name} is no bundle with an envelope") from error
+
+
+def _foreign(what: str) -> VerificationError:
+    return VerificationError(
+        f"{what} is not of its content, or of another key",
+        resolution="Check that the key is the signer's; or it was altered: do not use it.",
+    )
 
 
 def _bundle(material: Any, kind: str, content: Any) -> bytes:

@@ -71,6 +71,11 @@ class PublicKey:
         der = self.key.public_bytes(serialization.Encoding.DER, form)
         return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
+    @property
+    def material(self) -> dict[str, object]:
+        """What a bundle says of it."""
+        return {"publicKey": {"hint": self.hint}}
+
     def verifies(self, signature: bytes, digest: Digest) -> bool:
         """Tell whether a signature in DER is of what has this digest."""
         try:
@@ -107,7 +112,7 @@ class KeySigner:
                 resolution="Install the package cryptography from its wheel, which brings "
                 "OpenSSL 3.2 or newer.",
             ) from error
-        return Signature(value=value, material={"publicKey": {"hint": self.public_key.hint}})
+        return Signature(value=value, material=self.public_key.material)
 
 
 def open_signer(path: Path, environ: Mapping[str, str]) -> KeySigner:

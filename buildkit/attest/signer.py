@@ -39,6 +39,11 @@ class Signer(Protocol):
 class Verifier(Protocol):
     """Knows whose signatures count."""
 
+    @property
+    def material(self) -> Mapping[str, Any]:
+        """What a bundle of such a signature says on how to verify it."""
+        ...
+
     def verifies(self, signature: bytes, digest: Digest) -> bool:
         """Tell whether a signature is of what has this digest."""
         ...

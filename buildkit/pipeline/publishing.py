@@ -11,7 +11,7 @@ from buildkit.config.interpolate import interpolate
 from buildkit.config.model import Publish
 from buildkit.config.problems import near_miss
 from buildkit.digest import Digest
-from buildkit.errors import EnvironmentMissingError, UsageError
+from buildkit.errors import EnvironmentMissingError, UsageError, VerificationError
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.releasing import check_untouched, dist_folder
 from buildkit.pipeline.report import print_json
@@ -42,11 +42,12 @@ def run_publish(options: Options) -> None:
     shop = Workshop.open(options)
     names = _chosen(shop, split_list(options.to))
     cargo = read_cargo(shop)
+    chosen = {name: _filled(shop, cargo, shop.project.config.publish[name]) for name in names}
     if not options.dry_run:
-        hubs = (shop.project.config.publish[name].hub for name in names)
-        check_protected(filter(None, hubs), shop.project.config.registry.protected, shop.environ)
+        hubs = filter(None, (place.hub for place in chosen.values()))
+        check_protected(hubs, shop.project.config.registry.protected, shop.environ)
     makers = Makers(shop)
-    places = [_destination(shop, makers, cargo, name) for name in names]
+    places = [_destination(shop, makers, cargo, name, place) for name, place in chosen.items()]
     with closing(shop.reporter):
         for name in names:
             shop.reporter.started(f"publish/{name}")
@@ -62,7 +63,7 @@ def read_cargo(shop: Workshop) -> Cargo:
     """Read the release that is to be moved, and check that it is what it was.
 
     Raises:
-        UsageError: there is none, or it is a snapshot.
+        UsageError: there is none, or it is a snapshot, or a part.
         VerificationError: it was changed by hand.
     """
     from buildkit.publish.cargo import Cargo  # noqa: PLC0415 - see run_publish
@@ -81,7 +82,13 @@ def read_cargo(shop: Workshop) -> Cargo:
             f"{document.version} is a snapshot, which is not for others",
             resolution="Release a commit without --snapshot.",
         )
+    if document.shard:
+        raise UsageError(
+            f"{folder} is part {document.shard} of {document.version}",
+            resolution="Join all parts with `invoke merge`, and publish the whole.",
+        )
     check_untouched(folder, document, shop.hasher)
+    _check_signed(folder, document)
     return Cargo(
         version=document.version,
         tag=document.source.tag,
@@ -94,6 +101,19 @@ def read_cargo(shop: Workshop) -> Cargo:
         folder=folder,
         epoch=document.epoch,
     )
+
+
+def _check_signed(folder: Path, document: ReleaseDocument) -> None:
+    from buildkit.release.sealing import seal_names  # noqa: PLC0415 - see run_publish
+
+    wanted = seal_names(document) if document.signer else ()
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise VerificationError(
+            f"{folder.name} was signed, and its signatures are not all there",
+            details="\n".join(missing),
+            resolution="Make the release again, with --force.",
+        )
 
 
 def _files(folder: Path, document: ReleaseDocument) -> tuple[CargoFile, ...]:
@@ -130,12 +150,13 @@ def _chosen(shop: Workshop, names: tuple[str, ...]) -> tuple[str, ...]:
     return names or tuple(places)
 
 
-def _destination(shop: Workshop, makers: Makers, cargo: Cargo, name: str) -> Destination:
+def _destination(
+    shop: Workshop, makers: Makers, cargo: Cargo, name: str, place: Publish
+) -> Destination:
     from buildkit.publish.directory import Directory  # noqa: PLC0415 - see run_publish
     from buildkit.publish.files import FileDestination  # noqa: PLC0415
     from buildkit.publish.http_put import HttpPut  # noqa: PLC0415
 
-    place = _filled(shop, cargo, shop.project.config.publish[name])
     match place.kind:
         case "registry":
             return _images(makers, cargo, name, place)

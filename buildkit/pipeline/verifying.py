@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit.digest import Digest
-from buildkit.errors import EnvironmentMissingError, UsageError
+from buildkit.errors import (
+    BuildkitError,
+    EnvironmentMissingError,
+    UsageError,
+    VerificationError,
+)
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.promoting import is_reference
 from buildkit.pipeline.report import print_json
@@ -134,15 +139,17 @@ def _release_checks(folder: Path) -> Iterator[Check]:
 
     yield from check_release(folder)
     document = read_release(folder)
-    if not (folder / LAYOUT_FOLDER).is_dir():
-        return
-    layout = Layout.open(folder / LAYOUT_FOLDER)
     for image in document.images:
-        entry = layout.find(image.reference)
-        if entry is None:
-            yield Check(subject=image.reference, compared="the image", problem="it is missing")
+        try:
+            layout = Layout.open(folder / LAYOUT_FOLDER)
+            if (entry := layout.find(image.reference)) is None:
+                raise VerificationError("it is missing")
+            original = in_layout(layout, entry, image.reference)
+        except BuildkitError as error:
+            # One damaged image is no reason to leave out the checks of the others.
+            yield Check(subject=image.reference, compared="the image", problem=error.brief)
             continue
-        yield from check_image(in_layout(layout, entry, image.reference), image, document)
+        yield from check_image(original, image, document)
 
 
 def _file_checks(path: Path) -> Iterator[Check]:

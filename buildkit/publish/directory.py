@@ -9,7 +9,7 @@ from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError
 from buildkit.publish.cargo import CargoFile
 from buildkit.publish.files import Found
-from buildkit.store import atomic_copy
+from buildkit.store import atomic_copy, remove_leftovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,16 @@ class Directory:
         return Found(size=status.st_size, mark=mark)
 
     def put(self, file: CargoFile, *, replace: bool) -> None:
-        """Copy a file, wholly or not at all.
+        """Copy a file, wholly or not at all; what a killed run left of a copy goes.
 
         Raises:
             EnvironmentMissingError: it cannot be written, as on a full disk.
         """
         del replace
+        target = self.root / file.name
         try:
-            atomic_copy(file.path, self.root / file.name)
+            remove_leftovers(target.parent, {target.name})
+            atomic_copy(file.path, target)
         except OSError as error:
             brief = f"cannot write {file.name} to {self.root}"
             raise EnvironmentMissingError.of_file(brief, error) from error

@@ -17,7 +17,7 @@ from buildkit.digest import Digest
 from buildkit.errors import AuthError, CancelledError, RegistryError
 from buildkit.oci.model import Descriptor
 from buildkit.plan.units import Progress
-from buildkit.reference import Reference
+from buildkit.reference import Reference, is_loopback
 from buildkit.registry.blobs import OpenBlob
 from buildkit.registry.client import RegistryClient
 
@@ -165,10 +165,11 @@ def refuse_moves(wanted: Iterable[tuple[Reference, Digest, Digest | None]]) -> N
 
 
 def _gone(registry: str) -> RegistryError:
+    start = f"`invoke registry.start --hub {registry}` starts one here. "
     return RegistryError(
         f"{registry} does not answer",
         details="It ended, or the network did. No tag names anything that is not wholly there.",
-        resolution="Run the same command again when it is back: "
+        resolution=f"{start * is_loopback(registry)}Run the same command again when it is back: "
         "what has arrived there is not sent again.",
     )
 

@@ -21,7 +21,7 @@ from buildkit.release.documents import (
 from buildkit.release.layout import layout_differences
 from buildkit.store import discard
 
-SIGNATURES = (".sig", ".sigstore.json")
+SIGNATURE, BUNDLE = SIGNATURES = (".sig", ".sigstore.json")
 """How the names of signatures end; no document names them, for they are made of the documents."""
 
 
@@ -109,7 +109,7 @@ def differences(
     found = []
     for name in dist_files(target):
         is_image = name.startswith(f"{LAYOUT_FOLDER}/") and document.images
-        if is_image or name == RELEASE_FILE or _is_signature(name, wanted):
+        if is_image or name == RELEASE_FILE or is_signature(name, wanted):
             continue
         if name not in wanted:
             found.append(f"{name} is no part of it")
@@ -122,8 +122,8 @@ def differences(
     return tuple(found)
 
 
-def _is_signature(name: str, files: Container[str]) -> bool:
-    """Tell whether it is beside a file of the release and called as its signature is."""
+def is_signature(name: str, files: Container[str]) -> bool:
+    """Tell whether a file is beside a file of the release and called as its signature is."""
     signed = (name.removesuffix(suffix) for suffix in SIGNATURES if name.endswith(suffix))
     return any(stem == RELEASE_FILE or stem in files for stem in signed)
 

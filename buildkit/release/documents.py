@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
+from typing import Annotated
 
 import msgspec
 
@@ -27,6 +28,9 @@ INDEXES = (CHECKSUMS_FILE, RELEASE_FILE)
 """What everything else is found by."""
 
 SCHEMA = 1
+
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999, in seconds since 1970."""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,11 +102,11 @@ class ReleaseDocument(Document, frozen=True, kw_only=True):
     project: str
     version: str
     snapshot: bool
-    shard: str = ""
+    shard: Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}/\d{1,3})?$")] = ""
     """As ``2/4``: a part that is to be merged with the others; empty for a whole release."""
     previous_tag: str
     source: SourceEntry
-    epoch: int
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     """The time of everything in it, in seconds since 1970."""
     platforms: tuple[str, ...]
     configuration: dict[str, str]

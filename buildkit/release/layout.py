@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from buildkit.digest import Digest
 from buildkit.errors import BuildError
 from buildkit.oci.layout import (
     INDEX_FILE,
@@ -17,8 +18,9 @@ from buildkit.oci.layout import (
     blob_name,
     image_name,
     layout_index,
+    named,
 )
-from buildkit.oci.model import INDEXES, Descriptor
+from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor
 from buildkit.release.documents import ImageEntry
 
 
@@ -42,7 +44,7 @@ def copy_images(source: Layout, names: Mapping[str, str], target: Path) -> tuple
                 f"{source.folder} has no image {name}",
                 resolution="Run it again; with --force, should that not help.",
             )
-        entries.append(entry)
+        entries.append(named(entry, name, title=names[name]))
     for digest in sorted({digest for entry in entries for digest in source.reachable(entry)}):
         place = target / blob_name(digest)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -66,20 +68,25 @@ def layout_differences(
         digest: gives a file's ``sha256:...``, empty where it is missing.
     """
     name = folder.name
+    found = []
+    if digest(folder / MARKER_FILE) != str(Digest.of_bytes(MARKER)):
+        found.append(f"{name}/{MARKER_FILE} was changed, or is missing")
     try:
         layout = Layout.open(folder)
+    except BuildError as error:
+        return (*found, f"{name}/{INDEX_FILE}: {error.brief}")
+    try:
         reachable = {digest for entry in layout.entries for digest in layout.reachable(entry)}
     except BuildError as error:
-        return (f"{name}: {error.brief}",)
-    found = []
-    if (folder / INDEX_FILE).read_bytes() != layout_index(layout.entries):
+        return (*found, f"{name}/{INDEX_FILE}, or what it names: {error.brief}")
+    titles = {(image.reference, image.digest): image.unit for image in images}
+    present = {(image_name(entry), str(entry.digest)): entry for entry in layout.entries}
+    found += [f"{name} has {ref} as {what}" for ref, what in sorted(present.keys() - titles)]
+    found += [f"{name} lacks {ref}, {what}" for ref, what in sorted(titles.keys() - present)]
+    entries = (named(entry, key[0], title=titles.get(key, "")) for key, entry in present.items())
+    is_plain = all(entry.media_type in INDEXES | MANIFESTS for entry in layout.entries)
+    if not is_plain or (folder / INDEX_FILE).read_bytes() != layout_index(tuple(entries)):
         found.append(f"{name}/{INDEX_FILE} was changed")
-    if (folder / MARKER_FILE).read_bytes() != MARKER:
-        found.append(f"{name}/{MARKER_FILE} was changed")
-    wanted = {(image.reference, image.digest) for image in images}
-    present = {(image_name(entry), str(entry.digest)) for entry in layout.entries}
-    found += [f"{name} has {ref} as {what}" for ref, what in sorted(present - wanted)]
-    found += [f"{name} lacks {ref}, {what}" for ref, what in sorted(wanted - present)]
     places = {blob_name(item): item for item in reachable}
     for place, item in sorted(places.items()):
         if digest(folder / place) != str(item):

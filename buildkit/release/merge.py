@@ -73,10 +73,10 @@ def order_parts(parts: Iterable[Part]) -> tuple[Part, ...]:
         found[document.shard] = (folder, document)
     counts = {shard.partition("/")[2] for shard in found}
     wanted = [f"{number}/{count}" for count in counts for number in range(1, int(count) + 1)]
-    missing = sorted(set(wanted) - found.keys())
-    if len(counts) != 1 or missing:
+    if len(counts) != 1 or found.keys() != set(wanted):
+        missing = sorted(set(wanted) - found.keys())
         raise UsageError(
-            "these are not all parts of a release",
+            "these are not all parts of one release",
             details=f"There are {', '.join(sorted(found))}; missing: {', '.join(missing)}.",
             resolution="Name the directory of every part.",
         )

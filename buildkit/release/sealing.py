@@ -13,6 +13,7 @@ from pathlib import Path
 from buildkit.attest.bundle import blob_bundle, signature_file
 from buildkit.attest.signer import Signer
 from buildkit.digest import Digest
+from buildkit.release.dist import BUNDLE, SIGNATURE
 from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
 from buildkit.release.proofs import is_downloaded
 
@@ -50,15 +51,19 @@ def seals(folder: Path, document: ReleaseDocument, signer: Signer) -> Iterator[t
     Raises:
         SigningError: something cannot be signed.
     """
-    for name, digest in _signed(folder, document):
-        yield f"{name}.sig", signature_file(signer, digest)
-        if name in {RELEASE_FILE, CHECKSUMS_FILE}:
-            yield f"{name}.sigstore.json", blob_bundle(signer, digest) + b"\n"
+    known = {file.path: Digest(file.sha256) for file in document.files}
+    for name in seal_names(document):
+        stem = name.removesuffix(SIGNATURE).removesuffix(BUNDLE)
+        digest = known.get(stem) or Digest.of_file(folder / stem)
+        if name.endswith(BUNDLE):
+            yield name, blob_bundle(signer, digest) + b"\n"
+        else:
+            yield name, signature_file(signer, digest)
 
 
-def _signed(folder: Path, document: ReleaseDocument) -> Iterator[tuple[str, Digest]]:
-    for file in document.files:
-        if is_downloaded(file):
-            yield file.path, Digest(file.sha256)
-    for name in (RELEASE_FILE, CHECKSUMS_FILE):
-        yield name, Digest.of_file(folder / name)
+def seal_names(document: ReleaseDocument) -> tuple[str, ...]:
+    """Return what the signatures beside the files of a signed release are called."""
+    files = [file.path for file in document.files if is_downloaded(file)]
+    indexes = (RELEASE_FILE, CHECKSUMS_FILE)
+    signed = (f"{name}{SIGNATURE}" for name in (*files, *indexes))
+    return (*signed, *(f"{name}{BUNDLE}" for name in indexes))

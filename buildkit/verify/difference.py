@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,13 @@ from buildkit.errors import VerificationError
 from buildkit.verify.members import Member, layer_members, read_members
 
 _BLOCK = 1 << 20
-_GZIP = b"\x1f\x8b"
 _JSON = (".json", ".jsonl")
 
 
 def first_difference(first: Path, second: Path) -> str:
     """Say how two files differ; empty where they have the same bytes.
 
-    Archives, packages and layers are looked into, and so is JSON. Where gzip alone
+    Archives, packages and layers are looked into, and so is JSON. Where zlib alone
     wrote other bytes of the same content, that is what is said.
     """
     if Digest.of_file(first) == Digest.of_file(second):
@@ -31,12 +31,12 @@ def first_difference(first: Path, second: Path) -> str:
     for look in _looks(first):
         try:
             found = look(first, second)
-        except (VerificationError, OSError, EOFError, zlib.error, msgspec.MsgspecError):
+        except (VerificationError, msgspec.MsgspecError):
             continue
         if found:
             return found
-    if _is_gzip(first) and _is_gzip(second) and same_unzipped(first, second):
-        return "the content is the same, gzip wrote it otherwise"
+    if _is_same_unzipped(first, second) or _is_same_zip(first, second):
+        return "the content is the same, zlib wrote it otherwise"
     return _bytes_difference(first, second)
 
 
@@ -96,26 +96,27 @@ def _in_layer(first: Path, second: Path) -> str:
     return member_difference(layer_members(first), layer_members(second))
 
 
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        if stream.read(2) != _GZIP:
-            return False
-    return True
-
-
-def same_unzipped(first: Path, second: Path) -> bool:
-    """Tell whether two gzip files have the same content.
-
-    Raises:
-        OSError, EOFError, zlib.error: one is damaged.
-    """
-    with gzip.open(first) as one, gzip.open(second) as other:
+def _is_same_unzipped(first: Path, second: Path) -> bool:
+    """Tell whether two files are of gzip, whole, and have the same content."""
+    with (
+        suppress(OSError, EOFError, zlib.error),
+        gzip.open(first) as one,
+        gzip.open(second) as other,
+    ):
         while True:
             left, right = one.read(_BLOCK), other.read(_BLOCK)
             if left != right:
                 return False
             if not left:
                 return True
+    return False
+
+
+def _is_same_zip(first: Path, second: Path) -> bool:
+    with suppress(VerificationError):
+        members = read_members(first) if first.suffix == ".zip" else ()
+        return bool(members) and members == read_members(second)
+    return False
 
 
 def _bytes_difference(first: Path, second: Path) -> str:

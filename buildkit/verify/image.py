@@ -16,9 +16,10 @@ from buildkit.registry.originals import Document, Original
 from buildkit.release.documents import ImageEntry, ReleaseDocument
 from buildkit.verify.check import Check, compare
 from buildkit.verify.contents import Expected, check_contents
-from buildkit.verify.members import Member, tar_members
+from buildkit.verify.members import BROKEN, Member, tar_members
 from buildkit.verify.release import stamped_units, unit_digests
 
+_MALFORMED = (*BROKEN, BuildkitError, AttributeError, TypeError, msgspec.MsgspecError)
 _VERSION, _REVISION = "org.opencontainers.image.version", "org.opencontainers.image.revision"
 
 
@@ -38,7 +39,7 @@ def check_image(original: Original, image: ImageEntry, release: ReleaseDocument)
             continue
         try:
             yield from _platform(subject, original, manifests[digest], (platform, image, release))
-        except (BuildkitError, OSError, KeyError, ValueError, msgspec.MsgspecError) as error:
+        except _MALFORMED as error:
             yield Check(subject=subject, compared="its content", problem=str(error))
 
 
@@ -49,19 +50,25 @@ def check_alone(original: Original) -> Iterator[Check]:
     """
     indexed = _indexed_platforms(original)
     for document in original.documents:
-        if document.descriptor.media_type not in MANIFESTS:
-            continue
-        config = _config(original, document)
-        platform = _config_platform(config)
-        subject = f"{original.name} {platform}"
-        expected = indexed.get(document.descriptor.digest, platform)
-        yield compare(subject, "the config's platform", str(platform), str(expected))
-        labels = config.get("config", {}).get("Labels") or {}
-        told = labels.get(_VERSION, "none")
-        yield Check(subject=subject, compared=f"label {_VERSION} is {told}")
-        members = _members(original, document, b"")
-        contents = Expected(platform=platform, units={}, others=True)
-        yield from check_contents(subject, members, contents)
+        if document.descriptor.media_type in MANIFESTS:
+            digest = document.descriptor.digest
+            subject = f"{original.name} {indexed.get(digest, digest.short)}"
+            try:
+                yield from _manifest(subject, original, document, indexed.get(digest))
+            except _MALFORMED as error:
+                yield Check(subject=subject, compared="its content", problem=str(error))
+
+
+def _manifest(
+    subject: str, original: Original, document: Document, expected: Platform | None
+) -> Iterator[Check]:
+    config = _config(original, document)
+    platform = _config_platform(config)
+    yield compare(subject, "the config's platform", str(platform), str(expected or platform))
+    labels = config.get("config", {}).get("Labels") or {}
+    yield Check(subject=subject, compared=f"label {_VERSION} is {labels.get(_VERSION, 'none')}")
+    members = _members(original, document, b"")
+    yield from check_contents(subject, members, Expected(platform=platform, units={}, others=True))
 
 
 def _indexed_platforms(original: Original) -> dict[Digest, Platform]:

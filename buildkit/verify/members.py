@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -31,9 +32,10 @@ _AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60
 _RPM_LEAD, _RPM_HEADER = 96, b"\x8e\xad\xe8\x01"
 _CPIO_MAGIC, _CPIO_HEADER, _CPIO_END = (b"070701", b"070702"), 110, "TRAILER!!!"
 _NAME_LIMIT = 1 << 16
-_BROKEN = (
+BROKEN = (
     OSError,
     EOFError,
+    KeyError,
     ValueError,
     struct.error,
     tarfile.TarError,
@@ -42,6 +44,7 @@ _BROKEN = (
     lzma.LZMAError,
     NotImplementedError,
 )
+"""What reading a damaged archive raises."""
 
 
 class Readable(Protocol):
@@ -96,7 +99,7 @@ def read_members(path: Path, text: bytes = b"") -> tuple[Member, ...]:
     """
     try:
         return tuple(_members(path, text))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} cannot be read", details=str(error)) from error
 
 
@@ -109,7 +112,7 @@ def layer_members(path: Path) -> tuple[Member, ...]:
     try:
         with path.open("rb") as stream:
             return tuple(tar_members(stream))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} is no tar", details=str(error)) from error
 
 
@@ -134,7 +137,7 @@ def read_package(path: Path) -> PackageFacts:
     try:
         with path.open("rb") as stream:
             return _rpm_facts(stream) if path.suffix == ".rpm" else _deb_facts(stream)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise VerificationError(f"{path.name} is no package", details=str(error)) from error
 
 
@@ -157,14 +160,15 @@ def _zip_members(path: Path, text: bytes) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.is_dir():
+                moment = int(datetime(*info.date_time, tzinfo=UTC).timestamp())
                 with archive.open(info) as content:
-                    yield _member(info.filename, info.external_attr >> 16, content, text=text)
+                    yield _member(info.filename, info.external_attr >> 16, content, moment, text)
 
 
 def _member(name: str, mode: int, content: Readable, moment: int = 0, text: bytes = b"") -> Member:
     state, head, tail, holds = hashlib.sha256(), b"", b"", False
     while block := content.read(_BLOCK):
-        head = head or block[:HEADER_SIZE]
+        head += block[: HEADER_SIZE - len(head)]
         state.update(block)
         if text and not holds:
             window = tail + block
@@ -185,7 +189,10 @@ def _deb_part(stream: IO[bytes], wanted: str) -> Stream:
     while header := stream.read(_AR_HEADER):
         name, size = header[:16].decode().strip().rstrip("/"), int(header[48:58])
         if name.startswith(wanted):
-            return _decompressed(io.BytesIO(stream.read(size)))
+            data = stream.read(size)
+            if len(data) < size:
+                raise EOFError("it ends too early")
+            return _decompressed(io.BytesIO(data))
         stream.seek(size + size % 2, io.SEEK_CUR)
     raise ValueError(f"it has no {wanted}")
 

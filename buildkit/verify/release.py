@@ -11,7 +11,7 @@ from buildkit.digest import Digest
 from buildkit.errors import BuildkitError, VerificationError
 from buildkit.platform import Platform
 from buildkit.release.assemble import ARCHIVE, PACKAGE
-from buildkit.release.dist import SIGNATURES, dist_files
+from buildkit.release.dist import dist_files, is_signature
 from buildkit.release.documents import (
     ARTIFACTS_FILE,
     CHECKSUMS_FILE,
@@ -22,9 +22,11 @@ from buildkit.release.documents import (
     FileEntry,
     ReleaseDocument,
     artifacts,
+    checksums,
     decode_release,
     encode,
     image_digests,
+    inputs_digest,
     metadata,
     parse_checksums,
 )
@@ -87,8 +89,8 @@ def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
         name
         for name in dist_files(folder)
         if name not in known
-        and not name.startswith(f"{LAYOUT_FOLDER}/")
-        and not name.endswith(SIGNATURES)
+        and not (document.images and name.startswith(f"{LAYOUT_FOLDER}/"))
+        and not is_signature(name, known)
     ]
     yield Check(
         subject=folder.name,
@@ -99,19 +101,10 @@ def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
 
 def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     """Compare what repeats release.json with release.json."""
-    try:
-        found = parse_checksums((folder / CHECKSUMS_FILE).read_bytes(), CHECKSUMS_FILE)
-    except (OSError, VerificationError) as error:
-        yield Check(subject=CHECKSUMS_FILE, compared="its lines", problem=str(error))
-    else:
-        wanted = {file.path: Digest(file.sha256) for file in document.files}
-        wanted[RELEASE_FILE] = Digest.of_file(folder / RELEASE_FILE)
-        wrong = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
-        yield Check(
-            subject=CHECKSUMS_FILE,
-            compared=f"the digests of {len(wanted)} files",
-            problem=", ".join(wrong),
-        )
+    yield _checksums(folder, document)
+    units = {unit.id: unit.digest for unit in document.units}
+    inputs = inputs_digest(document, units, document.tools)
+    yield compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
     date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     others = {METADATA_FILE, DIGESTS_FILE, ARTIFACTS_FILE}
     files = tuple(file for file in document.files if file.path not in others)
@@ -128,6 +121,21 @@ def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
             compared=f"it says what {RELEASE_FILE} says",
             problem="" if same else "it says something else",
         )
+
+
+def _checksums(folder: Path, document: ReleaseDocument) -> Check:
+    compared = f"the digests of {len(document.files) + 1} files"
+    try:
+        data = (folder / CHECKSUMS_FILE).read_bytes()
+        found = parse_checksums(data, CHECKSUMS_FILE)
+        wanted = {file.path: Digest(file.sha256) for file in document.files}
+    except (OSError, VerificationError, ValueError) as error:
+        return Check(subject=CHECKSUMS_FILE, compared=compared, problem=str(error))
+    wanted[RELEASE_FILE] = Digest.of_file(folder / RELEASE_FILE)
+    wrong = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+    if not wrong and data != checksums(wanted.items()):
+        wrong = ["its form"]
+    return Check(subject=CHECKSUMS_FILE, compared=compared, problem=", ".join(wrong))
 
 
 def _with_files(document: ReleaseDocument, files: tuple[FileEntry, ...]) -> ReleaseDocument:
@@ -174,7 +182,7 @@ def check_file(folder: Path, document: ReleaseDocument, file: FileEntry) -> Iter
         )
         members = read_members(path, stored_stamp(document.version))
         yield from check_contents(file.path, members, expected)
-    except (OSError, KeyError, BuildkitError) as error:
+    except (OSError, KeyError, ValueError, BuildkitError) as error:
         yield Check(subject=file.path, compared="its content", problem=str(error))
 
 

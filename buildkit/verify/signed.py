@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildkit.attest.bundle import check_signature_file
+from buildkit.attest.bundle import check_blob_bundle, check_signature_file
 from buildkit.attest.dsse import open_envelope
 from buildkit.attest.images import verified_statements
 from buildkit.attest.signer import Verifier
@@ -21,8 +21,9 @@ from buildkit.oci.model import INDEXES
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from buildkit.registry.originals import Original
+from buildkit.release.dist import BUNDLE, SIGNATURE
 from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
-from buildkit.release.proofs import ENVELOPE, is_downloaded
+from buildkit.release.proofs import ENVELOPE, SBOM, is_downloaded
 from buildkit.verify.check import Check, compare
 
 
@@ -36,20 +37,22 @@ class Trust:
 
 
 def check_signatures(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
-    """Check every signature of a release, and that its provenance is about every file."""
+    """Check every signature of a release, and that its provenance is about what is in it."""
     names = [file.path for file in document.files if is_downloaded(file)]
     for name in (RELEASE_FILE, CHECKSUMS_FILE, *names):
         yield check_signature(folder / name, trust.verifier)
-    subjects = {file.path: file.sha256 for file in document.files if file.contains}
-    yield from _release_provenance(folder, document, subjects, trust)
+    for name in (RELEASE_FILE, CHECKSUMS_FILE):
+        yield check_signature(folder / name, trust.verifier, BUNDLE)
+    yield from _release_provenance(folder, document, trust)
 
 
-def check_signature(path: Path, verifier: Verifier) -> Check:
-    """Check the ``.sig`` file beside a file."""
-    compared = "its signature by this key"
+def check_signature(path: Path, verifier: Verifier, suffix: str = SIGNATURE) -> Check:
+    """Check the ``.sig`` file beside a file, or its bundle."""
+    compared = f"its signature by this key, in {suffix}"
+    check = check_signature_file if suffix == SIGNATURE else check_blob_bundle
     try:
-        data = path.with_name(f"{path.name}.sig").read_bytes()
-        check_signature_file(data, Digest.of_file(path), verifier, path.name)
+        data = path.with_name(f"{path.name}{suffix}").read_bytes()
+        check(data, Digest.of_file(path), verifier, path.name)
     except OSError:
         return Check(subject=path.name, compared=compared, problem="there is none")
     except VerificationError as error:
@@ -91,11 +94,7 @@ def check_provenance(
     try:
         predicate = statement["predicate"]
         parameters = predicate["buildDefinition"]["externalParameters"]
-        commits = [
-            item["digest"]["gitCommit"]
-            for item in predicate["buildDefinition"]["resolvedDependencies"]
-            if "gitCommit" in item.get("digest", {})
-        ]
+        commits = _commits(statement)
         found = {
             "source": (parameters.get("source", ""), trust.source),
             "version": (parameters.get("version", ""), version),
@@ -114,6 +113,14 @@ def check_provenance(
             yield Check(subject=name, compared=f"{what} is {told or 'not told'}")
 
 
+def _commits(statement: Mapping[str, Any]) -> list[str]:
+    return [
+        item["digest"]["gitCommit"]
+        for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+        if "gitCommit" in item.get("digest", {})
+    ]
+
+
 def check_sbom(name: str, statement: Mapping[str, Any] | None, digest: Digest) -> Check:
     """Tell whether there is a verified SBOM in which a manifest is described."""
     compared = "its SBOM"
@@ -128,31 +135,36 @@ def check_sbom(name: str, statement: Mapping[str, Any] | None, digest: Digest) -
     return Check(subject=name, compared=f"{compared}: {len(packages)} packages", problem=problem)
 
 
-def _release_provenance(
-    folder: Path, document: ReleaseDocument, subjects: Mapping[str, str], trust: Trust
-) -> Iterator[Check]:
+def _subjects(document: ReleaseDocument) -> Iterator[tuple[str, str]]:
+    """Yield name and digest of what a release's provenance has to be about."""
+    for file in document.files:
+        if is_downloaded(file) or file.type == SBOM:
+            yield file.path, file.sha256
+    for image in document.images:
+        for digest in {image.digest, *image.platforms.values()}:
+            yield Reference.parse(image.reference).name, digest.removeprefix("sha256:")
+
+
+def _release_provenance(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
     try:
         data = (folder / ENVELOPE).read_bytes()
         statement = read_statement(open_envelope(data, trust.verifier, ENVELOPE), ENVELOPE)
-        named = {item.get("name"): item["digest"].get("sha256") for item in statement["subject"]}
+        named = {(item.get("name"), item["digest"].get("sha256")) for item in statement["subject"]}
     except OSError:
         yield Check(subject=ENVELOPE, compared="its signature", problem="it is missing")
         return
-    except (VerificationError, KeyError, TypeError) as error:
+    except (VerificationError, AttributeError, KeyError, TypeError) as error:
         yield Check(subject=ENVELOPE, compared="its signature", problem=str(error))
         return
     yield Check(subject=ENVELOPE, compared="its signature by this key")
-    wrong = sorted(path for path, sha256 in subjects.items() if named.get(path) != sha256)
+    subjects = frozenset(_subjects(document))
     yield Check(
         subject=ENVELOPE,
-        compared=f"it is about {len(subjects)} files with what was built",
-        problem=", ".join(wrong),
+        compared=f"it is about {len(subjects)} files and images",
+        problem=", ".join(sorted({name for name, _ in subjects - named})),
     )
     yield from check_provenance(ENVELOPE, statement, trust, document.version)
-    commits = [
-        item["digest"]["gitCommit"]
-        for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-        if "gitCommit" in item.get("digest", {})
-    ]
+    commits = _commits(statement)
     if not document.source.dirty and commits:
-        yield compare(ENVELOPE, "the commit", commits, [document.source.revision])
+        revision = document.source.revision
+        yield compare(ENVELOPE, "the commit", ", ".join(commits), revision)

@@ -150,6 +150,11 @@ def test_a_published_image_has_all_that_was_said_about_it(project: Project, hub:
         assert f"{digest.replace(':', '-')}.sig" in tags
     project.run("publish")
     assert client.tags(image) == tags
+    signature = project.dist / "checksums.txt.sig"
+    signature.rename(project.place / "kept")
+    code, error = project.fails("publish")
+    assert (code, "checksums.txt.sig" in error) == (9, True), error
+    (project.place / "kept").rename(signature)
     expected = ("--expect-source", "https://example.com/tiny")
     project.run("verify", str(image), "--key", "cosign.pub", *expected)
     code, error = project.fails("verify", str(image), "--key", "foreign.pub")

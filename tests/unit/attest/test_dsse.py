@@ -13,6 +13,7 @@ from buildkit.attest.bundle import (
     BUNDLE_TYPE,
     blob_bundle,
     bundled_envelope,
+    check_blob_bundle,
     check_signature_file,
     envelope_bundle,
     signature_file,
@@ -109,3 +110,23 @@ def test_a_signature_beside_a_file_is_checked() -> None:
             check_signature_file(text, data, verifier, "f")
     with pytest.raises(VerificationError, match="is damaged"):
         check_signature_file(b"%%%", DATA, KEY, "f")
+
+
+@given(st.data())
+def test_a_signature_has_one_spelling(data: st.DataObject) -> None:
+    for written, check in (
+        (signature_file(SIGNER, DATA), check_signature_file),
+        (blob_bundle(SIGNER, DATA) + b"\n", check_blob_bundle),
+    ):
+        check(written, DATA, KEY, "f")
+        at = data.draw(st.integers(0, len(written) - 1))
+        bit = 1 << data.draw(st.integers(0, 7))
+        other = written[:at] + bytes([written[at] ^ bit]) + written[at + 1 :]
+        with pytest.raises(VerificationError, match="f"):
+            check(other, DATA, KEY, "f")
+
+
+def test_a_bundle_of_another_file_or_key_is_refused() -> None:
+    for signer, digest in ((FOREIGN, DATA), (SIGNER, Digest.of_bytes(b"date"))):
+        with pytest.raises(VerificationError, match="not of its content, or of another key"):
+            check_blob_bundle(blob_bundle(signer, digest), DATA, KEY, "f")

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from buildkit.digest import Digest
+from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
 from buildkit.oci.layout import (
+    CONTAINERD_NAME,
     INDEX_FILE,
     MARKER,
     MARKER_FILE,
+    TITLE,
     Layout,
     blob_name,
     layout_blobs,
@@ -95,7 +98,7 @@ def test_files_that_belong_to_nothing_are_named(
     (folder / "blobs" / "sha256" / ("0" * 64)).write_bytes(b"x")
     (folder / MARKER_FILE).write_bytes(MARKER + b" ")
     assert set(layout_differences(folder, images, digest)) == {
-        f"oci/{MARKER_FILE} was changed",
+        f"oci/{MARKER_FILE} was changed, or is missing",
         f"oci/blobs/sha256/{'0' * 64} is no part of it",
     }
 
@@ -115,8 +118,20 @@ def test_another_image_under_the_name_is_named(
 
 
 def test_a_layout_that_is_gone_is_said(tmp_path: Path) -> None:
-    (found,) = layout_differences(tmp_path / "oci", [], digest)
-    assert found.startswith("oci: there is no image layout")
+    marker, index = layout_differences(tmp_path / "oci", [], digest)
+    assert marker == f"oci/{MARKER_FILE} was changed, or is missing"
+    assert index.startswith(f"oci/{INDEX_FILE}: there is no image layout")
+
+
+@pytest.mark.parametrize("key", [CONTAINERD_NAME, TITLE, "more"])
+def test_what_the_index_says_of_an_image_is_all_compared(
+    copied: tuple[Path, tuple[ImageEntry, ...]], key: str
+) -> None:
+    folder, images = copied
+    index = json.loads((folder / INDEX_FILE).read_bytes())
+    index["manifests"][0]["annotations"][key] = "example.com/other:1"
+    (folder / INDEX_FILE).write_bytes(canonical_json(index))
+    assert layout_differences(folder, images, digest) == (f"oci/{INDEX_FILE} was changed",)
 
 
 def test_layers_weigh_what_is_pulled(source: Layout) -> None:
