@@ -100,7 +100,7 @@ def test_images_with_nothing_to_do_load_neither_clients_nor_templates(
     tree: Tree, words: tuple[str, ...]
 ) -> None:
     others, own = loaded(tree, *words, "-p", "linux/amd64")
-    # A plan that may push looks whether the hub answers.
+    # A plan that may push looks whether the hub answers; where nothing listens, that is all.
     asks = frozenset({"urllib3"}) if words[0] != "docker" else frozenset[str]()
-    assert others == SMALL | asks
+    assert SMALL <= others <= SMALL | asks
     assert not own & UNPLANNED
