@@ -11,8 +11,8 @@ import msgspec
 
 from buildkit.digest import Digest
 from buildkit.errors import UsageError, VerificationError
-from buildkit.pipeline.release_outputs import published_before, read_previous, unit_rows
-from buildkit.pipeline.releasing import Released, check_untouched, dist_folder, report_release
+from buildkit.pipeline.release_outputs import Released, published_before, read_previous, unit_rows
+from buildkit.pipeline.releasing import check_untouched, dist_folder, report_release
 from buildkit.pipeline.signing import Signing, read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list

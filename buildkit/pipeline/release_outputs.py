@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,11 +31,22 @@ from buildkit.release.documents import (
     decode_release,
 )
 
-if TYPE_CHECKING:
-    from buildkit.pipeline.releasing import Released
-
 _FILES = ("file", "platform", "size", CHANGE, "sha256")
 _IMAGES = ("image", "platforms", "digest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What a run of `invoke release` has: its directory, and whether it was written anew.
+
+    ``rows`` is the closing table, ``previous`` what its sizes are compared with.
+    """
+
+    folder: Path
+    document: ReleaseDocument
+    is_new: bool
+    rows: tuple[tuple[str, ...], ...] = ()
+    previous: ReleaseDocument | None = None
 
 
 def write_ci_outputs(environ: Mapping[str, str], released: Released) -> None:

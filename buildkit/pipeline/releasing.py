@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
 from buildkit.pipeline.release_outputs import (
+    Released,
     published_before,
     read_previous,
     write_ci_outputs,
@@ -38,20 +39,6 @@ if TYPE_CHECKING:
     from buildkit.vcs import History
 
 _COLUMNS = ("file", "type", "platform", "size", "digest")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
-    """What a run of `invoke release` has: its directory, and whether it was written anew.
-
-    ``rows`` is the closing table, ``previous`` what its sizes are compared with.
-    """
-
-    folder: Path
-    document: ReleaseDocument
-    is_new: bool
-    rows: tuple[tuple[str, ...], ...] = ()
-    previous: ReleaseDocument | None = None
 
 
 def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:

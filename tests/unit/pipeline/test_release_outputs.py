@@ -9,13 +9,13 @@ import pytest
 from buildkit.config.load import load_project
 from buildkit.errors import UsageError
 from buildkit.pipeline.release_outputs import (
+    Released,
     published_before,
     read_previous,
     summary,
     unit_rows,
     write_ci_outputs,
 )
-from buildkit.pipeline.releasing import Released
 from buildkit.release.documents import ReleaseDocument, encode
 from tests.unit.release.test_documents import DOCUMENT, TWO
 
