@@ -33,6 +33,12 @@ _LAST_SECOND = 253_402_300_799
 """Of the year 9999, in seconds since 1970."""
 
 
+Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+"""A sha256."""
+DigestText = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""A sha256 as OCI writes it."""
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of release.json."""
 
@@ -42,7 +48,7 @@ class FileEntry(Document, frozen=True, kw_only=True):
 
     path: str
     """Below dist/, with slashes."""
-    sha256: str
+    sha256: Hex
     size: int
     type: str
     """As GoReleaser names it: Archive, Linux Package, Source, Checksum, ..."""
@@ -55,7 +61,7 @@ class UnitEntry(Document, frozen=True, kw_only=True):
     """A unit of the plan, and what it made."""
 
     id: str
-    digest: str
+    digest: DigestText
     """As in the closing table: of the file, the image's config, or the index."""
     size: int
     holds: tuple[str, ...] = ()
@@ -71,9 +77,9 @@ class ImageEntry(Document, frozen=True, kw_only=True):
     unit: str
     """The name of the units that made it; a variant's differs from the image's."""
     reference: str
-    digest: str
+    digest: DigestText
     """Of the index, or of the one manifest there is."""
-    platforms: dict[str, str]
+    platforms: dict[str, DigestText]
     """Platform and digest of its manifest."""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -56,9 +57,18 @@ finally:
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def developer() -> Iterator[None]:
+    """In CI the commit's revision counts, so git is asked each time; at a desk it is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CI", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(developer: None, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """Return a project of which everything was built."""
+    del developer
     tree = Tree(tmp_path_factory.mktemp("imports"))
     tree.run("build", "docker", "--no-push", "--no-load", "-p", "linux/amd64")
     return tree

@@ -20,7 +20,7 @@ from tests.integration.registry_servers import installed_program, serve
 from tests.integration.test_release import Project
 from tests.integration.tiny_project import PROJECT
 
-pytestmark = [pytest.mark.go, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.go, pytest.mark.slow, pytest.mark.timeout(300)]
 
 HUB = "localhost:1"
 PLACES = '[publish.hub]\nkind = "registry"\nhub = "%s/released"\n'

@@ -29,7 +29,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     signed, again = tmp_path / "signed", tmp_path / "again"
     signed.mkdir()
     again.mkdir()
-    said = FileEntry(path="attestations/x.json", sha256="0", size=1, type="Metadata")
+    said = FileEntry(path="attestations/x.json", sha256="0" * 64, size=1, type="Metadata")
     document = msgspec.structs.replace(
         DOCUMENT, signer="me", inputs="other", files=(*DOCUMENT.files, said)
     )
