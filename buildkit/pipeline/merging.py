@@ -96,9 +96,10 @@ def _provenance(
     parts: Sequence[Part], files: Sequence[FileEntry], images: Sequence[ImageEntry]
 ) -> Statement:
     from buildkit.attest.provenance import merge_provenance  # noqa: PLC0415 - see run_merge
+    from buildkit.pipeline.release_proofs import release_subjects  # noqa: PLC0415
     from buildkit.release.proofs import PROVENANCE  # noqa: PLC0415
 
-    predicates, known = [], list(_subjects(files, images))
+    predicates, known = [], list(release_subjects(files, images))
     taken = {Digest(file.sha256) for file in files}
     try:
         for folder, document in parts:
@@ -110,12 +111,6 @@ def _provenance(
         raise VerificationError(
             "the provenance of a part cannot be read", details=str(error)
         ) from error
-
-
-def _subjects(files: Sequence[FileEntry], images: Sequence[ImageEntry]) -> Iterator[Subject]:
-    from buildkit.pipeline.release_proofs import release_subjects  # noqa: PLC0415 - see run_merge
-
-    return release_subjects(files, images)
 
 
 def _binaries(statement: dict[str, object], document: ReleaseDocument) -> Iterator[Subject]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +14,13 @@ from buildkit.digest import Digest
 from buildkit.errors import ConfigError
 from buildkit.release.archive import Entry, write_archive
 from buildkit.release.documents import (
-    ARTIFACTS_FILE,
     CHECKSUMS_FILE,
-    DIGESTS_FILE,
-    METADATA_FILE,
     RELEASE_FILE,
     FileEntry,
     ReleaseDocument,
-    artifacts,
-    checksums,
     encode,
-    image_digests,
-    metadata,
+    release_checksums,
+    repeated_documents,
 )
 
 ARCHIVE, PACKAGE, SOURCE, DOCUMENT = "Archive", "Linux Package", "Source", "Metadata"
@@ -144,12 +138,7 @@ def write_documents(folder: Path, document: ReleaseDocument) -> ReleaseDocument:
     document = msgspec.structs.replace(
         document, files=tuple(sorted(document.files, key=lambda file: file.path))
     )
-    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    documents = {
-        ARTIFACTS_FILE: encode(artifacts(document)),
-        METADATA_FILE: encode(metadata(document, date)),
-        DIGESTS_FILE: image_digests(document.images),
-    }
+    documents = repeated_documents(document)
     for name, data in documents.items():
         (folder / name).write_bytes(data)
     described = (
@@ -160,9 +149,8 @@ def write_documents(folder: Path, document: ReleaseDocument) -> ReleaseDocument:
     whole = msgspec.structs.replace(document, files=files)
     release = encode(whole)
     (folder / RELEASE_FILE).write_bytes(release)
-    sums = [(file.path, Digest(file.sha256)) for file in files]
-    sums.append((RELEASE_FILE, Digest.of_bytes(release)))
-    (folder / CHECKSUMS_FILE).write_bytes(checksums(sums))
+    sums = release_checksums(whole, Digest.of_bytes(release))
+    (folder / CHECKSUMS_FILE).write_bytes(sums)
     return whole
 
 

@@ -15,8 +15,8 @@ from buildkit.release.documents import (
     LAYOUT_FOLDER,
     RELEASE_FILE,
     ReleaseDocument,
-    checksums,
     decode_release,
+    release_checksums,
 )
 from buildkit.release.layout import layout_differences
 from buildkit.store import discard
@@ -103,11 +103,10 @@ def differences(
         digest: gives a file's ``sha256:...``, empty where it is missing.
     """
     wanted = {file.path: str(Digest(file.sha256)) for file in document.files}
-    sums = [(file.path, Digest(file.sha256)) for file in document.files]
-    sums.append((RELEASE_FILE, Digest.of_file(target / RELEASE_FILE)))
-    wanted[CHECKSUMS_FILE] = str(Digest.of_bytes(checksums(sums)))
-    found = []
-    for name in dist_files(target):
+    sums = release_checksums(document, Digest.of_file(target / RELEASE_FILE))
+    wanted[CHECKSUMS_FILE] = str(Digest.of_bytes(sums))
+    there, found = dist_files(target), []
+    for name in there:
         is_image = name.startswith(f"{LAYOUT_FOLDER}/") and document.images
         if is_image or name == RELEASE_FILE or is_signature(name, wanted):
             continue
@@ -115,8 +114,7 @@ def differences(
             found.append(f"{name} is no part of it")
         elif digest(target / name) != wanted[name]:
             found.append(f"{name} was changed")
-    there = frozenset(dist_files(target))
-    found += [f"{name} is missing" for name in sorted(wanted.keys() - there)]
+    found += [f"{name} is missing" for name in sorted(wanted.keys() - set(there))]
     if document.images:
         found += layout_differences(target / LAYOUT_FOLDER, document.images, digest)
     return tuple(found)

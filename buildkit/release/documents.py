@@ -15,6 +15,7 @@ import msgspec
 
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
+from buildkit.oci.image import timestamp
 
 RELEASE_FILE = "release.json"
 CHECKSUMS_FILE = "checksums.txt"
@@ -205,6 +206,27 @@ def parse_checksums(data: bytes, name: str) -> dict[str, Digest]:
         except ValueError as error:
             raise VerificationError(f"{name}:{number} is no line of sha256sum") from error
     return found
+
+
+def release_checksums(document: ReleaseDocument, release: Digest) -> bytes:
+    """Return ``checksums.txt`` of a release; ``release`` is the digest of its release.json."""
+    files = [(file.path, Digest(file.sha256)) for file in document.files]
+    return checksums((*files, (RELEASE_FILE, release)))
+
+
+def repeated_documents(document: ReleaseDocument) -> dict[str, bytes]:
+    """Return the documents that say again what a release says, by their names.
+
+    Their own entries, if ``document`` has them already, are in none of them.
+    """
+    others = {ARTIFACTS_FILE, METADATA_FILE, DIGESTS_FILE}
+    files = tuple(file for file in document.files if file.path not in others)
+    listed = msgspec.structs.replace(document, files=files)
+    return {
+        ARTIFACTS_FILE: encode(artifacts(listed)),
+        METADATA_FILE: encode(metadata(document, timestamp(document.epoch))),
+        DIGESTS_FILE: image_digests(document.images),
+    }
 
 
 def image_digests(images: Iterable[ImageEntry]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from buildkit.build.stamps import stored_stamp
@@ -13,22 +12,16 @@ from buildkit.platform import Platform
 from buildkit.release.assemble import ARCHIVE, PACKAGE
 from buildkit.release.dist import dist_files, is_signature
 from buildkit.release.documents import (
-    ARTIFACTS_FILE,
     CHECKSUMS_FILE,
-    DIGESTS_FILE,
     LAYOUT_FOLDER,
-    METADATA_FILE,
     RELEASE_FILE,
     FileEntry,
     ReleaseDocument,
-    artifacts,
-    checksums,
     decode_release,
-    encode,
-    image_digests,
     inputs_digest,
-    metadata,
     parse_checksums,
+    release_checksums,
+    repeated_documents,
 )
 from buildkit.release.layout import layout_differences
 from buildkit.verify.check import Check, compare
@@ -105,15 +98,7 @@ def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     units = {unit.id: unit.digest for unit in document.units}
     inputs = inputs_digest(document, units, document.tools)
     yield compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
-    date = datetime.fromtimestamp(document.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    others = {METADATA_FILE, DIGESTS_FILE, ARTIFACTS_FILE}
-    files = tuple(file for file in document.files if file.path not in others)
-    repeated = {
-        METADATA_FILE: encode(metadata(document, date)),
-        DIGESTS_FILE: image_digests(document.images),
-        ARTIFACTS_FILE: encode(artifacts(_with_files(document, files))),
-    }
-    for name, data in repeated.items():
+    for name, data in repeated_documents(document).items():
         path = folder / name
         same = path.is_file() and path.read_bytes() == data
         yield Check(
@@ -131,17 +116,11 @@ def _checksums(folder: Path, document: ReleaseDocument) -> Check:
         wanted = {file.path: Digest(file.sha256) for file in document.files}
     except (OSError, VerificationError, ValueError) as error:
         return Check(subject=CHECKSUMS_FILE, compared=compared, problem=str(error))
-    wanted[RELEASE_FILE] = Digest.of_file(folder / RELEASE_FILE)
+    release = wanted[RELEASE_FILE] = Digest.of_file(folder / RELEASE_FILE)
     wrong = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
-    if not wrong and data != checksums(wanted.items()):
+    if not wrong and data != release_checksums(document, release):
         wrong = ["its form"]
     return Check(subject=CHECKSUMS_FILE, compared=compared, problem=", ".join(wrong))
-
-
-def _with_files(document: ReleaseDocument, files: tuple[FileEntry, ...]) -> ReleaseDocument:
-    import msgspec  # noqa: PLC0415 - loaded anyway
-
-    return msgspec.structs.replace(document, files=files)
 
 
 def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
