@@ -14,7 +14,6 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -53,8 +52,7 @@ _WHOLE = frozenset({"toolchains", "trees"})
 _SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[kMGT]i?)?B?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One file of the cache, one toolchain or one source tree.
 
     ``size`` is in bytes, ``used`` in seconds since 1970.
@@ -67,8 +65,7 @@ class Item:
     used: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KindUse:
+class KindUse(Struct, frozen=True, kw_only=True):
     """How much of one kind there is; times in seconds since 1970, of the last use."""
 
     kind: str
@@ -83,8 +80,7 @@ class KindUse:
         return self.kind in _KEPT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class Collected(Struct, frozen=True, kw_only=True):
     """What collecting removed, or would remove, and how many bytes that count are left."""
 
     files: int

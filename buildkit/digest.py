@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _BLOCK = 1 << 18
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """A sha256 content digest; ``hex`` is the lower-case hexadecimal form."""
 
     hex: str

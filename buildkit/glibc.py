@@ -12,10 +12,11 @@ import errno
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
+
+from msgspec import Struct
 
 _ELF = b"\x7fELF"
 _HEADER = 64
@@ -55,8 +56,7 @@ _NAMED = {"GLIBC_ABI_DT_RELR": Glibc(2, 36)}
 """Versions that are no number, with the release that has them (glibc's NEWS)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linkage:
+class Linkage(Struct, frozen=True, kw_only=True):
     """What a dynamically linked program needs of the file system that it runs in."""
 
     loader: str

@@ -18,7 +18,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, TextIO
@@ -26,6 +25,8 @@ from typing import Any, Protocol, TextIO
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.errors import BuildkitError, CancelledError, EnvironmentMissingError, UsageError
 from buildkit.log import choose_reporter
@@ -48,8 +49,7 @@ class Runner(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """What the tasks of one call want.
 
     Attributes:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import VerificationError
 from buildkit.platform import Platform
@@ -55,8 +56,7 @@ _PE_MACHINES = {0x8664: "amd64", 0xAA64: "arm64", 0x014C: "386", 0x01C4: "arm"}
 _PLAN9 = {b"\0\0\x01\xeb": "386", b"\0\0\x8a\x97": "amd64", b"\0\0\x06\x47": "arm"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """One machine that an executable runs on.
 
     ``systems`` are the values of GOOS that its header allows; an ELF header

@@ -9,8 +9,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 PROC = Path("/proc")
 _KIB = 1024
@@ -19,8 +20,7 @@ _ACTION = 400_000_000
 """What one action of a `go build` may take: a large package's compiler, a middling link."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
+class _Files(Struct, frozen=True, kw_only=True):
     """What one version of control groups calls its files."""
 
     limit: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform as _host
 import sys
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.errors import ConfigError
 
@@ -35,8 +36,7 @@ _MACHINES = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """An operating system and architecture in Go's and OCI's spelling.
 
     ``variant`` is OCI's (``v7`` of ``linux/arm/v7``) and is empty for most.

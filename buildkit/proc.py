@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from buildkit.errors import (
     BuildError,
@@ -36,8 +37,7 @@ class OutOfMemoryError(EnvironmentMissingError):
     """The kernel ended a child, most likely since there was no memory left for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """A finished child: what it was, how it ended, what it wrote."""
 
     argv: tuple[str, ...]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError
@@ -23,8 +25,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """One image name; at most one of ``tag`` and ``digest`` is set by our own code."""
 
     registry: str

@@ -14,9 +14,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from buildkit.config.model import (
     Smoke,
@@ -62,8 +63,7 @@ Ask = Callable[[str, Mapping[str, str]], Answer | None]
 """GETs a URL with headers; None where nothing answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmokeRun:
+class SmokeRun(Struct, frozen=True, kw_only=True):
     """One run of the smoke table.
 
     Attributes:
@@ -191,8 +191,7 @@ class SmokeRun:
         return read_counter(text, counter.name)
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Struct):
     """The containers of one run."""
 
     prefix: str

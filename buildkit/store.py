@@ -10,10 +10,10 @@ import tempfile
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import FULL
@@ -136,8 +136,7 @@ def note_use(path: Path, now: float | None = None) -> None:
             os.utime(path, (moment, moment))
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Blobs by sha256 below ``root``; safe for several processes at once.
 
     Looking into a store that does not exist makes none.

@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.program import Program
 from invoke.tasks import Task
+from msgspec.structs import fields
 
 from buildkit import __version__
 from buildkit.errors import UsageError

@@ -9,11 +9,12 @@ are off, and no lock is taken. The user's own configuration is never changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from git import Git
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(Struct, frozen=True, kw_only=True):
     """What is checked out; ``revision`` is ``unknown`` outside git, ``describe`` empty."""
 
     revision: str = UNKNOWN
@@ -31,8 +31,7 @@ class Commit:
     """Seconds since 1970, 0 outside git."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitFacts(Commit):
+class GitFacts(Commit, Struct, frozen=True, kw_only=True):
     """What is checked out, and whether the tree still is that."""
 
     dirty: bool = False
@@ -71,8 +70,7 @@ class WorktreeKind(StrEnum):
     """Anywhere else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worktree:
+class Worktree(Struct, frozen=True, kw_only=True):
     """A tree and its repository, by looking alone."""
 
     root: Path
@@ -191,8 +189,7 @@ def _read_commit(git: Git) -> Commit:
     return Commit(revision=revision, describe=_describe(git), commit_time=int(seconds))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A commit that is no merge: its subject, and the whole of its text."""
 
     revision: str
@@ -200,8 +197,7 @@ class Change:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """What a release is named after, and what came before it."""
 
     tags: tuple[str, ...] = ()

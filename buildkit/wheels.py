@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import BuildkitError, EnvironmentMissingError, FetchError
 from buildkit.platform import Platform
@@ -38,8 +38,7 @@ _MISMATCH = re.compile(r"Expected sha256 (\w{64}).*?Got\s+(\w{64})", re.DOTALL)
 _ABSENT = ("No matching distribution found", "Could not find a version that satisfies")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelPin:
+class WheelPin(Struct, frozen=True, kw_only=True):
     """One wheel: ``tag`` is the platform tag that pip must be given."""
 
     project: str
@@ -49,8 +48,7 @@ class WheelPin:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pip:
+class Pip(Struct, frozen=True, kw_only=True):
     """The pip of a Python, run in the user's own configuration and environment."""
 
     python: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from buildkit.adopt.model import Image
 from buildkit.adopt.walk import files_below
@@ -22,8 +23,7 @@ _VAGUE = frozenset({"build", "container", "docker", "dockerfiles", "image", "ima
 _PLATFORM = {"TARGETOS": "linux", "TARGETARCH": "amd64", "TARGETPLATFORM": "linux/amd64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adopted:
+class Adopted(Struct, frozen=True, kw_only=True):
     """What became of the Dockerfiles: images, and what is told of the others."""
 
     images: tuple[Image, ...] = ()

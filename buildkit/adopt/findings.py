@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from buildkit.adopt import istio
 from buildkit.adopt.dockerfiles import Adopted, adopt_dockerfiles, own_arguments

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.adopt.makefile import expand, read_variables, words
 from buildkit.adopt.model import Binary, FileValue, Image, Prebuilt, VersionRule
@@ -33,8 +33,7 @@ class _Dependency(Struct, frozen=True, rename={"sha": "lastStableSHA"}):
     sha: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Make:
+class Make(Struct, frozen=True, kw_only=True):
     """The make file that has the lists of binaries.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binary:
+class Binary(Struct, frozen=True, kw_only=True):
     """A main package.
 
     Attributes:
@@ -27,8 +27,7 @@ class Binary:
     left_out: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class Stamp(Struct, frozen=True, kw_only=True):
     """A string variable that the linker can set.
 
     Attributes:
@@ -44,8 +43,7 @@ class Stamp:
     found: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileValue:
+class FileValue(Struct, frozen=True, kw_only=True):
     """A value that stands in a file of the tree; see :class:`buildkit.config.model.FromFile`."""
 
     file: str
@@ -53,8 +51,7 @@ class FileValue:
     line: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRule:
+class VersionRule(Struct, frozen=True, kw_only=True):
     """Where the tree's version stands."""
 
     file: str = ""
@@ -62,8 +59,7 @@ class VersionRule:
     suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prebuilt:
+class Prebuilt(Struct, frozen=True, kw_only=True):
     """A binary that the tree downloads instead of compiling it."""
 
     name: str
@@ -74,8 +70,7 @@ class Prebuilt:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(Struct, frozen=True, kw_only=True):
     """A container image from a Dockerfile of the tree.
 
     Attributes:
@@ -94,8 +89,7 @@ class Image:
     left_out: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Struct, frozen=True, kw_only=True):
     """Everything that was found out about a tree.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.adopt.walk import files_below
 from buildkit.errors import UsageError
@@ -16,8 +17,7 @@ _QTLS = re.compile(r"^\s*(?:require\s+)?\S+/qtls-go1-(\d+)\s+v", re.MULTILINE)
 _MINOR = re.compile(r"1\.(\d+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Module:
+class Module(Struct, frozen=True, kw_only=True):
     """A Go module.
 
     Attributes:

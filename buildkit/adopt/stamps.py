@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from buildkit.adopt.golist import Package
 from buildkit.adopt.makefile import expand, read_variables
@@ -46,8 +47,7 @@ _WHOLE = frozenset({"${os}", "${arch}", "${version}"})
 """These words end too many other names, such as goVersion or apiVersion."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Declared:
+class _Declared(Struct, frozen=True, kw_only=True):
     name: str
     value: str
 

@@ -11,8 +11,10 @@ import json
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _MAGIC = b"\xff Go buildinf:"
 _HEADER, _ALIGN = 32, 16
@@ -34,8 +36,7 @@ Data = bytes | mmap.mmap
 Range = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Module:
+class Module(Struct, frozen=True, kw_only=True):
     """A module that is linked in; ``sum`` is go.sum's ``h1:``, empty for a directory."""
 
     path: str
@@ -54,8 +55,7 @@ class Module:
         return self.used.path.startswith((".", "/"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildInfo:
+class BuildInfo(Struct, frozen=True, kw_only=True):
     """The build information of one binary.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 
@@ -18,8 +19,7 @@ class Purpose(StrEnum):
     ARCHIVE = "ARCHIVE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
+class Component(Struct, frozen=True, kw_only=True):
     """A program, a module, a package or an image.
 
     Attributes:

@@ -11,12 +11,12 @@ import hashlib
 import posixpath
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.attest.buildinfo import BuildInfo, find_build_info, read_build_info
 from buildkit.attest.component import Component
@@ -46,16 +46,14 @@ _SMALL = 4 << 20
 """Bytes of a program that is looked at in memory; a base has hundreds of small libraries."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(Struct, frozen=True, kw_only=True):
     """An executable file, and its build information where Go linked it."""
 
     digest: Digest
     info: BuildInfo | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerContents:
+class LayerContents(Struct, frozen=True, kw_only=True):
     """What of a layer an SBOM needs.
 
     ``hidden`` are the paths of lower layers that it removes or replaces, ``emptied``
@@ -68,8 +66,7 @@ class LayerContents:
     emptied: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageContents:
+class ImageContents(Struct, frozen=True, kw_only=True):
     """What of an image an SBOM needs: paths are relative to its root."""
 
     programs: Mapping[str, Program]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.attest.component import Component, Purpose
 from buildkit.attest.purl import package_url
@@ -17,8 +18,7 @@ from buildkit.attest.purl import package_url
 _SOURCE = re.compile(r"(\S+)(?: \((.+)\))?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
+class Distribution(Struct, frozen=True, kw_only=True):
     """What ``os-release`` says: ``debian`` and ``13``; empty where there is none."""
 
     id: str = ""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.attest.signer import Signature, Signer, Verifier
 from buildkit.digest import Digest, canonical_json
@@ -20,8 +20,7 @@ from buildkit.errors import VerificationError
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """A payload with one signature or several."""
 
     payload_type: str

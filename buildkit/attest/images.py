@@ -8,10 +8,10 @@ signature is one too: a statement of cosign's own type about the digest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.attest.bundle import BUNDLE_TYPE, bundled_envelope, envelope_bundle
 from buildkit.attest.dsse import Envelope, open_envelope
@@ -32,16 +32,14 @@ _LIMIT = 64 << 20
 _Enveloped = tuple[Statement, Envelope]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attested:
+class Attested(Struct, frozen=True, kw_only=True):
     """A manifest or index, and what is said about it beside its signature."""
 
     subject: Descriptor
     statements: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageAttester:
+class ImageAttester(Struct, frozen=True, kw_only=True):
     """Signs images and attaches what is said about them.
 
     Attributes:

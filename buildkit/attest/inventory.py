@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.attest import purl
 from buildkit.attest.buildinfo import read_build_info
@@ -16,8 +18,7 @@ from buildkit.platform import Platform
 from buildkit.reference import Reference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
+class Inventory(Struct, frozen=True, kw_only=True):
     """Describes what was made.
 
     Attributes:

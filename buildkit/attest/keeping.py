@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.attest.bundle import bundled_envelope, envelope_bundle
 from buildkit.attest.dsse import parse_envelope
@@ -45,8 +45,7 @@ class _Simple(msgspec.Struct):
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageProofs:
+class ImageProofs(Struct, frozen=True, kw_only=True):
     """Signs what a release says about its images; pure but for the signer.
 
     Attributes:
@@ -89,8 +88,7 @@ class ImageProofs:
         return envelope_bundle(statement.signed(self.signer)) + b"\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptProofs:
+class KeptProofs(Struct, frozen=True, kw_only=True):
     """Attaches what a release says about its images.
 
     Attributes:

@@ -8,8 +8,9 @@ there before, which stay.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from buildkit.attest.dsse import ENVELOPE_TYPE
 from buildkit.attest.signer import Signer
@@ -29,8 +30,7 @@ SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
+class Payload(Struct, frozen=True, kw_only=True):
     """A layer of such a manifest: what was signed, and the annotations of its descriptor."""
 
     content: Content
@@ -41,8 +41,7 @@ class Payload:
         return {**self.content.descriptor.to_json(), "annotations": dict(self.annotations)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyTags:
+class LegacyTags(Struct, frozen=True, kw_only=True):
     """Writes the tags of a manifest."""
 
     client: RegistryClient

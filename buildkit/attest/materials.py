@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from buildkit.attest import purl
 from buildkit.attest.buildinfo import BuildInfo, Module
@@ -22,8 +23,7 @@ TOOLCHAIN = "golang.org/toolchain"
 """The module that holds Go itself, version v0.0.1-go1.26.8.linux-amd64."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class Material(Struct, frozen=True, kw_only=True):
     """One thing; ``digests`` are algorithm and value, empty where nobody knows one."""
 
     uri: str

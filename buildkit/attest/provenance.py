@@ -7,8 +7,9 @@ that building again gives the same bytes; who wants the times finds them at the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from buildkit import __version__
 from buildkit.attest.materials import Material
@@ -21,8 +22,7 @@ LOCAL_BUILDER = "urn:meshwright:builder:local"
 """Some machine that nobody vouches for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """One build.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import astuple, replace
 from typing import Any
+
+from msgspec.structs import astuple, replace
 
 from buildkit import __version__
 from buildkit.attest.component import Component

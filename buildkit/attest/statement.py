@@ -6,10 +6,10 @@ https://in-toto.io/Statement/v1, spec/v1/statement.md of github.com/in-toto/atte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.attest.dsse import Envelope, envelop
 from buildkit.attest.signer import Signer
@@ -27,8 +27,7 @@ SLSA = "https://slsa.dev/provenance/v1"
 """``cosign verify-attestation --type slsaprovenance1``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True, order=True):
     """What a statement is about: a name for people, a digest for everything else."""
 
     name: str
@@ -40,8 +39,7 @@ class Subject:
         return {**named, "digest": {"sha256": self.digest.hex}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """A statement as bytes, with its type beside them."""
 
     predicate_type: str

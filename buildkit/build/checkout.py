@@ -8,8 +8,9 @@ waits for a password, and the user's own configuration (credential helpers, prox
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.config.lock import SourcePin
 from buildkit.config.problems import near_miss
@@ -37,8 +38,7 @@ _SETTINGS = {
 _LAST_LINES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remote:
+class Remote(Struct, frozen=True, kw_only=True):
     """A repository somewhere else.
 
     Attributes:

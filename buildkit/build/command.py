@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.plan.command_files import command_files, filled, outputs_digest
@@ -19,8 +20,7 @@ from buildkit.toolchain.environment import passed_on
 _LAST_LINES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandBuilder:
+class CommandBuilder(Struct, frozen=True, kw_only=True):
     """Makes the outputs of commands.
 
     Attributes:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
+
 from buildkit.digest import Digest
 from buildkit.errors import FetchError
 from buildkit.http import BrokenTransferError, HttpPool, Response, host_of, rewrite
@@ -53,8 +55,7 @@ class Wanted:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Downloads:
+class Downloads(Struct, frozen=True, kw_only=True):
     """Fetches URLs into a store.
 
     Attributes:

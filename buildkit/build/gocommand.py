@@ -6,8 +6,9 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.build.gosources import LIST_FIELDS
 from buildkit.build.stamps import stamp_flag
@@ -17,8 +18,7 @@ from buildkit.platform import Platform
 from buildkit.toolchain.accept import compare_versions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """One binary of a batch."""
 
     unit: Unit
@@ -62,8 +62,7 @@ _MAJOR = re.compile(r"v[0-9]+")
 """The end of a module's import path, which Go leaves out of a program's name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One `go build` and the binaries that it makes, by the file names that Go chooses."""
 
     folder: Path

@@ -8,8 +8,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.build.gocommand import Target, list_argv, make_calls
 from buildkit.build.gosources import (
@@ -26,16 +28,14 @@ from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, St
 from buildkit.proc import Completed, Runner, out_of_memory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoCommand:
+class GoCommand(Struct, frozen=True, kw_only=True):
     """A go program and the environment its children get, without a platform."""
 
     program: Path
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoBuilder:
+class GoBuilder(Struct, frozen=True, kw_only=True):
     """Builds Compile units; see :class:`buildkit.plan.units.Builder`.
 
     Attributes:

@@ -7,10 +7,10 @@ own go.sum, which is part of it; then ``go install`` compiles it where it lies.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import FetchError
@@ -21,8 +21,7 @@ from buildkit.toolchain.environment import child_environment, read_settings
 from buildkit.toolchain.provision import module_download
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoTool:
+class GoTool(Struct, frozen=True, kw_only=True):
     """One program at one release."""
 
     name: str
@@ -40,8 +39,7 @@ class _Record(msgspec.Struct, frozen=True):
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoTools:
+class GoTools(Struct, frozen=True, kw_only=True):
     """Compiles programs, or finds them in the cache.
 
     Attributes:

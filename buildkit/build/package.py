@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.glibc import read_linkage
@@ -28,8 +28,7 @@ _EXECUTABLE, _PLAIN = 0o755, 0o644
 _FILE = "file:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageBuilder:
+class PackageBuilder(Struct, frozen=True, kw_only=True):
     """Builder of BuildPackage units.
 
     Attributes:

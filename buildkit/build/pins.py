@@ -11,10 +11,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.config.lock import FilePin, GoPin, ToolPin
 from buildkit.errors import FetchError
@@ -27,8 +27,7 @@ from buildkit.wheels import Pip, WheelPin
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleSums:
+class ModuleSums(Struct, frozen=True, kw_only=True):
     """Asks for the checksums of Go modules.
 
     Attributes:

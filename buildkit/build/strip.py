@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import FetchError
 
@@ -24,8 +26,7 @@ _COPY_BLOCK = 1 << 20
 _NAMES = b".shstrtab"
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """An Elf64_Shdr, in the order of its fields."""
 
     name: int
@@ -48,8 +49,7 @@ class _Section:
         return self.offset + (0 if self.type == _SHT_NOBITS else self.size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Elf:
+class _Elf(Struct, frozen=True, kw_only=True):
     """What the file header says; ``order`` is struct's sign for the byte order."""
 
     order: str
@@ -175,7 +175,7 @@ def _write_table(stream: BinaryIO, sink: BinaryIO, elf: _Elf, sections: list[_Se
     sink.write(b"\0" * (-sink.tell() % 8))
     start = sink.tell()
     for section in (*kept, replace(own, size=len(text))):
-        fields = tuple(getattr(section, name) for name in _Section.__slots__)
+        fields = tuple(getattr(section, name) for name in _Section.__struct_fields__)
         sink.write(struct.pack(f"{elf.order}IIQQQQIIQQ", *fields))
     sink.seek(40)
     sink.write(struct.pack(f"{elf.order}Q", start))

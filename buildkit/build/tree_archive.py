@@ -11,8 +11,9 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.build.archive import BROKEN, is_zip
 from buildkit.errors import FetchError
@@ -21,8 +22,7 @@ _CONTRADICTING = (FileExistsError, IsADirectoryError, NotADirectoryError)
 """What comes of one name that is two things."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeLimits:
+class TreeLimits(Struct, frozen=True, kw_only=True):
     """What a source tree may hold at most, against archives made to fill a disk."""
 
     entries: int = 500_000

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec import Struct
 
 from buildkit.config.problems import Origins, Page, near_miss
 from buildkit.errors import ConfigError, UsageError
@@ -24,8 +24,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 """Where the shipped examples lie: in a checkout as links to those at its root."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(Struct, frozen=True, kw_only=True):
     """One of the pages that a configuration is laid together from.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from buildkit.config.arguments import files_of_values, with_arguments
 from buildkit.config.check import cross_check
@@ -40,8 +40,7 @@ def obtain_nothing(tree: RemoteTree, _lock: Lock, _mirrors: Mapping[str, str]) -
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A checked configuration and where it lies.
 
     Attributes:

@@ -6,7 +6,8 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from buildkit.errors import ConfigError
 
@@ -14,8 +15,7 @@ _HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'/-]+)\s*=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Where values were written: a file, or what else gives them, which has no text."""
 
     file: str
@@ -27,8 +27,7 @@ class Page:
         return f"{self.file}:{line}" if line else self.file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origins:
+class Origins(Struct, frozen=True, kw_only=True):
     """Which page wrote each value of a configuration that was laid together from several.
 
     Attributes:
@@ -54,8 +53,7 @@ class Origins:
         return f"{path} in {page.file}" if page.text or page is self.main else page.file
 
 
-@dataclass(slots=True)
-class Problems:
+class Problems(Struct):
     """Collects what is wrong with one configuration, by TOML path."""
 
     file: str

@@ -6,8 +6,9 @@ machine without a project has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from buildkit.registry.probe import Presence
 from buildkit.toolchain import Wanted
@@ -16,8 +17,7 @@ from buildkit.vcs import WorktreeKind
 DARWIN = "darwin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoFacts:
+class GoFacts(Struct, frozen=True, kw_only=True):
     """The Go on PATH, the one that is wanted, and the one that the lock pins."""
 
     found: str = ""
@@ -33,8 +33,7 @@ class GoFacts:
     """Variables of the environment that have no say in a build."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeFacts:
+class TreeFacts(Struct, frozen=True, kw_only=True):
     """The source tree and git."""
 
     path: str
@@ -56,8 +55,7 @@ class TreeFacts:
     is_dirty: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DockerFacts:
+class DockerFacts(Struct, frozen=True, kw_only=True):
     """The daemon, if one answers, and where else one could be."""
 
     endpoint: str = ""
@@ -88,8 +86,7 @@ class DockerFacts:
     """Why the project cannot do without, empty where it can."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialFacts:
+class CredentialFacts(Struct, frozen=True, kw_only=True):
     """One file with credentials; nothing secret is kept."""
 
     path: str
@@ -103,16 +100,14 @@ class CredentialFacts:
     """Those of the helpers that a push of this project asks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyFacts:
+class ProxyFacts(Struct, frozen=True, kw_only=True):
     """Our own proxy variables: name and host, never a password."""
 
     hosts: tuple[tuple[str, str], ...] = ()
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorFacts:
+class MirrorFacts(Struct, frozen=True, kw_only=True):
     """Where modules and wheels come from; of addresses the host alone."""
 
     goproxy: tuple[str, ...] = ()
@@ -124,8 +119,7 @@ class MirrorFacts:
     is_offline: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubFacts:
+class HubFacts(Struct, frozen=True, kw_only=True):
     """What answers where images go."""
 
     hub: str
@@ -152,16 +146,14 @@ class Handler(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmulationFacts:
+class EmulationFacts(Struct, frozen=True, kw_only=True):
     """Whether containers of an architecture run here."""
 
     arch: str
     handler: Handler = Handler.NATIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskFacts:
+class DiskFacts(Struct, frozen=True, kw_only=True):
     """One file system and what a whole build writes to it."""
 
     folders: tuple[str, ...]
@@ -170,24 +162,21 @@ class DiskFacts:
     """As the last build's records say; 0 for unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryFacts:
+class MemoryFacts(Struct, frozen=True, kw_only=True):
     """What a run may take, and the most that one step of the last build took (0: unknown)."""
 
     available: int
     needed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockFacts:
+class ClockFacts(Struct, frozen=True, kw_only=True):
     """Now, and the time of the newest commit (0: unknown)."""
 
     now: float
     commit: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheFacts:
+class CacheFacts(Struct, frozen=True, kw_only=True):
     """The user's cache."""
 
     place: str
@@ -200,8 +189,7 @@ class CacheFacts:
     """Why it cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectFacts:
+class ProjectFacts(Struct, frozen=True, kw_only=True):
     """Whether the configuration and its lock are right."""
 
     targets: str
@@ -214,8 +202,7 @@ class ProjectFacts:
     unpinned: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """Everything that the checks are given; None and nothing where there is no project."""
 
     system: str = "linux"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from buildkit.plan.options import Goal
 
@@ -26,8 +27,7 @@ COMPILING = frozenset({Goal.BUILD, Goal.DOCKER, Goal.PACKAGE})
 IMAGES = frozenset({Goal.DOCKER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One line of the answer."""
 
     check: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import graphlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.plan.planner import Plan
 from buildkit.plan.units import Compile, Kind, Step, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Struct, frozen=True, kw_only=True):
     """Steps that one builder call makes together."""
 
     key: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.execute.batches import Batch
 from buildkit.plan.records import Record, RecordBook
@@ -31,8 +32,7 @@ _SECONDS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True):
     """What there is for batches, and what each is expected to take.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from buildkit.errors import BuildkitError
 from buildkit.plan.units import Artifact, Unit
@@ -21,8 +22,7 @@ class Status(StrEnum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """One unit's end; ``seconds`` is wall time, shared by the units of one batch."""
 
     unit: Unit

@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.errors import (
     BuildkitError,
@@ -36,8 +38,7 @@ _SETTLED = {
 """What needs no work, and how it ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class Crew(Struct, frozen=True, kw_only=True):
     """Who makes what, and within which limits.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError
 from buildkit.plan.planner import Plan
@@ -16,8 +17,7 @@ from buildkit.plan.units import Kind, Step, Verdict
 MEGA = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
+class _Share(Struct, frozen=True, kw_only=True):
     """How much one kind of unit writes, in bytes for the first time and in copies of that."""
 
     first: int
@@ -42,16 +42,14 @@ out. Images are put together from these when they are read, and their sinks shar
 those write is not known before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """A directory and the bytes that a run will write below it."""
 
     folder: Path
     needed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class Disk(Struct, frozen=True, kw_only=True):
     """A file system: which one, and the bytes that this user may still write to it."""
 
     device: int

@@ -11,9 +11,10 @@ import difflib
 import lzma
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.config.lock import PackagePin
 from buildkit.digest import Digest
@@ -105,8 +106,7 @@ def _index_targets(
             yield (*fields[:-1], fields[-1].rstrip("/"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebianArchive:
+class DebianArchive(Struct, frozen=True, kw_only=True):
     """One suite of an archive.
 
     Args:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from buildkit.errors import BuildkitError
 from buildkit.images.contents import contents_problem
@@ -72,8 +72,7 @@ def _problem(item: Instruction) -> str:
     return f"{item.name} --{unknown[0]} is not done by the OCI engine" if unknown else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
+class Assembly(Struct, frozen=True, kw_only=True):
     """One image to assemble.
 
     Attributes:
@@ -270,8 +269,7 @@ class Assembly:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Stage:
+class _Stage(Struct, kw_only=True):
     """A stage while it grows."""
 
     tree: Tree

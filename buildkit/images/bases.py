@@ -7,10 +7,10 @@ for two platforms hands out either of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.config.lock import PackagePin
 from buildkit.digest import Digest
@@ -45,8 +45,7 @@ class _Record(msgspec.Struct, frozen=True):
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseAssembler:
+class BaseAssembler(Struct, frozen=True, kw_only=True):
     """Builder of AssembleBase units.
 
     Layers are kept in the store by what they are made of, so that a no-op and a

@@ -12,9 +12,10 @@ import re
 import shutil
 import tarfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.images.classic import check_origin, name_images
@@ -37,8 +38,7 @@ _SYNTAX = re.compile(r"#\s*syntax\s*=", re.IGNORECASE)
 _HEREDOC_VERSION = 23
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildxBackend:
+class BuildxBackend(Struct, frozen=True, kw_only=True):
     """The daemon's BuildKit.
 
     Attributes:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.errors import BuildkitError
 from buildkit.images.tree import LinkLoopError, Tree
@@ -23,8 +25,7 @@ Refuse = Callable[[str], BuildkitError]
 """Makes the error for a problem, with the line of the instruction in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyRequest:
+class CopyRequest(Struct, frozen=True, kw_only=True):
     """One COPY or ADD, everything known.
 
     ``target`` is absolute and ends in a slash where a directory is meant;
@@ -37,8 +38,7 @@ class CopyRequest:
     mode: int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Changes:
+class Changes(Struct, kw_only=True):
     """A file system and what was changed in it: the next layer.
 
     Attributes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError, BuildkitError, EnvironmentMissingError
 from buildkit.plan.units import Progress
@@ -70,8 +71,7 @@ def named_images(client: DockerClient) -> dict[str, str]:
     return {tag: item["Id"] for item in listed for tag in item.get("RepoTags") or ()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalImage:
+class LocalImage(Struct, frozen=True, kw_only=True):
     """What the daemon says about an image."""
 
     id: str

@@ -14,9 +14,10 @@ import posixpath
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError
 from buildkit.images.static import certificate_entries, user_entries

@@ -6,9 +6,10 @@ The classic builder is reached through the Docker SDK; see ``buildx`` for the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from buildkit.errors import BuildError
 from buildkit.images.classic import classic_text, refuse_unsupported
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """One image for a builder of the daemon.
 
     Attributes:
@@ -86,8 +86,7 @@ class Backend(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassicBackend:
+class ClassicBackend(Struct, frozen=True, kw_only=True):
     """The builder that the Docker SDK reaches."""
 
     def check(self, client: DockerClient, recipe: Recipe, images: Collection[str]) -> None:
@@ -103,8 +102,7 @@ class ClassicBackend:
         return _build(client, job, context, progress)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DockerEngine:
+class DockerEngine(Struct, frozen=True, kw_only=True):
     """Builder of BuildImage units.
 
     Args:

@@ -13,7 +13,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.errors import ConfigError
 from buildkit.images.words import split_words
@@ -31,8 +32,7 @@ _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=\s|$)")
 _WITH_HEREDOC = frozenset({"ADD", "COPY", "RUN"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
+class Instruction(Struct, frozen=True, kw_only=True):
     """One instruction.
 
     ``line`` and ``end_line`` count from 1. ``value`` is what follows the name
@@ -54,8 +54,7 @@ class Instruction:
         return dict(self.flags).get(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True, kw_only=True):
     """A parsed Dockerfile; ``origin`` names it in messages, ``text`` is what was parsed."""
 
     origin: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.glibc import Linkage
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from buildkit.images.docker import DockerEngine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageEngine:
+class ImageEngine(Struct, frozen=True, kw_only=True):
     """Builder of BuildImage units.
 
     An artifact's digest is the image's id, its path the sheet that says what the

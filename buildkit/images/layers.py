@@ -6,13 +6,12 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
@@ -36,8 +35,7 @@ class _Known(Struct, frozen=True):
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
+class Layers(Struct, frozen=True, kw_only=True):
     """The layers of one user; safe for several threads.
 
     Attributes:

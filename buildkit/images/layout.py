@@ -12,9 +12,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
@@ -77,8 +78,7 @@ class Claims:
             yield
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayoutWriter:
+class LayoutWriter(Struct, frozen=True, kw_only=True):
     """Builder of WriteLayout units; an artifact's digest is the image's index's.
 
     Attributes:

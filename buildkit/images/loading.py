@@ -10,8 +10,9 @@ could not keep if it had to make up a manifest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.images.daemon import (
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 _CONTAINERD = "io.containerd.snapshotter"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageLoader:
+class ImageLoader(Struct, frozen=True, kw_only=True):
     """Builder of LoadImage units; an artifact's digest is the id that the daemon gives."""
 
     client: Callable[[], DockerClient]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.images.sheet import Sheet, SheetLayer, read_sheet
@@ -19,8 +20,7 @@ LOCAL = "meshwright.local"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalBase:
+class LocalBase(Struct, frozen=True, kw_only=True):
     """A base by the name to write after FROM, and what the labels say about it."""
 
     name: str

@@ -9,11 +9,11 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError
 from buildkit.images.daemon import check_version, unusable
@@ -25,8 +25,7 @@ _SECONDS = 10
 _OK = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nearby:
+class Nearby(Struct, frozen=True, kw_only=True):
     """What a daemon says of itself; ``problem`` is empty where it can be used."""
 
     problem: str = ""

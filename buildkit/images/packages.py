@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.config.lock import PackagePin
 from buildkit.digest import Digest
@@ -19,8 +20,7 @@ _OK = 200
 _GONE = frozenset({404, 410})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedPackage:
+class FetchedPackage(Struct, frozen=True, kw_only=True):
     """A package file that is what its pin says."""
 
     pin: PackagePin

@@ -8,9 +8,10 @@ looked for in the daemon first. skopeo's transports, ``docker://`` for a registr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError, FetchError
 from buildkit.images.layers import Layers
@@ -34,8 +35,7 @@ REGISTRY, DAEMON = "docker://", "docker-daemon:"
 _ID = "sha256:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePrograms:
+class ImagePrograms(Struct, frozen=True, kw_only=True):
     """Finds images by what a user calls them, and reads a program of theirs.
 
     Attributes:

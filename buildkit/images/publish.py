@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError
 from buildkit.images.indexing import index_images, index_of
@@ -16,8 +18,7 @@ from buildkit.reference import Reference
 from buildkit.registry.sending import Parcel, Sender
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexPublisher:
+class IndexPublisher(Struct, frozen=True, kw_only=True):
     """Builder of PushIndex units; an artifact's digest is the pushed index's.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from buildkit.errors import BuildError
 from buildkit.images.context import context_entries, select
@@ -28,8 +29,7 @@ from buildkit.platform import Platform
 FILE_PREFIX = "file:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True):
     """A rendered Dockerfile, the stages that count, and the files they copy."""
 
     dockerfile: Dockerfile

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError
 from buildkit.images.sheet import Remote, Sheet, SheetLayer
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _CONFIG_LIMIT = 8 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryImages:
+class RegistryImages(Struct, frozen=True, kw_only=True):
     """Images by reference, for one platform each.
 
     Attributes:

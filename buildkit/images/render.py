@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from buildkit.errors import ConfigError
 
@@ -18,8 +19,7 @@ _GUARDS = frozenset({"default", "d"})
 _TESTS = frozenset({"defined", "undefined"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Variable:
+class Variable(Struct, frozen=True, order=True):
     """A variable of a template by its dotted name, and the line that uses it."""
 
     line: int

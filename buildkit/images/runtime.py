@@ -10,10 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from msgspec import structs
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
 from buildkit.errors import BuildkitError
 from buildkit.images.dockerfile import Dockerfile, Instruction, json_words
@@ -50,8 +50,7 @@ _SHORTEST = 1_000_000
 _LAST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class Running(Struct, frozen=True, kw_only=True):
     """A stage's config so far, and whether a CMD of this stage is in it.
 
     ``variables`` is what ``$NAME`` means now: ARG sets it as ENV does.
@@ -77,8 +76,7 @@ def working_directory(config: RunConfig, path: str) -> str:
     return posixpath.normpath(posixpath.join("/", config.working_dir, path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     dockerfile: Dockerfile
     item: Instruction
     variables: Mapping[str, str]

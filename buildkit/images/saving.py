@@ -6,8 +6,9 @@ Equal images give equal archives; layers in them are those that a registry gets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.images.indexing import index_images, index_of
@@ -24,8 +25,7 @@ from buildkit.platform import Platform
 from buildkit.store import atomic_path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveWriter:
+class ArchiveWriter(Struct, frozen=True, kw_only=True):
     """Builder of SaveImage units; an artifact is the archive.
 
     Attributes:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import Dockerfile, Instruction
@@ -41,8 +43,7 @@ def no_environment(_name: str, _platform: str) -> Mapping[str, str]:
     return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """A COPY or ADD with its variables put in.
 
     ``origin`` is the earlier stage's number, or the image's name, that
@@ -61,8 +62,7 @@ class Copy:
         return add and any(_REMOTE.match(source) for source in self.sources)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(Struct, frozen=True, kw_only=True):
     """A stage; ``base`` is an earlier stage's number or an image's name."""
 
     index: int
@@ -201,8 +201,7 @@ def reachable(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(stage for stage in stages if stage.index in wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Frame:
+class _Frame(Struct, frozen=True, kw_only=True):
     """What a stage stands in: values before the first FROM, the stages above."""
 
     dockerfile: Dockerfile

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.images.local import local_base
 from buildkit.plan.units import Artifact, BuildImage
 from buildkit.platform import Platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Starts:
+class Starts(Struct, frozen=True, kw_only=True):
     """What was made for an image to start from.
 
     ``known`` has an artifact for each name and platform.

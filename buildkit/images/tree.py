@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.oci.layer import Entry, EntryType, directory, parents
 from buildkit.oci.listing import OPAQUE, WHITEOUT
@@ -18,8 +20,7 @@ class LinkLoopError(ValueError):
     """Symbolic links that lead to each other."""
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Struct):
     """A file system; paths are relative to its root and normal, the root itself is ``""``."""
 
     _entries: dict[str, Entry] = field(default_factory=dict)

@@ -8,8 +8,11 @@ layers and an empty config.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import BufferedIOBase, BytesIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.digest import canonical_json
 from buildkit.oci.model import OCI_MANIFEST, Descriptor
@@ -32,8 +35,7 @@ class Content:
         return cls(descriptor=Descriptor.of(media_type, data), open=lambda: BytesIO(data))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
+class Attachment(Struct, frozen=True, kw_only=True):
     """A manifest with a subject, as bytes, and the blobs that it names."""
 
     manifest: bytes

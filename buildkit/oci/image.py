@@ -6,24 +6,23 @@ Docker's own format shares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.platform import Platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """One line of ``docker history``."""
 
     created_by: str
     empty_layer: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How a container of the image starts."""
 
     env: tuple[str, ...] = ()

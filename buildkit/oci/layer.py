@@ -16,10 +16,11 @@ import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
@@ -37,8 +38,7 @@ class EntryType(Enum):
     HARDLINK = tarfile.LNKTYPE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One path of a layer.
 
     ``path`` is relative and normal (``usr/bin/envoy``). ``content`` is bytes or
@@ -75,8 +75,7 @@ def symlink(path: str, target: str) -> Entry:
     return Entry(path=path, type=EntryType.SYMLINK, mode=0o777, link=target)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerFile:
+class LayerFile(Struct, frozen=True, kw_only=True):
     """A written layer: ``diff_id`` is of its plain tar, ``digest`` and ``size`` of the file."""
 
     path: Path

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
@@ -40,8 +40,7 @@ _JSON_LIMIT = 32 << 20
 _MALFORMED = (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
+class Blob(Struct, frozen=True, kw_only=True):
     """What goes into a layout under its digest."""
 
     descriptor: Descriptor
@@ -58,8 +57,7 @@ class Blob:
         return cls(descriptor=layer.descriptor, open=layer.open)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """A layout as its index was when it was opened; what is read of it is verified.
 
     Attributes:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase
 from typing import Any
 
+from msgspec import Struct
+
 from buildkit.digest import Digest, canonical_json
 from buildkit.platform import Platform
 
@@ -29,8 +31,7 @@ INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True, kw_only=True):
     """Names content by type, digest and size in bytes."""
 
     media_type: str
@@ -96,8 +97,7 @@ class Layer:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(Struct, frozen=True, kw_only=True):
     """One platform's image: manifest and config as bytes, and its layers."""
 
     manifest: bytes
@@ -129,8 +129,7 @@ class Image:
         return Descriptor.of(OCI_CONFIG, self.config)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(Struct, frozen=True, kw_only=True):
     """Several platforms under one name."""
 
     data: bytes

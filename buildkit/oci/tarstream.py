@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 
@@ -21,8 +22,7 @@ BLOCK = 1 << 20
 Block = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(Struct, frozen=True, kw_only=True):
     """Some bytes of a file, such as a member of a tar."""
 
     path: Path
@@ -30,8 +30,7 @@ class Slice:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """Bytes that are made while they are read, such as a tar in a tar."""
 
     open: Callable[[], BufferedIOBase]

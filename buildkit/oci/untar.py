@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.oci.layer import Entry, EntryType
@@ -25,8 +26,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What an archive may hold at most, against archives made to fill a disk."""
 
     entries: int = 200_000

@@ -8,8 +8,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.adopt.findings import read_tree
 from buildkit.adopt.golist import list_packages
@@ -46,16 +48,14 @@ _RELEASE = "1.26.8"
 """What is fetched for a module that asks for nothing, where there is no Go."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Go:
+class _Go(Struct, frozen=True, kw_only=True):
     """The Go that reads the tree, and its pin where it had to be fetched."""
 
     toolchain: Toolchain
     pin: GoPin | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _Place(Struct, frozen=True, kw_only=True):
     """Where the tree is and where its file comes to lie."""
 
     tree: Path

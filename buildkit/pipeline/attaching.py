@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.attest.images import Attested, ImageAttester
 from buildkit.attest.statement import SPDX, Statement, Subject
@@ -20,8 +21,7 @@ from buildkit.platform import Platform
 from buildkit.reference import Reference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class Pushed(Struct, frozen=True, kw_only=True):
     """An image that was pushed, as its platforms and their index, under all its names."""
 
     name: str

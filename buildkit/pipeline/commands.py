@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.build.gocommand import Target, make_calls
 from buildkit.plan.command_files import filled
@@ -17,8 +18,7 @@ STAGE = "<new>"
 """Stands for the name of the directory that a run makes for one batch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """One child process: what is started where, and the variables that are its own.
 
     Beside these it gets what reaches modules: PATH, HOME, proxies, GOPROXY and the like.
@@ -36,8 +36,7 @@ class Command:
         return f"cd {shlex.quote(str(self.directory))} && {words}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiler:
+class Compiler(Struct, frozen=True, kw_only=True):
     """What the commands of compiles depend on beyond their units.
 
     Attributes:

@@ -8,10 +8,12 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from buildkit.collection import read_limit, scan, survey
 from buildkit.doctor.checks import examine

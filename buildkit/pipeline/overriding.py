@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.config.model import Config
 from buildkit.errors import BuildkitError, UsageError
@@ -19,8 +20,7 @@ _IMAGE = re.compile(r"[:@][^/]+$")
 """What the name of an image ends in, so that a path with a slip of the pen is not asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """What ``--envoy`` can stand for in a run.
 
     Attributes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import UsageError
 from buildkit.pipeline.makers import Makers
@@ -17,8 +19,7 @@ BOTH = frozenset({Goal.BUILD, Goal.DOCKER})
 """What is meant where a call names no goal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """A plan with what it was made from."""
 
     shop: Workshop

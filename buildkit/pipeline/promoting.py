@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from buildkit.errors import UsageError
 from buildkit.pipeline.makers import Makers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
@@ -35,8 +35,7 @@ _FILES = ("file", "platform", "size", CHANGE, "sha256")
 _IMAGES = ("image", "platforms", "digest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class Released(Struct, frozen=True, kw_only=True):
     """What a run of `invoke release` has: its directory, and whether it was written anew.
 
     ``rows`` is the closing table, ``previous`` what its sizes are compared with.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.config.check_release import archive_platforms
 from buildkit.config.interpolate import interpolate
@@ -50,8 +51,7 @@ _RPM_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
 """What RPM calls them; the others have Go's names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """What a release is made of.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError
 from buildkit.pipeline.holder import only_run

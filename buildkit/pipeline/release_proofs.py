@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.attest.keeping import ImageProofs
 from buildkit.attest.spdx import SUFFIX
@@ -27,8 +28,7 @@ from buildkit.release.layout import platform_manifests
 from buildkit.release.proofs import ENVELOPE, PROVENANCE, SBOM, SBOM_FOLDER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """One platform of an image in the release's layout, and its SBOM."""
 
     unit: str
@@ -50,8 +50,7 @@ class Manifest:
         return Statement.of([subject], SPDX, msgspec.json.decode(self.sbom))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseProofs:
+class ReleaseProofs(Struct, frozen=True, kw_only=True):
     """Describes a release whose files and images are written.
 
     Attributes:

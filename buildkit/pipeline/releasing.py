@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from buildkit.errors import UsageError, VerificationError
 from buildkit.pipeline.holder import only_run

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.config.load import Project
 from buildkit.errors import UsageError
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from buildkit.attest.signer import Signer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
+class Signing(Struct, frozen=True, kw_only=True):
     """Who signs, and how.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.config.lock import Lock, SourcePin
 from buildkit.config.model import RemoteTree
@@ -18,8 +19,7 @@ from buildkit.proc import Runner
 from buildkit.store import Store, discard, note_use
 
 
-@dataclass(slots=True, kw_only=True)
-class TreeSupply:
+class TreeSupply(Struct, kw_only=True):
     """Brings source trees into the cache.
 
     Attributes:
@@ -38,7 +38,7 @@ class TreeSupply:
     say: Callable[[str], None]
     offline: bool = False
     refresh: bool = False
-    pin: SourcePin | None = field(default=None, init=False)
+    pin: SourcePin | None = None
 
     def obtain(self, tree: RemoteTree, lock: Lock, mirrors: Mapping[str, str]) -> Path:
         """Return where a tree lies, fetched if it is not there.

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from buildkit.errors import BuildkitError, CancelledError, UsageError
 from buildkit.execute.outcomes import Outcome, Status
@@ -29,8 +30,7 @@ _TICK_NS = 10_000_000
 """How far the time of a change may lie before the clock's: a kernel stamps with its last tick."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """How a turn ended: what to wait for next, the pushed images' variables, what went wrong."""
 
     watched: Watched

@@ -6,12 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from buildkit.config.load import Project, load_project
 from buildkit.config.lock import SourcePin

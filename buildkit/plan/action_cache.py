@@ -13,7 +13,6 @@ builder makes more than the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -47,8 +46,7 @@ class _Results(Struct, frozen=True, kw_only=True):
     results: tuple[_Result, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionCache:
+class ActionCache(Struct, frozen=True, kw_only=True):
     """The results of one user.
 
     Attributes:

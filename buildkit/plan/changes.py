@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.plan.units import SourceDirectory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One input, or one source file, that is not as it was.
 
     ``before`` and ``after`` are values, or digests as ``sha256:<hex>``; None for what

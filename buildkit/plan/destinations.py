@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
@@ -12,16 +13,14 @@ from buildkit.plan.options import Options, split_list
 from buildkit.reference import Reference, check_tag, hub_reference, is_loopback, split_hub
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
+class Value(Struct, frozen=True, kw_only=True):
     """A setting and where it came from, for `invoke plan`."""
 
     text: str
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(Struct, frozen=True, kw_only=True):
     """One hub, and what happens to images there."""
 
     hub: Value

@@ -15,7 +15,8 @@ import fnmatch
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.config.check import image_platforms
 from buildkit.config.interpolate import interpolate
@@ -37,8 +38,7 @@ _MACHINES = frozenset(name.partition("/")[2] for name in GO_PLATFORMS)
 """Architectures by Go's names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(Struct, frozen=True, kw_only=True):
     """What a name after FROM stands for: a declared base or image, or a base of a registry."""
 
     name: str
@@ -65,8 +65,7 @@ def dockerfile_arguments(
     return shared | {key: interpolate(text, known) for key, text in own.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which images name a reference, and for which platforms."""
 
     images: frozenset[str] = frozenset()

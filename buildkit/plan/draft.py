@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.config.interpolate import VOLATILE, escape, interpolate, names_in
 from buildkit.config.load import Project
@@ -17,8 +19,7 @@ from buildkit.platform import Platform
 Texts = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What was found out about this machine before planning."""
 
     go_version: str
@@ -44,8 +45,7 @@ class Facts:
     """What commands run on, with the binaries that they start."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, kw_only=True):
     """Units made so far, by id, needs first."""
 
     project: Project

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from buildkit.config.problems import near_miss
 from buildkit.digest import Digest
@@ -20,8 +21,7 @@ UNMADE = "not known before it is made"
 """Stands for the digest of a need that this run would make."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """Why a unit has its verdict.
 
     Attributes:
@@ -49,8 +49,7 @@ class Explanation:
     is_kept: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explainer:
+class Explainer(Struct, frozen=True, kw_only=True):
     """Explains the steps of one plan; looks at each source directory once.
 
     Attributes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.config.interpolate import interpolate
 from buildkit.config.load import Project
@@ -38,8 +40,7 @@ _GOALS = {
 """Which goals want a kind of unit; what no goal wants is made only where it is needed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Struct, frozen=True, kw_only=True):
     """Units in an order in which each comes after what it needs."""
 
     units: tuple[Unit, ...]

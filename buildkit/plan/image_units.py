@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.config.check import image_platforms
 from buildkit.config.check_packages import package_files
@@ -134,16 +136,14 @@ def _is_unit(need: str) -> bool:
     return not need.startswith("file:")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
+class _Made(Struct, frozen=True, kw_only=True):
     """A unit, and what it is made from: equal where two variants give one result."""
 
     unit: Unit
     essence: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _Parts(Struct, frozen=True, kw_only=True):
     """What the template or the Dockerfile of an image gives to its unit."""
 
     base: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from buildkit.errors import UsageError
 
@@ -21,8 +23,7 @@ class Goal(StrEnum):
     PACKAGE = "package"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """Flags of the tasks; None is a flag that was not given.
 
     Lists are comma-separated text, as they were typed.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import ConfigError
 from buildkit.platform import Platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """A line of a Dockerfile, for messages."""
 
     file: str
@@ -25,8 +25,7 @@ class Line:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """An image that a stage starts from or copies from, by the name that is written."""
 
     name: str
@@ -34,16 +33,14 @@ class Start:
     line: Line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class Copied(Struct, frozen=True, kw_only=True):
     """A path that is copied from the build context, normal and relative to it."""
 
     path: str
     line: Line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
+class Outline(Struct, frozen=True, kw_only=True):
     """What the stages that count ask for; equal outlines of one file give equal images.
 
     ``base`` is the start below the last stage, ``declared`` every ARG of the file, and

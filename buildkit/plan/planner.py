@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from buildkit.plan.action_cache import ActionCache
 from buildkit.plan.command_files import outputs_digest
@@ -29,8 +30,7 @@ Presence = Callable[[Unit, Artifact], str | None]
 """Says why a recorded artifact is no longer there as recorded; None where it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """Every unit's verdict, each after those that it needs.
 
     ``artifacts`` are what cached units made and what restored ones will be.
@@ -51,8 +51,7 @@ class Plan:
         return tuple(s for s in self.steps if s.verdict in {Verdict.RUN, Verdict.RESTORED})
 
 
-@dataclass(slots=True, kw_only=True)
-class Planner:
+class Planner(Struct, kw_only=True):
     """Plans graphs against the records of earlier runs.
 
     Attributes:

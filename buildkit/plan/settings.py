@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.config.arguments import argument_at
 from buildkit.config.from_file import phrase, read_value
@@ -23,8 +24,7 @@ from buildkit.platform import Platform
 from buildkit.vcs import UNKNOWN, Commit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Everything that flags, environment and file decide together."""
 
     platforms: tuple[Platform, ...]
@@ -58,8 +58,7 @@ class Settings:
         return tuple(item for item in self.destinations if item.push)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What settings depend on beyond the files, given by the composition root."""
 
     environ: Mapping[str, str]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.plan.destinations import Destination
 from buildkit.plan.draft import Draft
@@ -115,8 +117,7 @@ def _daemon_image(draft: Draft, made: _Result) -> str | None:
     return made.images[0] if draft.facts.daemon and len(made.images) == 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
+class _Result(Struct, frozen=True, kw_only=True):
     """The platforms of an image that variants have in common, which all get the tags of each."""
 
     name: str

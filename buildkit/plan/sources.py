@@ -11,7 +11,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.plan.hashing import Hasher
@@ -31,8 +32,7 @@ _CONSTRAINTS = re.compile(
 """What go/build decides by: the comments that a file begins with, and its package clause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceTree:
+class SourceTree(Struct, frozen=True, kw_only=True):
     """A Go tree on disk.
 
     Attributes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from buildkit.config.lock import FilePin, PackagePin
 from buildkit.config.model import Base, Image, Package, Source
@@ -53,8 +54,7 @@ class ArchiveFormat(StrEnum):
     """What ``docker load`` reads, of one platform."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compile:
+class Compile(Struct, frozen=True, kw_only=True):
     """Compile one main package; units of one ``group`` and platform share a `go build`."""
 
     group: str
@@ -79,8 +79,7 @@ class Compile:
     """The Go variables that are to hold the version, alone or in a longer text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(Struct, frozen=True, kw_only=True):
     """A binary that the user gives in place of the pinned one; no lock vouches for it."""
 
     words: str
@@ -91,8 +90,7 @@ class Override:
     """The image of one platform: a reference with its digest, or an id of the daemon."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
+class Download(Struct, frozen=True, kw_only=True):
     """Fetch one pinned binary; the first source that yields its pin wins."""
 
     name: str
@@ -106,8 +104,7 @@ class Download:
     """What ``${base_url}`` stands for in the sources; what is pinned is the same anywhere."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCommand:
+class RunCommand(Struct, frozen=True, kw_only=True):
     """Start a program that makes declared outputs from declared inputs.
 
     ``argv`` and ``env`` hold ``${out}`` and the names of ``paths``, so that what they
@@ -132,8 +129,7 @@ class RunCommand:
     log: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssembleBase:
+class AssembleBase(Struct, frozen=True, kw_only=True):
     """Make the one layer and the config of a base image."""
 
     name: str
@@ -147,8 +143,7 @@ class AssembleBase:
     """What assembles it, certificates and time zones included, by version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildImage:
+class BuildImage(Struct, frozen=True, kw_only=True):
     """Build an image for one platform from a template, or from a Dockerfile as it is."""
 
     name: str
@@ -174,8 +169,7 @@ class BuildImage:
     engine: EngineName = EngineName.AUTO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushIndex:
+class PushIndex(Struct, frozen=True, kw_only=True):
     """Push an image's platforms and name them by its tags, each an index of all of them."""
 
     name: str
@@ -188,8 +182,7 @@ class PushIndex:
     """A tag that exists as something else is an error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadImage:
+class LoadImage(Struct, frozen=True, kw_only=True):
     """Put one platform of an image into the Docker daemon, under all its names."""
 
     name: str
@@ -198,8 +191,7 @@ class LoadImage:
     references: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteLayout:
+class WriteLayout(Struct, frozen=True, kw_only=True):
     """Write an image's platforms into an OCI image layout, under all its names."""
 
     name: str
@@ -210,8 +202,7 @@ class WriteLayout:
     compress: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveImage:
+class SaveImage(Struct, frozen=True, kw_only=True):
     """Write an image as one file."""
 
     name: str
@@ -223,8 +214,7 @@ class SaveImage:
     compress: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPackage:
+class BuildPackage(Struct, frozen=True, kw_only=True):
     """Make one .deb or .rpm file; the unit's kind is the format."""
 
     name: str
@@ -261,8 +251,7 @@ Action = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(Struct, frozen=True, kw_only=True):
     """One cell of the matrix: ``binary/pilot-discovery@linux/arm64``, ``push/pilot``."""
 
     kind: Kind
@@ -322,8 +311,7 @@ class Verdict(StrEnum):
     """It was asked for and cannot be made here; the reason says what is missing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """A unit with its verdict and the reason for it."""
 
     unit: Unit
@@ -331,8 +319,7 @@ class Step:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceDirectory:
+class SourceDirectory(Struct, frozen=True, kw_only=True):
     """A directory that a compile read: which files, and which names could have mattered."""
 
     path: str
@@ -348,8 +335,7 @@ class SourceDirectory:
     part of it which decides so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Struct, frozen=True, kw_only=True):
     """What a unit made.
 
     ``digest`` is the sha256 of a file, a base's layer (DiffID), an image's id or

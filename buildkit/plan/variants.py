@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from buildkit.config.load import Project
 from buildkit.config.model import Config, Image
@@ -15,8 +16,7 @@ VARIANTS = "DOCKER_BUILD_VARIANTS"
 WITH_PLAIN = "INCLUDE_UNTAGGED_DEFAULT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageVariant:
+class ImageVariant(Struct, frozen=True, kw_only=True):
     """One way to build an image; an image without variants has one without a name."""
 
     name: str = ""

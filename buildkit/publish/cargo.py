@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 
@@ -12,8 +13,7 @@ Progress = Callable[[str], None]
 """Takes a short text on what moves just now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CargoFile:
+class CargoFile(Struct, frozen=True, kw_only=True):
     """One file of a release; ``size`` is in bytes."""
 
     name: str
@@ -24,8 +24,7 @@ class CargoFile:
     """Others are found by it, so it is written when all of them are there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
+class Cargo(Struct, frozen=True, kw_only=True):
     """A release that exists.
 
     Attributes:

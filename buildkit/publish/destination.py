@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import PublishError
@@ -23,8 +24,7 @@ class State(StrEnum):
     """Somebody else's, or changed since; it is never touched."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """A file, a tag or a GitHub release at a destination, and what is to become of it."""
 
     name: str
@@ -65,8 +65,7 @@ class Destination(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(Struct, frozen=True, kw_only=True):
     """What a destination had before, and has now; the latter is empty after a dry run."""
 
     destination: str

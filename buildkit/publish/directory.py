@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError
@@ -12,8 +13,7 @@ from buildkit.publish.files import Found
 from buildkit.store import atomic_copy, remove_leftovers
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A shelf; each file appears whole."""
 
     root: Path

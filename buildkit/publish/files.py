@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import PublishError
@@ -12,8 +14,7 @@ from buildkit.publish.destination import Item, State
 from buildkit.publish.journal import Journal, Stage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """A file that is there.
 
     Attributes:
@@ -45,8 +46,7 @@ class Shelf(Protocol):
         """Read a file back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDestination:
+class FileDestination(Struct, frozen=True, kw_only=True):
     """A :class:`~buildkit.publish.destination.Destination` that is a shelf.
 
     What people find others by, checksums first of all, is written last.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import PublishError
@@ -23,8 +25,7 @@ def asset_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", ".", name)
 
 
-@dataclass(slots=True, kw_only=True)
-class ReleaseAssets:
+class ReleaseAssets(Struct, kw_only=True):
     """The files of one release as a shelf; knows what is there after it has asked once."""
 
     github: GitHub
@@ -95,8 +96,7 @@ class ReleaseAssets:
         return self._assets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitHubRelease:
+class GitHubRelease(Struct, frozen=True, kw_only=True):
     """A :class:`~buildkit.publish.destination.Destination` on GitHub.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.attest.keeping import KeptProofs
 from buildkit.publish.cargo import Progress
@@ -20,8 +21,7 @@ from buildkit.registry.sending import Sender
 _STATES = {Change.NEW: State.NEW, Change.SAME: State.SAME, Change.MOVED: State.DIFFERENT}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
+class Images(Struct, frozen=True, kw_only=True):
     """A :class:`~buildkit.publish.destination.Destination` of images.
 
     Attributes:

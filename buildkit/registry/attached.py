@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError
@@ -28,8 +28,7 @@ from buildkit.registry.signature_tags import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
+class Attached(Struct, frozen=True, kw_only=True):
     """Something that is said about a manifest.
 
     Attributes:

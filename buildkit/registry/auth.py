@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import AuthError, RegistryError
 from buildkit.http import Answer, HttpPool, host_of
@@ -34,8 +35,7 @@ _PARAMETER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """What a request wants to do, hence which scopes its token needs.
 
     An empty repository stands for the catalog; ``source`` is another repository
@@ -63,8 +63,7 @@ class Access:
         return (own, f"repository:{self.source}:pull") if self.source else (own,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(Struct, frozen=True, kw_only=True):
     """One scheme of a WWW-Authenticate header; the scheme and keys in lower case."""
 
     scheme: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from enum import StrEnum
 from io import BufferedIOBase
 from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError
@@ -178,8 +179,7 @@ class Blobs:
         return self._wire.url(repository.registry, f"/v2/{repository.repository}/{path}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Upload:
+class _Upload(Struct, frozen=True, kw_only=True):
     wire: Wire
     repository: Reference
     descriptor: Descriptor

@@ -8,10 +8,10 @@ by :mod:`buildkit.registry.blobs`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import FetchError, RegistryError
@@ -34,8 +34,7 @@ _PAGE_SIZE = 1000
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """A manifest or index as the registry keeps it."""
 
     descriptor: Descriptor

@@ -7,10 +7,11 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError, RegistryError
 
@@ -78,8 +79,7 @@ def nearness(
     return Nearness.PUBLISHED if virtual else Nearness.SHARED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Containers:
+class Containers(Struct, frozen=True, kw_only=True):
     """Runs and ends registry containers at one daemon."""
 
     client: DockerClient

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import AuthError, ConfigError, EnvironmentMissingError
 from buildkit.proc import Completed, Runner
@@ -30,8 +30,7 @@ from buildkit.registry.credentials import (
 from buildkit.store import atomic_write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialKeeper:
+class CredentialKeeper(Struct, frozen=True, kw_only=True):
     """The place of one user's credentials.
 
     Attributes:

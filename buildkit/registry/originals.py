@@ -7,11 +7,11 @@ alike, so that a copy has the digest of its original.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import RegistryError
 from buildkit.oci.config import ImageConfig
@@ -26,8 +26,7 @@ _ELSEWHERE = ("foreign", "nondistributable")
 _PLAIN = ".tar"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """An index or manifest, and the blobs that it names."""
 
     descriptor: Descriptor
@@ -35,8 +34,7 @@ class Document:
     blobs: tuple[Descriptor, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class Original(Struct, frozen=True, kw_only=True):
     """An image of any number of platforms.
 
     Attributes:

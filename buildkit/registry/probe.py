@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from buildkit.errors import FetchError
 from buildkit.http import Answer, HttpPool
@@ -27,8 +28,7 @@ class Presence(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """The result of a probe; ``words`` says in a few what answered."""
 
     presence: Presence

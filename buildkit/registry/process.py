@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
@@ -17,8 +18,7 @@ PROGRAMS = ("registry", "docker-registry")
 _LOG_LINES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(Struct, frozen=True, kw_only=True):
     """A registry program and what it says its version is."""
 
     path: Path

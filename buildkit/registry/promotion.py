@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError, UsageError, VerificationError
@@ -27,8 +29,7 @@ class Change(StrEnum):
     SAME = "same"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class Promotion(Struct, frozen=True, kw_only=True):
     """One image and a tag that is to name it; ``attached`` is copied with it."""
 
     original: Original
@@ -41,8 +42,7 @@ class Promotion:
         return self.original.root.descriptor.digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promoted:
+class Promoted(Struct, frozen=True, kw_only=True):
     """A promotion and what it meant: ``before`` is what the tag named until then."""
 
     promotion: Promotion

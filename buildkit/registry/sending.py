@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from buildkit.digest import Digest
 from buildkit.errors import AuthError, CancelledError, RegistryError
@@ -27,8 +28,7 @@ UPLOADS = 4
 _MEGA = 1e6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(Struct, frozen=True, kw_only=True):
     """A blob on its way to a repository; ``origin`` names a repository that has it, if known."""
 
     target: Reference
@@ -60,8 +60,7 @@ class BlobPlaces:
             self._places[key] = target.repository
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True):
     """Writes to registries; one for all images of a run.
 
     Attributes:

@@ -10,9 +10,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError, RegistryError, UsageError
 from buildkit.http import HttpPool
@@ -50,8 +51,7 @@ class Spawn(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
+class Serving(Struct, frozen=True, kw_only=True):
     """What is known about a hub."""
 
     hub: str
@@ -70,8 +70,7 @@ class Serving:
         return self.found.presence is Presence.REGISTRY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalRegistry:
+class LocalRegistry(Struct, frozen=True, kw_only=True):
     """Starts, finds and stops local registries.
 
     Args:

@@ -15,9 +15,10 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 
@@ -29,8 +30,7 @@ _ZIP_EPOCH = 315_532_800
 """1980-01-01, the first time that a .zip can hold (APPNOTE.TXT, 4.4.6)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A file, or with ``target`` a symbolic link; ``name`` is its path in the archive."""
 
     name: str

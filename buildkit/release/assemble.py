@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import ConfigError
@@ -27,8 +27,7 @@ ARCHIVE, PACKAGE, SOURCE, DOCUMENT = "Archive", "Linux Package", "Source", "Meta
 """Types of files, in GoReleaser's words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """A file that is to be.
 
     Attributes:

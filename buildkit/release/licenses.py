@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.release.archive import Entry
@@ -17,8 +18,7 @@ _NAME = re.compile(
 _CODE = (".go", ".s", ".c", ".h", ".py", ".sh", ".json", ".yaml", ".yml", ".tmpl")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ModuleVersion:
+class ModuleVersion(Struct, frozen=True, order=True):
     """A module that is linked into a binary."""
 
     path: str

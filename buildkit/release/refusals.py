@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from buildkit.errors import UsageError
 from buildkit.vcs import UNKNOWN
@@ -12,8 +13,7 @@ from buildkit.vcs import UNKNOWN
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """What is known before anything is made.
 
     Attributes:

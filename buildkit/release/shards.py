@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from buildkit.digest import Digest
 from buildkit.errors import UsageError
@@ -14,8 +16,7 @@ _PREFIX = "meshwright"
 _KEY_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """One machine's part, an entry of ``include`` in a GitHub matrix.
 
     Attributes:
@@ -35,8 +36,7 @@ class Job:
     cache_prefix: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ingredients:
+class Ingredients(Struct, frozen=True, kw_only=True):
     """What decides what lies in a cache, beside the platforms of the part.
 
     Attributes:

@@ -8,8 +8,9 @@ https://go.dev/doc/toolchain): 1.21 < 1.21rc1 < 1.21.0, and below 1.21 the relea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import ConfigError
 
@@ -47,8 +48,7 @@ def compare_versions(one: str, other: str) -> int:
     return (left > right) - (left < right)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What a project asks of its Go."""
 
     minimum: str = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError
 from buildkit.platform import Platform
@@ -12,8 +13,7 @@ from buildkit.toolchain.accept import Wanted
 from buildkit.toolchain.find import Toolchain, toolchain_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedGo:
+class LockedGo(Struct, frozen=True, kw_only=True):
     """The toolchain that ``targets.lock`` pins for this host."""
 
     version: str
@@ -35,8 +35,7 @@ class LockedGo:
         return cache / "go" / f"{self.version}-{self.host.slug}-{mark}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoChoice:
+class GoChoice(Struct, frozen=True, kw_only=True):
     """The Go of a run."""
 
     version: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
@@ -16,8 +16,7 @@ from buildkit.proc import Runner
 _VERSION = re.compile(r"\bgo(\d+\.\d+(?:\.\d+)?(?:(?:alpha|beta|rc)\d+)?)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Toolchain:
+class Toolchain(Struct, frozen=True, kw_only=True):
     """A Go installation."""
 
     goroot: Path

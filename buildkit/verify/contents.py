@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
@@ -17,8 +18,7 @@ _FORMATS = frozenset({"ELF", "Mach-O"})
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class Expected(Struct, frozen=True, kw_only=True):
     """What should be in an archive, a package or an image.
 
     Attributes:

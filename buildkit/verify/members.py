@@ -18,10 +18,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
@@ -57,8 +58,7 @@ class Readable(Protocol):
 Stream = IO[bytes] | io.BufferedIOBase | gzip.GzipFile | lzma.LZMAFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A file in an archive.
 
     Attributes:
@@ -78,8 +78,7 @@ class Member:
     holds: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageFacts:
+class PackageFacts(Struct, frozen=True, kw_only=True):
     """What a package says of itself."""
 
     name: str

@@ -6,9 +6,10 @@ They need the signer's public key and nothing that the release says of itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from buildkit.attest.bundle import check_blob_bundle, check_signature_file
 from buildkit.attest.dsse import open_envelope
@@ -27,8 +28,7 @@ from buildkit.release.proofs import ENVELOPE, SBOM, is_downloaded
 from buildkit.verify.check import Check, compare
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class Trust(Struct, frozen=True, kw_only=True):
     """Who is believed, and what a provenance has to say; what is empty is told, not compared."""
 
     verifier: Verifier

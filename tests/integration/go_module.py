@@ -7,8 +7,9 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from buildkit.build.golang import GoBuilder, GoCommand
 from buildkit.execute.outcomes import Outcome
@@ -81,7 +82,7 @@ class GoModule:
 
     def unit(self, name: str, package: str, platform: Platform = HOST, **changes: object) -> Unit:
         output = self.out / platform.slug / name
-        action = replace(compile_action(self.source, output, package), **changes)  # type: ignore[arg-type]  # any field
+        action = replace(compile_action(self.source, output, package), **changes)
         return binary(name, action, platform)
 
     def planner(self) -> Planner:

@@ -6,7 +6,8 @@ import gzip
 import io
 import os
 import tarfile
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.http import HttpPool

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Status
@@ -248,6 +248,6 @@ def test_what_was_edited_while_it_compiled_is_not_recorded(shop: GoModule) -> No
             return done
 
     time.sleep(0.06)
-    editing = replace(builder, runner=Editing())  # type: ignore[arg-type]  # see Editing
+    editing = replace(builder, runner=Editing())
     (made,) = editing.build((running(unit),), {}, lambda _: None)
     assert made.sources is None

@@ -6,10 +6,10 @@ import io
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import AuthError, RegistryError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from typing import Any
 
 import pytest
 from invoke.parser import Parser
 from invoke.parser.argument import Argument
+from msgspec.structs import fields
 
 from buildkit.errors import UsageError
 from buildkit.plan.options import Options

@@ -55,13 +55,14 @@ def mesh(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def supply(store: Store) -> Supply:
-    def make(**changes: bool) -> TreeSupply:
+    def make(*, offline: bool = False, refresh: bool = False) -> TreeSupply:
         return TreeSupply(
             store=store,
             environ=dict(os.environ),
             runner=Processes(),
             say=lambda _: None,
-            **changes,
+            offline=offline,
+            refresh=refresh,
         )
 
     return make

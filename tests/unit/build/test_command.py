@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.build.command import CommandBuilder
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 import stat
 import tarfile
@@ -276,7 +275,7 @@ def test_a_secret_is_not_sent_to_where_a_download_redirects(world: World) -> Non
 def test_a_pin_holds_wherever_the_base_url_points(world: World) -> None:
     source, pin = by_url(world)
     based = replace(source, url="${base_url}/envoy-${version}-${arch}.tar.gz")
-    action = dataclasses.replace(world.action((based, pin)), base_url=f"{world.server.url}/")
+    action = replace(world.action((based, pin)), base_url=f"{world.server.url}/")
     world.build(action)
     assert world.output.read_bytes() == ENVOY
     world.store.blob(Digest(sha(ENVOY))).unlink()

@@ -6,8 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError, BuildkitError
 from buildkit.execute.outcomes import Outcome, Status

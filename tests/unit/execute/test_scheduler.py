@@ -7,10 +7,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError, CancelledError, EnvironmentMissingError, RegistryError

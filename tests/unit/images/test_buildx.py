@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.images.buildx import BuildxBackend, buildx_problem, buildx_text, docker_program

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from io import BufferedIOBase
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import BuildError

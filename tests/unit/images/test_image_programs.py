@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from docker import DockerClient
+from msgspec.structs import replace
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildkitError, EnvironmentMissingError, FetchError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.build.golang import GoBuilder, GoCommand
 from buildkit.pipeline.commands import STAGE, Command, Compiler

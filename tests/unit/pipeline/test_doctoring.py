@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.doctor.facts import DockerFacts, GoFacts
 from buildkit.errors import EnvironmentMissingError

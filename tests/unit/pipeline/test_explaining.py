@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from buildkit.pipeline.commands import Command
 from buildkit.pipeline.explaining import explanation_json, explanation_lines

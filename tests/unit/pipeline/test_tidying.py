@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from buildkit.pipeline.tidying import tidy_out
 from buildkit.plan.planner import Plan

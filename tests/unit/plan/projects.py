@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec.structs import replace
 
 from buildkit.config.decode import decode
 from buildkit.config.load import Project

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.plan.command_files import command_files, filled, glob_root, outputs_digest
 from buildkit.plan.hashing import Hasher

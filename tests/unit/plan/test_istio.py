@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -123,7 +122,7 @@ def test_a_place_of_builds_counts_where_a_source_has_it() -> None:
         source = Source(platforms=("linux/amd64",), url="${base_url}/envoy-${version}")
         fetch = Fetch(version="9", source=(source,), base_url=base_url)
         config = msgspec.structs.replace(mesh.config, fetch={"envoy": fetch})
-        assert read_names(environ, dataclasses.replace(mesh, config=config), Options()) == (
+        assert read_names(environ, msgspec.structs.replace(mesh, config=config), Options()) == (
             f"ISTIO_ENVOY_BASE_URL in the environment: {words}",
         )
 

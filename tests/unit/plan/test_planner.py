@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from buildkit.config.lock import FilePin, PackagePin
 from buildkit.config.model import Base, Source
@@ -639,7 +639,7 @@ def test_a_push_follows_its_destinations(world: World) -> None:
     assert reason == (
         "the destinations changed from 'localhost:5000/x:latest' to 'localhost:5000/x:other'"
     )
-    packed = replace(pushed, action=replace(pushed.action, compress=True))  # type: ignore[arg-type]  # a push
+    packed = replace(pushed, action=replace(pushed.action, compress=True))
     reason = steps_of(world.plan(base, app, pilot, packed))["push/pilot"][1]
     assert reason == "the compression changed from 'none' to 'gzip'"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.config.load import Project
 from buildkit.plan.graph import Graph
@@ -93,7 +93,7 @@ def test_nothing_else_does(root: Path, name: str) -> None:
 def test_templates_and_copied_files_matter_and_trees_with_what_is_below(root: Path) -> None:
     unit = image("app", "base/x", template=root / "images/app/Dockerfile.j2")
     context = (("f", f"file:{root}/x/../images/f"), ("d", f"file:{root}/images/conf"))
-    action = replace(unit.action, context=context)  # type: ignore[arg-type]
+    action = replace(unit.action, context=context)
     watched = look(root, replace(unit, action=action))
     for name in ("images/app/Dockerfile.j2", "images/f", "images/conf/new", "images/conf/d/new"):
         assert watched.matters(str(root / name))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import PublishError
@@ -184,7 +185,7 @@ def test_a_rate_limit_that_lasts_is_told(
 def test_a_wrong_token_is_named_and_never_shown(
     github: GitHub, cargo: Cargo, new_journal: NewJournal
 ) -> None:
-    wrong = replace(github, token="ghp_wrong")
+    wrong = dataclasses.replace(github, token="ghp_wrong")
     with pytest.raises(PublishError, match="GitHub answers 401") as found:
         run(cargo, wrong, new_journal())
     assert "contents: write" in found.value.resolution

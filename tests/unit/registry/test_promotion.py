@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.digest import canonical_json
 from buildkit.errors import AuthError, BuildError, RegistryError, UsageError, VerificationError

@@ -6,9 +6,9 @@ import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from buildkit.errors import RegistryError, UsageError
 from buildkit.platform import Platform

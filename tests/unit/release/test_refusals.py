@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from buildkit.errors import UsageError
 from buildkit.release.refusals import Terms, check_terms, check_used
@@ -94,4 +93,4 @@ def test_a_snapshot_may_be_of_any_tree() -> None:
 
 @pytest.mark.parametrize("change", [{"now": 1.0}, {"local_file": "targets.local.toml"}])
 def test_but_not_of_any_machine(change: dict[str, object]) -> None:
-    refusal(replace(GOOD, snapshot=True, **change))  # type: ignore[arg-type]
+    refusal(replace(GOOD, snapshot=True, **change))
