@@ -7,6 +7,8 @@ that chained tasks are one graph), or runs the ``meshwright`` program.
 
 from __future__ import annotations
 
+import copy
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +16,7 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.parser.argument import Argument
 from invoke.program import Program
 from invoke.tasks import Task
 from msgspec.structs import fields
@@ -26,6 +29,9 @@ from buildkit.plan.options import REPEATED, Goal, Options
 # Invoke switches byte code off for its whole process, which would compile this package
 # anew at every start.
 sys.dont_write_bytecode = False
+# A run makes many small objects that stay; looking for cycles at every 700th would take a tenth
+# of the time of one that finds nothing to do.
+gc.set_threshold(50_000, *gc.get_threshold()[1:])
 
 _FLAGS: dict[str, tuple[Any, str]] = {
     "platform": (None, "linux/arm64,darwin/arm64, or host, native, all"),
@@ -84,6 +90,10 @@ _FLAGS: dict[str, tuple[Any, str]] = {
         "watch: a command to run after each success, with IMAGE_<NAME> in its environment",
     ),
 }
+_PARAMETERS = {
+    flag: inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=default)
+    for flag, (default, _) in _FLAGS.items()
+}
 _NUMBERS = ("jobs", "shards")
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
@@ -97,8 +107,37 @@ _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "s
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
+class _Flag(Argument):
+    """A flag that knows how little of it has to be copied.
+
+    Invoke makes a deep copy of every flag of every task before it reads the command line.
+    """
+
+    @classmethod
+    def of(cls, argument: Argument) -> _Flag:
+        flag = cls.__new__(cls)
+        vars(flag).update(vars(argument))
+        return flag
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Flag:
+        flag = self.of(self)
+        lists = {name: list(value) for name, value in vars(self).items() if type(value) is list}
+        vars(flag).update(lists)
+        return flag
+
+
 class BuildTask(Task[Callable[..., None]]):
     """A task whose flags hold for the whole call, with the usual short names."""
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> BuildTask:
+        """Return a task with flags of its own; what it is made of never changes."""
+        task = copy.copy(self)
+        task.help = dict(self.help)
+        return task
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Return the task's flags."""
+        return [_Flag.of(argument) for argument in super().get_arguments(ignore_unknown_help)]
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """Add the short name of a flag to what Invoke makes of it."""
@@ -163,10 +202,7 @@ def mesh_task(
         parameters += [
             inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY) for word in own_words
         ]
-        parameters += [
-            inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=_FLAGS[flag][0])
-            for flag in flags
-        ]
+        parameters += [_PARAMETERS[flag] for flag in flags]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__name__ = body.__name__
         run.__doc__ = body.__doc__

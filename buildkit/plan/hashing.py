@@ -101,21 +101,22 @@ class Hasher:
         return str(Digest.of_json(entries))
 
     def fresh(self) -> dict[str, FileState]:
-        """Return everything that this run looked at."""
+        """Return everything that this run had to read."""
         with self._lock:
             return dict(self._fresh)
 
     def _state(self, name: str) -> FileState | None:
         found = os.stat(name)  # noqa: PTH116 - thousands of calls: no Path objects here
+        state = self._fresh.get(name) or self._known.get(name)
+        if state is not None and state.believes(found):
+            return state
         if not stat.S_ISREG(found.st_mode):
             return None
-        state = self._fresh.get(name) or self._known.get(name)
-        if state is None or not state.believes(found):
-            self._wait_out(found)
-            state = self._hash(name)
-            self.hashed = True
+        self._wait_out(found)
+        state = self._hash(name)
         with self._lock:
             self._fresh[name] = state
+            self.hashed = True
         return state
 
     def _wait_out(self, found: os.stat_result) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -71,7 +71,7 @@ class Planner(Struct, kw_only=True):
     blocked: Mapping[Kind, str] = field(default_factory=dict)
     skipped: Mapping[Kind, str] = field(default_factory=dict)
     force: bool = False
-    _changes: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _changes: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     def plan(self, graph: Graph) -> Plan:
         """Decide every unit of a graph."""
@@ -110,11 +110,10 @@ class Planner(Struct, kw_only=True):
             return recorded_artifact(unit, record) if record else None
         if verdict is not Verdict.RUN or self.force or unit.output is None:
             return None
-        tree = self._tree(unit)
         return self.cache.find(
             unit,
             inputs(unit, {}, self.hasher),
-            lambda key, load: self._change(tree, key, load) is None,
+            lambda key, load: self._change(unit, (key,), load) is None,
         )
 
     def _verdict(
@@ -141,27 +140,24 @@ class Planner(Struct, kw_only=True):
         changed = changed_input(record.inputs, inputs(unit, given, self.hasher))
         if changed:
             return changed
-        if record.sources:
-            tree = self._tree(unit)
-            for key in record.sources:
-                source = self._change(tree, key, self.book.directory)
-                if source:
-                    return source
-        return self.presence[unit.kind](unit, recorded_artifact(unit, record))
+        source = self._change(unit, record.sources, self.book.directory)
+        return source or self.presence[unit.kind](unit, recorded_artifact(unit, record))
 
     def _change(
-        self, tree: SourceTree, key: str, load: Callable[[str], SourceDirectory | None]
+        self, unit: Unit, keys: Iterable[str], load: Callable[[str], SourceDirectory | None]
     ) -> str | None:
+        """Say what differs in the first directory that changed."""
+        root = str(unit.action.source if isinstance(unit.action, Compile) else Path())
+        tree = SourceTree(root=root, hasher=self.hasher)
         # Binaries share most directories, on all platforms: each is looked at once per run.
-        place = (tree.root, key)
-        if place not in self._changes:
-            before = load(key)
-            self._changes[place] = tree.change(before) if before else "its record is damaged"
-        return self._changes[place]
-
-    def _tree(self, unit: Unit) -> SourceTree:
-        root = unit.action.source if isinstance(unit.action, Compile) else Path()
-        return SourceTree(root=str(root), hasher=self.hasher)
+        found = self._changes.setdefault(root, {})
+        for key in keys:
+            if key not in found:
+                before = load(key)
+                found[key] = tree.change(before) if before else "its record is damaged"
+            if found[key]:
+                return found[key]
+        return None
 
 
 def file_present(hasher: Hasher) -> Presence:

@@ -57,9 +57,10 @@ class SourceTree(Struct, frozen=True, kw_only=True):
             files: names in it that were embedded.
             excluded: names in it that build constraints left out.
         """
-        names = build_names(self._absolute(directory))
+        folder = self._absolute(directory)
+        names = build_names(folder)
         left_out = frozenset(excluded) & frozenset(names)
-        hashed = ((name, self._digest(directory, name)) for name in sorted({*names, *files}))
+        hashed = ((name, self._digest(folder, name)) for name in sorted({*names, *files}))
         found = tuple((name, digest) for name, digest in hashed if digest)
         return SourceDirectory(
             path=directory,
@@ -79,7 +80,7 @@ class SourceTree(Struct, frozen=True, kw_only=True):
 
     def files(self, names: Iterable[str]) -> SourceDirectory:
         """Describe single files, absent ones too: one that appears is a change."""
-        hashed = tuple((name, self._digest("", name)) for name in sorted(names))
+        hashed = tuple((name, self._digest(self.root, name)) for name in sorted(names))
         return SourceDirectory(path="", files=hashed)
 
     def digest(self, path: str) -> str | None:
@@ -101,11 +102,12 @@ class SourceTree(Struct, frozen=True, kw_only=True):
             names = self._names(before)
             if names != before.names:
                 return self._moved(before.path, set(before.names), set(names))
+        folder = self._absolute(before.path)
         for name, digest in before.files:
-            if self._digest(before.path, name) != digest:
+            if self._digest(folder, name) != digest:
                 return f"{self._short(before.path, name)} changed"
         for name, digest, constraints in before.excluded:
-            same = self._digest(before.path, name) == digest
+            same = self._digest(folder, name) == digest
             if not same and self._constraints(before.path, name) != constraints:
                 return f"{self._short(before.path, name)} changed"
         return None
@@ -126,8 +128,9 @@ class SourceTree(Struct, frozen=True, kw_only=True):
         path = "/".join((self.root, *(part for part in parts if part)))
         return os.path.normpath(path) if "/." in path else path
 
-    def _digest(self, directory: str, name: str) -> str:
-        return self.hasher.digest(self._absolute(directory, name)) or ""
+    def _digest(self, folder: str, name: str) -> str:
+        path = f"{folder}/{name}"
+        return self.hasher.digest(os.path.normpath(path) if "/." in path else path) or ""
 
     def _constraints(self, directory: str, name: str) -> str:
         """Return the digest of what decides that a file is left out; empty if it is gone."""
