@@ -8,6 +8,8 @@ are off, and no lock is taken. The user's own configuration is never changed.
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from io import BufferedIOBase
@@ -164,16 +166,9 @@ def read_git(directory: Path, known: Commit | None = None) -> GitFacts:
     worktree = find_worktree(directory)
     if worktree is None:
         return GitFacts()
-    try:
-        from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
-    except ImportError:
-        return GitFacts()
-
-    git = _scoped(Git(str(directory)), worktree)
-    try:
-        commit = known or _read_commit(git)
-        changed = git.status("--porcelain", "--untracked-files=no", "--", ".")
-    except GitError:
+    commit = known or _read_commit(directory, worktree)
+    changed = _read_changes(directory, worktree) if commit else None
+    if commit is None or changed is None:
         return GitFacts()
     return GitFacts(
         revision=commit.revision,
@@ -183,10 +178,34 @@ def read_git(directory: Path, known: Commit | None = None) -> GitFacts:
     )
 
 
-def _read_commit(git: Git) -> Commit:
-    # Not `git log`: what it prints is up to the user's configuration.
-    seconds, revision = str(git.rev_list("--max-count=1", "--timestamp", "HEAD")).split()
+def _read_commit(directory: Path, worktree: Path) -> Commit | None:
+    try:
+        from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
+    except ImportError:
+        return None
+
+    git = _scoped(Git(str(directory)), worktree)
+    try:
+        # Not `git log`: what it prints is up to the user's configuration.
+        seconds, revision = str(git.rev_list("--max-count=1", "--timestamp", "HEAD")).split()
+    except GitError:
+        return None
     return Commit(revision=revision, describe=_describe(git), commit_time=int(seconds))
+
+
+def _read_changes(directory: Path, worktree: Path) -> bytes | None:
+    """Return a line per tracked file that differs, None where git cannot tell.
+
+    Every compile waits for this, and importing GitPython would take longer than git does.
+    """
+    words = ("git", "status", "--porcelain", "--untracked-files=no", "--", ".")
+    environment = {**os.environ, **_environment(worktree)}
+    try:
+        return subprocess.run(
+            words, cwd=directory, env=environment, capture_output=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -325,13 +344,17 @@ def _describe(git: Git) -> str:
 
 
 def _scoped(git: Git, worktree: Path) -> Git:
-    environment = {
+    git.update_environment(**_environment(worktree))
+    return git
+
+
+def _environment(worktree: Path) -> dict[str, str]:
+    return {
         "GIT_DIR": str(worktree / ".git"),
         "GIT_WORK_TREE": str(worktree),
         "GIT_OPTIONAL_LOCKS": "0",
+        **command_settings(worktree),
     }
-    git.update_environment(**environment, **command_settings(worktree))
-    return git
 
 
 def command_settings(worktree: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:

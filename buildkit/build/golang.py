@@ -14,11 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from buildkit.build.gocommand import Target, list_argv, make_calls
-from buildkit.build.gosources import (
-    linked_packages,
-    settled_sources,
-    source_key,
-)
+from buildkit.build.gosources import GoSources, source_key
 from buildkit.build.stamps import stamp_problem
 from buildkit.errors import BuildError, BuildkitError
 from buildkit.machine import check_machine
@@ -78,7 +74,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
                 # Git answers while Go tells its settings: an edited file waits for both.
                 asked = pool.submit(self._volatile, action)
                 command = self.go()
-                listing = pool.submit(self._list, command, targets)
+                described = pool.submit(self._describe, command, targets)
                 volatile = asked.result()
                 built, peak = self._compile(command, targets, stage, volatile)
                 for target in targets:
@@ -87,9 +83,8 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
                 # meanwhile, and then its digest is taken.
                 for target in targets:
                     _place(built[target], target.action.output)
-                tree = SourceTree(root=str(action.source), hasher=self.hasher)
-                sources = settled_sources(listing.result(), tree, action.workspace, started)
-                packages = linked_packages(listing.result(), tree)
+                found = described.result()
+                sources, packages = found.settled(started), found.linked()
             problems = [
                 self._problem(target, target.stamps(volatile), target.action.output, packages)
                 for target in targets
@@ -149,11 +144,14 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
             peak = max(peak, done.peak_memory)
         return built, peak
 
-    def _list(self, command: GoCommand, targets: tuple[Target, ...]) -> bytes:
+    def _describe(self, command: GoCommand, targets: tuple[Target, ...]) -> GoSources:
         argv = list_argv(command.program, targets[0])
         argv += [target.action.package for target in targets]
         done = self._run(command, targets[0], argv, None)
-        return done.stdout if done.returncode == 0 else b""
+        action = targets[0].action
+        tree = SourceTree(root=str(action.source), hasher=self.hasher)
+        listing = done.stdout if done.returncode == 0 else b""
+        return GoSources.of(listing, tree, action.workspace)
 
     def _run(
         self,

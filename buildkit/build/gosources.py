@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +43,13 @@ class _Package(Struct, frozen=True, rename="pascal"):
     ignored_go_files: tuple[str, ...] = ()
     ignored_other_files: tuple[str, ...] = ()
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Itself and all that it imports."""
+        return (self.import_path, *self.deps)
+
+
+_T = TypeVar("_T")
 
 LIST_FIELDS = (
     "-json=ImportPath,Name,Dir,Standard,Module,Deps,EmbedFiles,EmbedPatterns,"
@@ -50,55 +58,77 @@ LIST_FIELDS = (
 """What of a package is asked for; see `go help list`."""
 
 
-def settled_sources(
-    listing: bytes, tree: SourceTree, workspace: str, started_ns: int
-) -> Mapping[str, tuple[SourceDirectory, ...]]:
-    """Return the source directories of each main package, by import path and :func:`source_key`.
+class GoSources(Struct, frozen=True, kw_only=True):
+    """What main packages are made from, as it was at one moment.
 
-    A package is left out if anything it is made from changed after
-    ``started_ns``, or shortly before: the compiler may have read another
-    content than is found now.
-
-    Args:
-        listing: what ``go list -deps`` printed; empty where it failed.
-        tree: the source that it was about.
-        workspace: the go.work in force, relative to the tree; empty for none.
-        started_ns: when the compiler was started, in nanoseconds since 1970.
+    What is by package has its import path and its :func:`source_key` as keys.
     """
-    packages = {package.import_path: package for package in _decode(listing)}
-    local = {path: package for path, package in packages.items() if _is_local(package)}
-    described = {path: tuple(_directories(package, tree)) for path, package in local.items()}
-    module_files = tree.files(_module_files(local.values(), tree, workspace))
-    limit = started_ns - RACY_NS
-    moved = {
-        path
-        for path, items in described.items()
-        if any(tree.changed_since(item, limit) for item in items)
-    }
-    found = {}
-    for package in packages.values():
-        if package.name != "main" or tree.changed_since(module_files, limit):
-            continue
-        members = [path for path in (package.import_path, *package.deps) if path in described]
-        if moved.isdisjoint(members):
-            sources = (module_files, *(item for path in members for item in described[path]))
-            found[package.import_path] = sources
-            found[tree.relative(package.dir)] = sources
-    return found
 
+    tree: SourceTree
+    described: Mapping[str, tuple[SourceDirectory, ...]]
+    """The directories of each local package, by import path."""
+    module_files: SourceDirectory
+    mains: tuple[_Package, ...]
 
-def linked_packages(listing: bytes, tree: SourceTree) -> Mapping[str, frozenset[str]]:
-    """Return which packages each main package consists of, keyed as by :func:`settled_sources`.
+    @classmethod
+    def of(cls, listing: bytes, tree: SourceTree, workspace: str) -> GoSources:
+        """Describe the sources.
 
-    The linker calls the main package ``main`` whatever its import path is.
-    """
-    found = {}
-    for package in _decode(listing):
-        if package.name == "main":
-            members = frozenset({"main", package.import_path, *package.deps})
-            found[package.import_path] = members
-            found[tree.relative(package.dir)] = members
-    return found
+        Args:
+            listing: what ``go list -deps`` printed; empty where it failed.
+            tree: the source that it was about.
+            workspace: the go.work in force, relative to the tree; empty for none.
+        """
+        packages = tuple(_decode(listing))
+        local = tuple(package for package in packages if _is_local(package))
+        return cls(
+            tree=tree,
+            described={item.import_path: tuple(_directories(item, tree)) for item in local},
+            module_files=tree.files(_module_files(local, tree, workspace)),
+            mains=tuple(package for package in packages if package.name == "main"),
+        )
+
+    def settled(self, started_ns: int) -> Mapping[str, tuple[SourceDirectory, ...]]:
+        """Return the directories of each main package, once the compiler ended.
+
+        A package is left out if anything it is made from changed after
+        ``started_ns``, or shortly before: the compiler may have read another
+        content than is described.
+
+        Args:
+            started_ns: when the compiler was started, in nanoseconds since 1970, which is
+                before the sources were described.
+        """
+        limit = started_ns - RACY_NS
+        if self.tree.changed_since(self.module_files, limit):
+            return {}
+        moved = {
+            path
+            for path, items in self.described.items()
+            if any(self.tree.changed_since(item, limit) for item in items)
+        }
+        found = {}
+        for package in self.mains:
+            paths = [path for path in package.parts if path in self.described]
+            if moved.isdisjoint(paths):
+                found[package.import_path] = (
+                    self.module_files,
+                    *(item for path in paths for item in self.described[path]),
+                )
+        return self._by_name(found)
+
+    def linked(self) -> Mapping[str, frozenset[str]]:
+        """Return which packages each main package consists of.
+
+        The linker calls the main package ``main`` whatever its import path is.
+        """
+        return self._by_name(
+            {item.import_path: frozenset({"main", *item.parts}) for item in self.mains}
+        )
+
+    def _by_name(self, found: Mapping[str, _T]) -> Mapping[str, _T]:
+        keys = {self.tree.relative(item.dir): item.import_path for item in self.mains}
+        return {**found, **{key: found[path] for key, path in keys.items() if path in found}}
 
 
 def source_key(package: str) -> str:

@@ -20,7 +20,7 @@ from msgspec import Struct
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError
 
-RACY_NS = 50_000_000
+RACY_NS = 25_000_000
 """Nanoseconds below which two changes may carry one timestamp; file systems tick in 1 to 10 ms."""
 
 _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
