@@ -8,9 +8,9 @@ that chained tasks are one graph), or runs the ``meshwright`` program.
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,9 +26,6 @@ from buildkit.errors import UsageError
 from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for
 from buildkit.plan.options import REPEATED, Goal, Options
 
-# Invoke switches byte code off for its whole process, which would compile this package
-# anew at every start.
-sys.dont_write_bytecode = False
 # A run makes many small objects that stay; looking for cycles at every 700th would take a tenth
 # of the time of one that finds nothing to do.
 gc.set_threshold(50_000, *gc.get_threshold()[1:])
@@ -90,10 +87,6 @@ _FLAGS: dict[str, tuple[Any, str]] = {
         "watch: a command to run after each success, with IMAGE_<NAME> in its environment",
     ),
 }
-_PARAMETERS = {
-    flag: inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=default)
-    for flag, (default, _) in _FLAGS.items()
-}
 _NUMBERS = ("jobs", "shards")
 _SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
@@ -128,6 +121,23 @@ class _Flag(Argument):
 
 class BuildTask(Task[Callable[..., None]]):
     """A task whose flags hold for the whole call, with the usual short names."""
+
+    def __init__(
+        self, body: Callable[..., None], *, signature: inspect.Signature, **settings: Any
+    ) -> None:
+        """Make a task.
+
+        Args:
+            body: what it does.
+            signature: its words and flags, without the context.
+            settings: Invoke's own.
+        """
+        self._signature = signature
+        super().__init__(body, **settings)
+
+    def argspec(self, body: Callable[..., None]) -> inspect.Signature:  # noqa: ARG002 - Invoke's
+        """Return the task's words and flags."""
+        return self._signature
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> BuildTask:
         """Return a task with flags of its own; what it is made of never changes."""
@@ -198,16 +208,12 @@ def mesh_task(
                     session.flush()
                     session.tell()
 
-        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
-        parameters += [
-            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY) for word in own_words
-        ]
-        parameters += [_PARAMETERS[flag] for flag in flags]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__name__ = body.__name__
         run.__doc__ = body.__doc__
         return BuildTask(
             run,
+            signature=_signature(tuple(own_words), flags),
+            positional=own_words,
             name=name or body.__name__.rstrip("_"),
             help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
             iterable=[flag for flag in flags if flag in REPEATED],
@@ -215,6 +221,17 @@ def mesh_task(
         )
 
     return wrap
+
+
+@functools.cache
+def _signature(words: tuple[str, ...], flags: tuple[str, ...]) -> inspect.Signature:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature(
+        [
+            *(inspect.Parameter(word, kind) for word in words),
+            *(inspect.Parameter(flag, kind, default=_FLAGS[flag][0]) for flag in flags),
+        ]
+    )
 
 
 def _run(goals: frozenset[Goal], options: Options) -> None:
