@@ -11,7 +11,7 @@ import copy
 import functools
 import gc
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from invoke.collection import Collection
@@ -203,14 +203,14 @@ def mesh_task(
         def run(context: Context, **given: Any) -> None:
             with ErrorExit():
                 session, own = session_for(context, read_options(given), _run)
-                body(session, **{word: given[word] for word in own_words})
+                body(session, **read_words(task.name, own_words, given))
                 if own:
                     session.flush()
                     session.tell()
 
         run.__name__ = body.__name__
         run.__doc__ = body.__doc__
-        return BuildTask(
+        task = BuildTask(
             run,
             signature=_signature(tuple(own_words), flags),
             positional=own_words,
@@ -219,8 +219,24 @@ def mesh_task(
             iterable=[flag for flag in flags if flag in REPEATED],
             auto_shortflags=False,
         )
+        return task
 
     return wrap
+
+
+def read_words(task: str, words: Iterable[str], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands after a task without a flag.
+
+    Raises:
+        UsageError: there is a flag where a word should be, such as ``verify --help``.
+    """
+    for word in words:
+        if given[word].startswith("-"):
+            raise UsageError(
+                f"{task} needs its {word} before {given[word]}",
+                resolution=f"`invoke --help {task}` shows what it takes.",
+            )
+    return {word: given[word] for word in words}
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from msgspec.structs import fields
 
 from buildkit.errors import UsageError
 from buildkit.plan.options import Options
-from buildkit.tasks import make_namespace, read_options
+from buildkit.tasks import make_namespace, read_options, read_words
 
 CONTEXTS = make_namespace().to_contexts()
 TASKS = {str(context.name): context for context in CONTEXTS}
@@ -102,6 +102,15 @@ def test_a_flag_and_its_opposite_are_refused() -> None:
 def test_a_number_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=f"--jobs {text}: a number is needed"):
         options(f"docker --jobs={text}")
+
+
+def test_a_flag_where_a_word_should_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="verify needs its subject before --help") as found:
+        read_words("verify", ("subject",), {"subject": "--help"})
+    assert "`invoke --help verify`" in found.value.resolution
+    assert read_words("verify", ("subject",), {"subject": "dist", "key": "-"}) == {
+        "subject": "dist"
+    }
 
 
 def test_every_flag_says_what_it_is_for() -> None:
