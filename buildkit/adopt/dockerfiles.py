@@ -21,6 +21,13 @@ _COMPILES = re.compile(
 _GO_IMAGE = re.compile(r"(?:^|/)golang(?::|@|$)")
 _VAGUE = frozenset({"build", "container", "docker", "dockerfiles", "image", "images", "package"})
 _PLATFORM = {"TARGETOS": "linux", "TARGETARCH": "amd64", "TARGETPLATFORM": "linux/amd64"}
+_MEANINGS = {
+    **dict.fromkeys(("ARCH", "GOARCH", "TARGET_ARCH"), "${arch}"),
+    **dict.fromkeys(("OS", "GOOS", "TARGET_OS"), "${os}"),
+    "VERSION": "${version}",
+}
+"""What scripts put into ARGs of these names; Docker itself knows none of them."""
+_EXAMPLE = {"${arch}": "amd64", "${os}": "linux"}
 
 
 class Adopted(Struct, frozen=True, kw_only=True):
@@ -82,7 +89,7 @@ def copied_paths(file: Dockerfile) -> Iterator[str]:
     values: dict[str, str] = {}
     for item in file.instructions:
         if item.name == "ARG":
-            values |= _defaults(item)
+            values |= {name: _example(name, text) for name, text in _defaults(item).items()}
         elif item.name in {"COPY", "ADD"} and item.flag("from") is None and not item.heredocs:
             for word in (word for word in item.words[:-1] if "://" not in word):
                 try:
@@ -95,6 +102,48 @@ def _defaults(item: Instruction) -> dict[str, str]:
     pairs = (word.partition("=") for word in item.words)
     # One without a default is kept visible for the reader.
     return {name: value.strip("\"'") if equals else f"<{name}>" for name, equals, value in pairs}
+
+
+def _example(name: str, default: str) -> str:
+    return _EXAMPLE.get(_MEANINGS.get(name, ""), default) if _is_open(name, default) else default
+
+
+def _is_open(name: str, default: str) -> bool:
+    return default == f"<{name}>" and name not in _PLATFORM
+
+
+def copied_names(tree: Path) -> Iterator[str]:
+    """Yield the names of files that the Dockerfiles of a tree copy and that it does not have."""
+    for path in find_dockerfiles(tree):
+        try:
+            file = parse((tree / path).read_text(encoding="utf-8", errors="replace"), origin=path)
+        except ConfigError:
+            continue
+        if not compiling_line(file):
+            missing = (copied for copied in copied_paths(file) if not _place(tree, path, copied))
+            yield from (PurePosixPath(copied).name for copied in missing)
+
+
+def open_arguments(tree: Path, images: Iterable[Image]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return values of ARGs that have no default, and a sentence for each Dockerfile with others.
+
+    Args:
+        tree: the root of the source tree.
+        images: those of its Dockerfiles.
+    """
+    values: dict[str, str] = {}
+    told: list[str] = []
+    for image in (image for image in images if not image.left_out):
+        text = (tree / image.dockerfile).read_text(encoding="utf-8", errors="replace")
+        declared = own_arguments({image.dockerfile: text})
+        names = [name for name, default in declared.items() if _is_open(name, default)]
+        values |= {name: _MEANINGS[name] for name in names if name in _MEANINGS}
+        if unknown := sorted(set(names) - _MEANINGS.keys()):
+            told.append(
+                f"{image.dockerfile} has no default for ARG {', '.join(unknown)}: "
+                "what it needs belongs into [args]"
+            )
+    return values, tuple(told)
 
 
 def _image(tree: Path, path: str, file: Dockerfile, known: frozenset[str]) -> Image | None:

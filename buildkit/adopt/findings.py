@@ -9,11 +9,18 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from buildkit.adopt import istio
-from buildkit.adopt.dockerfiles import Adopted, adopt_dockerfiles, own_arguments
+from buildkit.adopt.dockerfiles import (
+    Adopted,
+    adopt_dockerfiles,
+    copied_names,
+    open_arguments,
+    own_arguments,
+)
 from buildkit.adopt.dockerplan import PLAN, adopt_plan, parse_plan
 from buildkit.adopt.golist import Package, main_packages
 from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
 from buildkit.adopt.module import Module, inner_modules, read_module
+from buildkit.adopt.outputs import with_own_names
 from buildkit.adopt.scripts import read_scripts, told_tags
 from buildkit.adopt.stamps import find_stamps
 
@@ -39,11 +46,14 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
     module = read_module(tree)
     make = istio.read_make(tree)
     binaries = main_packages(listings, tree, module.path)
-    binaries = istio.with_lists(binaries, make) if make else binaries
+    if make:
+        binaries = istio.with_lists(binaries, make)
+    else:
+        binaries = with_own_names(binaries, read_scripts(tree), copied_names(tree))
     tags, groups = istio.list_settings(make) if make else ((), {})
     prebuilt = istio.read_prebuilt(tree)
     found = _images(tree, binaries, prebuilt)
-    args, images = _arguments(tree, make, prebuilt, found.images)
+    args, images, doubts = _arguments(tree, make, prebuilt, found.images)
     packages = [package for listing in listings.values() for package in listing]
     hub = istio.read_hub(tree)
     stamps = _with_hub(find_stamps(tree, module.path, packages), hub)
@@ -65,6 +75,7 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
         images=images,
         undecided=(
             *found.undecided,
+            *doubts,
             *(() if make else told_tags(read_scripts(tree))),
             *_undecided(tree, module, binaries),
         ),
@@ -86,15 +97,17 @@ def _arguments(
     make: istio.Make | None,
     prebuilt: tuple[Prebuilt, ...],
     images: tuple[Image, ...],
-) -> tuple[dict[str, str | FileValue], tuple[Image, ...]]:
-    """Return the arguments that Dockerfiles declare, and the images with those of their own."""
+) -> tuple[Mapping[str, str | FileValue], tuple[Image, ...], tuple[str, ...]]:
+    """Return the arguments that Dockerfiles declare, the images with their own, and the doubts."""
     if make is None:
-        return {}, images
+        values, told = open_arguments(tree, images)
+        return values, images, told
     texts = {image.dockerfile: istio.read_text(tree / image.dockerfile) for image in images}
     own = {path: own_arguments({path: text}) for path, text in texts.items()}
     declared = {name: text for found in own.values() for name, text in found.items()}
     args = istio.read_arguments(tree, make, prebuilt, declared)
-    return args, tuple(istio.with_gateway(image, own[image.dockerfile], args) for image in images)
+    own_too = (istio.with_gateway(image, own[image.dockerfile], args) for image in images)
+    return args, tuple(own_too), ()
 
 
 def _with_hub(stamps: tuple[Stamp, ...], hub: str) -> tuple[Stamp, ...]:

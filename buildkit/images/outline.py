@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,8 +36,8 @@ class Outlines:
         """
         key = (path, target)
         if key not in self._parsed:
-            whole = parse(read_template(path), origin=str(path))
-            self._parsed[key] = parse(up_to_stage(whole, target), origin=str(path))
+            whole = parse(read_template(path), origin=os.path.normpath(path))
+            self._parsed[key] = parse(up_to_stage(whole, target), origin=os.path.normpath(path))
         return outline_of(self._parsed[key], args, platform)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,14 +86,14 @@ def prepare(
         text = render(action.template, template_variables(action, platform, base))
     else:
         text = read_template(action.template)
-    parsed = parse(text, origin=str(action.template))
+    parsed = parse(text, origin=os.path.normpath(action.template))
     text, escape = up_to_stage(parsed, action.image.target), parsed.escape
     labelled = append_labels(text, {**dict(action.labels), **labels}.items(), escape=escape)
     entries = context_entries(_sources(action, given), binaries=_binaries(action))
     return recipe_of(
         labelled,
         entries,
-        origin=str(action.template),
+        origin=os.path.normpath(action.template),
         args=args,
         environment=environment,
         given=dict(action.args),

@@ -15,9 +15,10 @@ from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.platform import Platform
 from buildkit.reference import Locate, Reference, itself
+from buildkit.registry.errors import AbsentError, of_mirror
 
 if TYPE_CHECKING:
-    from buildkit.registry.client import RegistryClient
+    from buildkit.registry.client import Manifest, RegistryClient
 
 _CONFIG_LIMIT = 8 << 20
 
@@ -41,7 +42,7 @@ class RegistryImages(Struct, frozen=True, kw_only=True):
             RegistryError: it is not there, or the registry fails.
         """
         origin = Reference.parse(name)
-        manifest = self.registry().get_manifest(self.locate(origin))
+        manifest = self._manifest(origin)
         if manifest.descriptor.media_type in INDEXES:
             entries = map(Descriptor.from_json, _decode(manifest.data, name).get("manifests") or ())
             found = {item.platform: item.digest for item in entries if item.platform}
@@ -62,11 +63,14 @@ class RegistryImages(Struct, frozen=True, kw_only=True):
         """
         origin = Reference.parse(name)
         reference = self.locate(origin)
-        manifest = self.registry().get_manifest(reference)
+        manifest = self._manifest(origin)
         if manifest.descriptor.media_type in INDEXES:
             chosen = _choose(_decode(manifest.data, name), platform, name)
             manifest = self.registry().get_manifest(reference.with_digest(chosen.digest))
         return _sheet(origin, *self._parts(reference, manifest.data, name), platform)
+
+    def _manifest(self, origin: Reference) -> Manifest:
+        return read_manifest(self.registry(), origin, self.locate(origin))
 
     def _parts(
         self, reference: Reference, manifest: bytes, name: str
@@ -79,6 +83,23 @@ class RegistryImages(Struct, frozen=True, kw_only=True):
         except (KeyError, ValueError, TypeError) as error:
             raise BuildError(f"{name} is no image", details=str(error)) from error
         return self.registry().blobs.read(reference, described, limit=_CONFIG_LIMIT), layers
+
+
+def read_manifest(registry: RegistryClient, origin: Reference, place: Reference) -> Manifest:
+    """Return the manifest or index of an image, read from where a mirror may have it.
+
+    Args:
+        registry: reads it.
+        origin: the image, as its users know it.
+        place: where it is read.
+
+    Raises:
+        RegistryError: it is not there, which the error says of the mirror, or the registry fails.
+    """
+    try:
+        return registry.get_manifest(place)
+    except AbsentError as error:
+        raise of_mirror(error, origin, place) from error
 
 
 def _sheet(

@@ -27,6 +27,7 @@ from buildkit.config.problems import near_miss
 from buildkit.errors import EnvironmentMissingError, FetchError, RegistryError, UsageError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.images.packages import resolve_packages
+from buildkit.images.remote import read_manifest
 from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import INDEXES, Descriptor
 from buildkit.pipeline.golang import make_pip
@@ -264,9 +265,10 @@ class _LockWriter:
     def _pins(self, name: str) -> dict[str, str]:
         """Return platform and digest of what a reference means now."""
         mirrors = self._shop.project.config.mirrors
-        reference = mirrored(Reference.parse(name), mirrors)
+        origin = Reference.parse(name)
+        reference = mirrored(origin, mirrors)
         registry = self._makers.registry
-        manifest = registry.get_manifest(reference)
+        manifest = read_manifest(registry, origin, reference)
         value = msgspec.json.decode(manifest.data)
         if manifest.descriptor.media_type not in INDEXES:
             config = Descriptor.from_json(value["config"])

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from buildkit.errors import BuildkitError
-from buildkit.execute.outcomes import Outcome
+from buildkit.errors import BuildkitError, EnvironmentMissingError
+from buildkit.execute.outcomes import Outcome, Status
 from buildkit.log import Reporter
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
@@ -88,6 +88,23 @@ def distinct_errors(outcomes: Sequence[Outcome]) -> list[BuildkitError]:
 def _as_before(error: BuildkitError, same: str) -> BuildkitError:
     details = f"For the same reason as: {same}"
     return type(error)(error.brief, details=details, resolution=error.resolution)
+
+
+def waiting(
+    outcomes: Sequence[Outcome], graph: Graph, *, rest_is_done: bool
+) -> tuple[BuildkitError, ...]:
+    """Return the error that names every unit which waits for something missing, if one does."""
+    blocked = [(o.unit.id, o.reason) for o in outcomes if o.status is Status.BLOCKED]
+    blocked += graph.blocked
+    if not blocked:
+        return ()
+    advice = "mend that and run the same command again."
+    error = EnvironmentMissingError(
+        f"{len(blocked)} units wait for what is missing here",
+        details="\n".join(f"{identity}: {reason}" for identity, reason in blocked),
+        resolution=f"Everything else is done; {advice}" if rest_is_done else advice.capitalize(),
+    )
+    return (error,)
 
 
 def show_settings(settings: Settings, reporter: Reporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
-from buildkit.errors import BuildError, EnvironmentMissingError
+from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.execute.scheduler import Crew, execute
 from buildkit.execute.space import check_space, expected_places
@@ -22,6 +22,7 @@ from buildkit.pipeline.report import (
     result_json,
     result_rows,
     show_settings,
+    waiting,
 )
 from buildkit.pipeline.summary import write_run_outputs
 from buildkit.pipeline.tidying import tidy_out
@@ -206,18 +207,11 @@ def judge(shop: Workshop, graph: Graph, outcomes: tuple[Outcome, ...]) -> None:
     for outcome in outcomes:
         if outcome.artifact is not None and outcome.artifact.problem:
             shop.reporter.warn(f"{outcome.unit.id} {outcome.artifact.problem}")
-    errors = distinct_errors(outcomes)
+    failed = distinct_errors(outcomes)
+    errors = [*failed, *waiting(outcomes, graph, rest_is_done=not failed)]
     for error in errors[1:]:
         shop.reporter.error(error)
     if errors:
         raise errors[0]
-    blocked = [(o.unit.id, o.reason) for o in outcomes if o.status is Status.BLOCKED]
-    blocked += graph.blocked
-    if blocked:
-        raise EnvironmentMissingError(
-            f"{len(blocked)} units wait for what is missing here",
-            details="\n".join(f"{identity}: {reason}" for identity, reason in blocked),
-            resolution="Everything else is done; mend that and run the same command again.",
-        )
     if any(outcome.status is Status.ABORTED for outcome in outcomes):
         raise BuildError("not everything was made")

@@ -21,7 +21,7 @@ from buildkit.plan.package_units import add_packages
 from buildkit.plan.settings import Settings
 from buildkit.plan.sink_units import add_archives, add_layout, add_load, add_push
 from buildkit.plan.units import BuildImage, BuildPackage, Compile, Kind, Unit, image_name
-from buildkit.plan.unlocked import unlocked_notes
+from buildkit.plan.unlocked import unlocked_notes, unpinned_notes
 
 _GOALS = {
     Kind.BINARY: frozenset({Goal.BUILD}),
@@ -94,7 +94,14 @@ def build_graph(
         units=units,
         missing=asked(draft.missing),
         blocked=asked(draft.blocked),
-        notes=(*settings.notes, *draft.notes, *bases, *mirrors, *unlocked_notes(units)),
+        notes=(
+            *settings.notes,
+            *draft.notes,
+            *bases,
+            *mirrors,
+            *unlocked_notes(units),
+            *unpinned_notes(units),
+        ),
     )
 
 

@@ -53,9 +53,23 @@ def unlocked_notes(units: Iterable[Unit]) -> tuple[str, ...]:
     notes += [
         f"{unit.name} for {unit.platform} stays the locked one: nothing given is for it"
         for unit, action in fetches
-        if unit.name in names and not action.override
+        if unit.name in names and action.sources and not action.override
     ]
     return tuple(notes)
+
+
+def unpinned_notes(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Say what the lock does not pin, since nothing is used without a pin."""
+    platforms: dict[str, list[str]] = {}
+    for unit in units:
+        action = unit.action
+        if isinstance(action, Download) and not action.sources and not action.override:
+            platforms.setdefault(unit.name, []).append(str(unit.platform))
+    return tuple(
+        f"{name} for {', '.join(found)} has no pin and will fail, with what needs it: "
+        "run `invoke lock` where a source of it can be reached"
+        for name, found in platforms.items()
+    )
 
 
 def _is_given(unit: Unit) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from buildkit.errors import AuthError, FetchError, RegistryError
+from buildkit.reference import Reference
 
 _LONGEST = 400
 _TRANSIENT = frozenset({408, 425, 429})
@@ -23,6 +24,10 @@ _ADVICE = {
     "limit (nginx: client_max_body_size 0).",
     429: "The registry limits the rate: log in for a higher limit, or try later.",
 }
+
+
+class AbsentError(RegistryError):
+    """What was to be read is not there."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -48,12 +53,38 @@ def refusal(action: str, registry: str, status: int, body: bytes) -> RegistryErr
         status: the HTTP status.
         body: the answer; the specification's ``errors`` are quoted, nothing else.
     """
-    family = AuthError if status in {401, 403} else RegistryError
     words = _words(body)
+    if status == 404 and action.startswith("read "):  # noqa: PLR2004 - the protocol's number
+        return AbsentError(
+            f"cannot {action}: {registry} answered {status}",
+            details=words,
+            resolution="Check the name, and its tag or digest; some registries answer like this "
+            "to who may not see it, so log in where it is private.",
+        )
+    family = AuthError if status in {401, 403} else RegistryError
     return family(
         f"cannot {action}: {registry} answered {status}",
         details=words,
         resolution=_advice(registry, status),
+    )
+
+
+def of_mirror(error: AbsentError, origin: Reference, place: Reference) -> AbsentError:
+    """Return an error of reading an image, which says why it was read there if a mirror is asked.
+
+    Args:
+        error: what the registry at ``place`` refused.
+        origin: the image, as its users know it.
+        place: where it was asked for.
+    """
+    if origin == place:
+        return error
+    why = f"[mirrors] says that {origin.name} is read there."
+    return AbsentError(
+        error.brief,
+        details="\n".join(part for part in (error.details, why) if part),
+        resolution=f"A mirror has the very same image, tag and digest: copy {origin} there, "
+        "or let a base of [bases] take its place with `replaces`.",
     )
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from buildkit.adopt.dockerfiles import (
     adopt_dockerfiles,
     compiling_line,
+    copied_names,
     copied_paths,
     find_dockerfiles,
+    open_arguments,
     own_arguments,
 )
 from buildkit.adopt.model import Image
@@ -55,6 +57,31 @@ def test_what_is_copied_has_its_arguments_put_in() -> None:
         "ADD https://example.com/x /x\nCOPY <<EOF /etc/x\ntext\nEOF\n"
     )
     assert list(copied_paths(parse(text))) == ["build/linux/amd64/agent", "<OPEN>/web"]
+
+
+def test_an_argument_without_a_default_that_means_the_machine_is_put_in_too() -> None:
+    text = "FROM scratch\nARG ARCH\nARG GOOS=plan9\nCOPY build/$GOOS-$ARCH/agent /bin/\n"
+    assert list(copied_paths(parse(text))) == ["build/plan9-amd64/agent"]
+
+
+def test_names_are_copied_that_are_not_in_the_tree(tmp_path: Path) -> None:
+    write(tmp_path, "Dockerfile", "FROM scratch\nCOPY out/agent conf/a.json /\n")
+    write(tmp_path, "conf/a.json", "{}")
+    write(tmp_path, "x/Dockerfile", "FROM golang\nCOPY other /\n")
+    write(tmp_path, "y/Dockerfile", "NONSENSE\n")
+    assert list(copied_names(tmp_path)) == ["agent"]
+
+
+def test_arguments_that_nobody_gives_are_filled_in_or_told(tmp_path: Path) -> None:
+    head = "ARG ARCH\nARG VERSION=1\nARG TARGETARCH\n"
+    write(tmp_path, "a.Dockerfile", f"{head}FROM x:$ARCH\nARG REV\nCOPY agent /\n")
+    write(tmp_path, "b.Dockerfile", f"{head}ARG OTHER\nFROM x\nCOPY agent out/x /\n")
+    images = adopt_dockerfiles(tmp_path, ["agent"]).images
+    assert [bool(image.left_out) for image in images] == [False, True]
+    assert open_arguments(tmp_path, images) == (
+        {"ARCH": "${arch}"},
+        ("a.Dockerfile has no default for ARG REV: what it needs belongs into [args]",),
+    )
 
 
 def test_an_image_has_the_files_of_the_tree_that_it_copies(tmp_path: Path) -> None:

@@ -103,3 +103,10 @@ def test_a_mistake_is_told_by_line(tmp_path: Path) -> None:
     path.write_text("FROM a\nCOPPY b /\n")
     with pytest.raises(ConfigError, match="Dockerfile, line 2: unknown instruction 'COPPY'"):
         Outlines().read(path, {}, AMD)
+
+
+def test_a_line_is_named_by_the_shortest_path_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "Dockerfile").write_text("FROM base:1\n")
+    outline = Outlines().read(tmp_path / "here" / ".." / "Dockerfile", {}, AMD)
+    assert outline.base.line.file == str(tmp_path / "Dockerfile")

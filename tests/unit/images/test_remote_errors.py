@@ -104,3 +104,18 @@ def test_a_manifest_of_something_else_is_no_image(shelf: Shelf) -> None:
     shelf.manifest(OCI_MANIFEST, other=1)
     with pytest.raises(BuildError, match="base:1 is no image"):
         shelf.images.sheet(str(shelf.base), ARM)
+
+
+def test_an_image_that_its_mirror_lacks_is_an_error_that_names_both(shelf: Shelf) -> None:
+    images = RegistryImages(registry=lambda: shelf.client, locate=lambda _: shelf.base)
+    with pytest.raises(RegistryError, match=f"cannot read {shelf.base}") as caught:
+        images.sheet("gcr.io/istio-release/iptables:1", AMD)
+    assert "[mirrors] says that gcr.io/istio-release/iptables is read there" in caught.value.details
+    assert "copy gcr.io/istio-release/iptables:1 there" in caught.value.resolution
+
+
+def test_an_image_that_is_nowhere_has_nothing_to_do_with_pushing(shelf: Shelf) -> None:
+    with pytest.raises(RegistryError, match="answered 404") as caught:
+        shelf.images.sheet(str(shelf.base), AMD)
+    assert "mirror" not in str(caught.value)
+    assert caught.value.resolution.startswith("Check the name, and its tag or digest")

@@ -23,6 +23,7 @@ from buildkit.pipeline.report import (
     result_json,
     result_rows,
     show_settings,
+    waiting,
 )
 from buildkit.plan.graph import Graph
 from buildkit.plan.planner import Plan
@@ -175,6 +176,18 @@ def test_what_a_compiler_says_for_several_platforms_is_shown_once() -> None:
         ("d", "", ""),
     ]
     assert found[0] is one
+
+
+def test_units_that_wait_are_named_beside_what_failed() -> None:
+    outcome = Outcome(unit=APP, status=Status.BLOCKED, reason="needs make")
+    own = replace(GRAPH, blocked=(("image/web", "needs npm"),))
+    (alone,) = waiting((outcome,), own, rest_is_done=True)
+    assert alone.brief == "2 units wait for what is missing here"
+    assert alone.details == f"{APP.id}: needs make\nimage/web: needs npm"
+    assert alone.resolution.startswith("Everything else is done; mend that")
+    (beside,) = waiting((outcome,), own, rest_is_done=False)
+    assert beside.resolution == "Mend that and run the same command again."
+    assert waiting((), replace(GRAPH, blocked=()), rest_is_done=True) == ()
 
 
 def test_json_is_one_document_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

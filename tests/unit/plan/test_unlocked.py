@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from buildkit.plan.graph import Graph
@@ -13,7 +14,7 @@ from buildkit.plan.planner import Plan
 from buildkit.plan.units import BuildImage, Download, Override, Step, Verdict
 from buildkit.plan.unlocked import LABEL, unlocked
 from buildkit.platform import Platform
-from tests.unit.plan.projects import FACTS, TEXT, graph
+from tests.unit.plan.projects import FACTS, LOCK, TEXT, graph
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 OWN = Override(words="./my-envoy", path=Path("/my-envoy"))
@@ -67,3 +68,18 @@ def test_it_stands_for_envoy_and_for_no_other_fetched_file() -> None:
         if isinstance(unit.action, Download)
     }
     assert actions == {"envoy": OWN, "ztunnel": None}
+
+
+def test_a_fetch_without_a_pin_is_noted_before_it_fails() -> None:
+    bare = msgspec.structs.replace(LOCK, fetch={})
+    found = graph(Goal.BUILD, lock=bare, platform="linux/amd64,linux/arm64")
+    assert found.notes[-1] == (
+        "envoy for linux/amd64, linux/arm64 has no pin and will fail, with what needs it: "
+        "run `invoke lock` where a source of it can be reached"
+    )
+    facts = replace(FACTS, overrides=((AMD64, OWN),))
+    *_, missing = graph(
+        Goal.BUILD, facts=facts, lock=bare, platform="linux/amd64,linux/arm64"
+    ).notes
+    assert missing.startswith("envoy for linux/arm64 has no pin")
+    assert not any("no pin" in note for note in graph(Goal.BUILD).notes)
