@@ -18,13 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from buildkit.config.model import (
-    Smoke,
-    SmokeContainer,
-    SmokeCounter,
-    SmokeRequest,
-    SmokeStep,
-)
+from buildkit.config.model import Smoke, SmokeContainer, SmokeCounter, SmokeRequest, SmokeStep
 from buildkit.errors import BuildkitError, VerificationError
 from buildkit.images.daemon import daemon_errors
 

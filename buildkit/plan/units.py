@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from buildkit.config.lock import FilePin, PackagePin
-from buildkit.config.model import Base, Image, Package, Source
+from buildkit.config.model import Base, Image, Source
+from buildkit.config.release_model import Package
 from buildkit.platform import Platform
 
 
