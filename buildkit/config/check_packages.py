@@ -9,8 +9,9 @@ from pathlib import Path
 from buildkit.config.check import binary_platforms, image_platforms
 from buildkit.config.commands import COMMAND_FILE, check_output
 from buildkit.config.interpolate import STABLE, has_lone_dollar, names_in
-from buildkit.config.model import Config, Image, Package
+from buildkit.config.model import Config, Image
 from buildkit.config.problems import Problems, near_miss
+from buildkit.config.release_model import Package
 
 _PERSON = re.compile(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>")
 

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from buildkit.config.check import binary_platforms
 from buildkit.config.check_names import check_variables
 from buildkit.config.interpolate import STABLE
-from buildkit.config.model import Config, Publish, ReleaseArchive
+from buildkit.config.model import Config
 from buildkit.config.problems import Problems, near_miss
+from buildkit.config.release_model import Publish, ReleaseArchive
 from buildkit.errors import ConfigError
 from buildkit.reference import check_tag, split_hub
 

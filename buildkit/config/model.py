@@ -6,28 +6,17 @@ so every docstring and default here is what a user of the file sees.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
-
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""The name of a binary, image, base or fetched file."""
-
-ByteCount = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)? ?([kKMGT]i?)?B)?$")]
-"""A number of bytes with its unit."""
-
-PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
-"""The name of a .deb and .rpm package; Debian's rules are the stricter ones."""
-
-PlatformName = Annotated[str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$")]
-"""A platform as ``os/arch``."""
-
-ArgumentName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""The name of an ARG of a Dockerfile."""
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A TOML table; a key it does not know is an error."""
+from buildkit.config.release_model import Package, Publish, Release
+from buildkit.config.table import (
+    ArgumentName,
+    ByteCount,
+    Name,
+    PackageName,
+    PlatformName,
+    Table,
+)
 
 
 class RemoteTree(Table, frozen=True, kw_only=True):
@@ -252,56 +241,6 @@ class Image(Table, frozen=True, kw_only=True):
     description: str = ""
 
 
-class PackageScripts(Table, frozen=True, kw_only=True):
-    """What the package manager runs as root; each is a path beside this file."""
-
-    preinstall: str = ""
-    postinstall: str = ""
-    preremove: str = ""
-    postremove: str = ""
-
-
-class PackageFormat(Table, frozen=True, kw_only=True):
-    """What one format has beside what all of them have."""
-
-    depends: tuple[str, ...] = ()
-    """In the format's own words: ``adduser (>= 3.1)`` for a .deb, ``shadow-utils >= 2`` for an
-    .rpm. The glibc that programs need is added, unless it is named here."""
-    recommends: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
-    files: dict[str, str] = {}
-    """As the package's own."""
-
-
-class Package(Table, frozen=True, kw_only=True):
-    """A package for Linux distributions; all paths in it are absolute."""
-
-    description: str
-    """Its first line is the summary."""
-    maintainer: str
-    """Who answers for it, as ``Name <mail@example.com>``."""
-    formats: tuple[Literal["deb", "rpm"], ...] = ("deb", "rpm")
-    binaries: dict[Name, str] = {}
-    """Compiled or fetched binary = path in the package."""
-    files: dict[str, str] = {}
-    """Path in the package = file beside this file; directories are copied whole."""
-    config: dict[str, str] = {}
-    """As ``files``, for what users edit: an upgrade keeps their changes."""
-    directories: tuple[str, ...] = ()
-    """Directories that it owns."""
-    links: dict[str, str] = {}
-    """Path in the package = where the symbolic link points to."""
-    scripts: PackageScripts = PackageScripts()
-    depends: tuple[str, ...] = ()
-    """Packages that have one name everywhere, such as iptables."""
-    section: str = "misc"
-    """Debian's section and RPM's group."""
-    deb: PackageFormat = PackageFormat()
-    rpm: PackageFormat = PackageFormat()
-    platforms: tuple[PlatformName, ...] | None = None
-    """Default: the Linux platforms of the matrix."""
-
-
 class Variant(Table, frozen=True, kw_only=True):
     """One way to build every image: other ARGs, other bases."""
 
@@ -325,79 +264,6 @@ class Registry(Table, frozen=True, kw_only=True):
     """Registries beyond loopback that speak plain http."""
     protected: tuple[str, ...] = ()
     """Hubs, and all below them, that are pushed to in CI alone (CI is set)."""
-
-
-class ReleaseArchive(Table, frozen=True, kw_only=True):
-    """A .tar.gz or .zip of a release, one for each platform."""
-
-    name: str = "${project}-${version}-${os}-${arch}"
-    """The file's name without the format."""
-    formats: tuple[Literal["tar.gz", "zip"], ...] = ("tar.gz",)
-    folder: str = ""
-    """The directory in the archive that holds everything, as ``istio-${version}``."""
-    binaries: dict[Name, str] = {}
-    """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
-    files: dict[str, str] = {}
-    """Path in the archive = file or directory beside this file, or ``${source}/path``."""
-    generated: dict[str, tuple[str, ...]] = {}
-    """Path in the archive = what a compiled binary prints on the machine that makes the
-    release, such as completions: ``["istioctl", "completion", "bash"]``."""
-    platforms: tuple[PlatformName, ...] | None = None
-    """Default: those of the matrix that all its binaries exist for."""
-
-
-class ReleaseSign(Table, frozen=True, kw_only=True):
-    """How `invoke release --sign` signs."""
-
-    key: str = ""
-    """The private key beside this file, as ``cosign.key``; its password is in COSIGN_PASSWORD."""
-    legacy_tags: bool = False
-    """Signatures of images under cosign's ``sha256-....sig`` and ``.att`` tags too."""
-
-
-class Release(Table, frozen=True, kw_only=True):
-    """What `invoke release` writes beside packages, images and documents."""
-
-    archives: dict[Name, ReleaseArchive] = {}
-    names: dict[str, str] = {}
-    """What the names of archives call an operating system or architecture: ``darwin = "osx"``."""
-    source: bool = True
-    """An archive of the commit, below the source's directory."""
-    licenses: bool = True
-    """An archive of the license texts of all Go modules in the binaries."""
-    unlicensed: tuple[str, ...] = ()
-    """Modules that have no license file, and may."""
-    images: bool = True
-    """The images, as an OCI layout."""
-    sboms: bool = True
-    """An SBOM of every binary, package and platform's image."""
-    sign: ReleaseSign = ReleaseSign()
-
-
-class Publish(Table, frozen=True, kw_only=True):
-    """One place that `invoke publish` moves a release to."""
-
-    kind: Literal["registry", "directory", "put", "github"]
-    hub: str = ""
-    """For kind registry: where images go."""
-    tags: tuple[str, ...] = ("${version}",)
-    """Tags that are never moved once they are published."""
-    channels: tuple[str, ...] = ()
-    """Tags that name the newest release, such as ``latest``."""
-    directory: str = ""
-    """For kind directory, relative to this file, as ``/srv/releases/${version}``."""
-    url: str = ""
-    """For kind put: below what files are put, as ``https://files.example.com/${version}/``."""
-    headers: dict[str, str] = {}
-    """Sent with each request; ``${env.NAME}`` is a variable of the environment."""
-    repository: str = ""
-    """For kind github: ``owner/name``."""
-    api: str = "https://api.github.com"
-    """Another address of the API, for GitHub Enterprise."""
-    token: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
-    """The environment variable that holds the token."""
-    draft: bool = False
-    """Leave publishing the GitHub release to a person."""
 
 
 class SmokeContainer(Table, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from buildkit.config import model
+from buildkit.config import model, release_model
 
 
 def json_schema() -> dict[str, Any]:
@@ -28,11 +28,12 @@ def json_schema() -> dict[str, Any]:
 
 def _field_docs() -> dict[str, dict[str, str]]:
     """Read the strings that stand below the fields of each class in the model."""
-    docs: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(model)).body:
-        if isinstance(node, ast.ClassDef):
-            docs[node.name] = dict(_pairs(node.body))
-    return docs
+    return {
+        node.name: dict(_pairs(node.body))
+        for module in (model, release_model)
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def _pairs(body: list[ast.stmt]) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from buildkit.config.check_release import ENVIRONMENT
 from buildkit.config.interpolate import interpolate
-from buildkit.config.model import Publish
 from buildkit.config.problems import near_miss
+from buildkit.config.release_model import Publish
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError, UsageError, VerificationError
 from buildkit.pipeline.makers import Makers

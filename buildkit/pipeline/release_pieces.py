@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from buildkit.config.check_release import archive_platforms
 from buildkit.config.interpolate import interpolate
-from buildkit.config.model import ReleaseArchive
+from buildkit.config.release_model import ReleaseArchive
 from buildkit.errors import BuildError
 from buildkit.execute.outcomes import Outcome
 from buildkit.pipeline.planning import Planned

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from buildkit.config.check_packages import package_platforms
 from buildkit.config.interpolate import interpolate
-from buildkit.config.model import Package, PackageFormat
+from buildkit.config.release_model import Package, PackageFormat
 from buildkit.errors import UsageError
 from buildkit.plan.command_units import commands_of, place_of
 from buildkit.plan.draft import Draft, Texts

@@ -10,7 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from buildkit.config.lock import FilePin, PackagePin
-from buildkit.config.model import Base, Image, Package, Source
+from buildkit.config.model import Base, Image, Source
+from buildkit.config.release_model import Package
 from buildkit.platform import Platform
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildkit.config.model import Image, Package
+from buildkit.config.model import Image
+from buildkit.config.release_model import Package
 from buildkit.plan.units import (
     Action,
     Artifact,

@@ -13,13 +13,7 @@ from typing import Any, cast
 import pytest
 from docker import DockerClient
 
-from buildkit.config.model import (
-    Smoke,
-    SmokeContainer,
-    SmokeCounter,
-    SmokeRequest,
-    SmokeStep,
-)
+from buildkit.config.model import Smoke, SmokeContainer, SmokeCounter, SmokeRequest, SmokeStep
 from buildkit.errors import VerificationError
 from buildkit.http import Answer
 from buildkit.smoke import SmokeRun, pack, read_counter

@@ -12,7 +12,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from buildkit.build.package import PackageBuilder
-from buildkit.config.model import Package, PackageFormat
+from buildkit.config.release_model import Package, PackageFormat
 from buildkit.errors import BuildError
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.units import Artifact, BuildPackage, Kind, Unit

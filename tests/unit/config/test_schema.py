@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import tomli
 
-from buildkit.config import model
+from buildkit.config import model, release_model
 from buildkit.config.schema import json_schema
+from buildkit.config.table import Table
 
 SCHEMA = json_schema()
 ROOT = Path(__file__).parents[3]
@@ -49,8 +50,9 @@ def test_the_shipped_targets_file_has_only_keys_of_the_schema() -> None:
 def test_every_table_is_described_with_exactly_its_fields() -> None:
     tables = {
         name: kind
-        for name, kind in inspect.getmembers(model, inspect.isclass)
-        if issubclass(kind, model.Table) and kind != model.Table
+        for module in (model, release_model)
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Table) and kind != Table
     }
     assert tables.keys() == SCHEMA["$defs"].keys()
     for name, kind in tables.items():
