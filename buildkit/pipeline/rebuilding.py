@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildkit.release.documents import ReleaseDocument
 
 
-def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
+def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """Yield, for every file of a release, whether building again gives the same bytes.
 
     Nothing of earlier runs is used but what is pinned: records and results are ignored, Go
@@ -32,7 +32,7 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415 - imports this one's users
 
     document = read_release(folder)
-    shop = Workshop.open(options)
+    shop = Workshop.open(options, environ=environ)
     _check_commit(shop, document)
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=_roomy(shop)) as name:
         place = Path(name)

@@ -77,6 +77,7 @@ class Options:
     sign: bool | None = None
     expect_source: str | None = None
     expect_builder: str | None = None
+    insecure: str | None = None
     legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from buildkit.build.stamps import stored_stamp
@@ -15,6 +15,7 @@ from buildkit.release.documents import (
     CHECKSUMS_FILE,
     LAYOUT_FOLDER,
     RELEASE_FILE,
+    REPEATED,
     FileEntry,
     ReleaseDocument,
     decode_release,
@@ -37,7 +38,9 @@ def check_release(folder: Path) -> Iterator[Check]:
     """
     document = read_release(folder)
     yield from _files(folder, document)
-    yield from _documents(folder, document)
+    yield check_checksums(folder, document)
+    yield check_decided(document)
+    yield from check_repeated(folder, document, REPEATED)
     yield from _images(folder, document)
     for file in document.files:
         yield from check_file(folder, document, file)
@@ -92,13 +95,20 @@ def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     )
 
 
-def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
-    """Compare what repeats release.json with release.json."""
-    yield _checksums(folder, document)
+def check_decided(document: ReleaseDocument) -> Check:
+    """Compute what decided a release again from its fields."""
     units = {unit.id: unit.digest for unit in document.units}
     inputs = inputs_digest(document, units, document.tools)
-    yield compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
+    return compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
+
+
+def check_repeated(
+    folder: Path, document: ReleaseDocument, names: Container[str]
+) -> Iterator[Check]:
+    """Compare documents that repeat release.json with it: those of some names."""
     for name, data in repeated_documents(document).items():
+        if name not in names:
+            continue
         path = folder / name
         same = path.is_file() and path.read_bytes() == data
         yield Check(
@@ -108,7 +118,8 @@ def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
         )
 
 
-def _checksums(folder: Path, document: ReleaseDocument) -> Check:
+def check_checksums(folder: Path, document: ReleaseDocument) -> Check:
+    """Compare checksums.txt with what release.json says, and with that one itself."""
     compared = f"the digests of {len(document.files) + 1} files"
     try:
         data = (folder / CHECKSUMS_FILE).read_bytes()
@@ -126,16 +137,12 @@ def _checksums(folder: Path, document: ReleaseDocument) -> Check:
 def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     if not document.images:
         return
-
-    def digest(path: Path) -> str:
-        return str(Digest.of_file(path)) if path.is_file() else ""
-
-    problems = layout_differences(folder / LAYOUT_FOLDER, document.images, digest)
-    yield Check(
-        subject=LAYOUT_FOLDER,
-        compared=f"{len(document.images)} images, every blob by its digest",
-        problem="; ".join(problems),
-    )
+    if not (folder / LAYOUT_FOLDER).exists():
+        # What is published to a directory, a server or GitHub has no images.
+        what = f"{len(document.images)} images are not here: verify each in its registry"
+        yield Check(subject=LAYOUT_FOLDER, compared=what)
+    else:
+        yield _layout(folder, document)
     wanted = sorted(name for name in document.platforms if name.startswith("linux/"))
     for image in document.images:
         missing = sorted(set(image.platforms) - set(wanted))
@@ -144,6 +151,18 @@ def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
             compared=f"platforms {', '.join(image.platforms)}",
             problem=f"the release is not for {', '.join(missing)}" if missing else "",
         )
+
+
+def _layout(folder: Path, document: ReleaseDocument) -> Check:
+    def digest(path: Path) -> str:
+        return str(Digest.of_file(path)) if path.is_file() else ""
+
+    problems = layout_differences(folder / LAYOUT_FOLDER, document.images, digest)
+    return Check(
+        subject=LAYOUT_FOLDER,
+        compared=f"{len(document.images)} images, every blob by its digest",
+        problem="; ".join(problems),
+    )
 
 
 def check_file(folder: Path, document: ReleaseDocument, file: FileEntry) -> Iterator[Check]:
