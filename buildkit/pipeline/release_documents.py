@@ -31,6 +31,7 @@ from buildkit.release.budget import Weight, check_budgets
 from buildkit.release.documents import (
     LAYOUT_FOLDER,
     SCHEMA,
+    ZLIB,
     FileEntry,
     ImageEntry,
     ReleaseDocument,
@@ -227,7 +228,7 @@ def _tools(made: Made) -> Iterator[ToolEntry]:
     yield ToolEntry(name="meshwright", version=__version__)
     yield ToolEntry(name="go", version=made.planned.makers.go.release.removeprefix("go"))
     # What deflate writes is up to it.
-    yield ToolEntry(name="zlib", version=zlib.ZLIB_RUNTIME_VERSION)
+    yield ToolEntry(name=ZLIB, version=zlib.ZLIB_RUNTIME_VERSION)
     packagers = {
         unit.action.packager
         for unit, _ in made.of_kind(Kind.DEB, Kind.RPM)

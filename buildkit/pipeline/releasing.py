@@ -34,6 +34,8 @@ from buildkit.platform import Platform
 from buildkit.release.shards import shard_of
 
 if TYPE_CHECKING:
+    from buildkit.digest import Digest
+    from buildkit.images.layers import PackedLayer
     from buildkit.release.documents import ReleaseDocument
     from buildkit.release.refusals import Terms
     from buildkit.vcs import History
@@ -41,12 +43,17 @@ if TYPE_CHECKING:
 _COLUMNS = ("file", "type", "platform", "size", "digest")
 
 
-def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
+def run_release(
+    options: Options,
+    environ: Mapping[str, str] | None = None,
+    packed: Mapping[Digest, PackedLayer] | None = None,
+) -> None:
     """Make everything that a release has, and write it into one directory.
 
     Args:
         options: the flags.
         environ: the environment, instead of this process's own.
+        packed: compressed layers that are taken as they are, by DiffID.
 
     Raises:
         UsageError: it cannot be a release; nothing was made.
@@ -56,6 +63,7 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     terms, history = read_terms(Workshop.open(options, environ=environ))
     chosen = release_options(options, terms, release_platforms(options, environ))
     shop = Workshop.open(chosen, environ=environ)
+    shop.packed = packed or {}
     goals = release_goals(shop)
     # Before anything is made: an hour of work should not end with a wrong password.
     signing = read_signing(shop.project, options, shop.environ)

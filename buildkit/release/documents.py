@@ -31,6 +31,9 @@ INDEXES = (CHECKSUMS_FILE, RELEASE_FILE)
 REPEATED = frozenset({ARTIFACTS_FILE, METADATA_FILE, DIGESTS_FILE})
 """What says again what release.json says."""
 
+ZLIB = "zlib"
+"""The tool that decides compressed bytes, and nothing of what is in them."""
+
 SCHEMA = 1
 
 _LAST_SECOND = 253_402_300_799

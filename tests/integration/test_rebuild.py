@@ -5,8 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +99,41 @@ def test_a_rebuild_names_the_one_file_in_an_archive_that_differs(made: Project, 
     assert "a check fails" in said
     assert said.count("rebuilt, byte by byte") > 10
     assert not list(made.place.rglob("rebuild-*"))
+
+
+OTHER_ZLIB = """
+import gzip, zlib
+zlib.ZLIB_RUNTIME_VERSION = "0.9"
+make = zlib.compressobj
+zlib.compressobj = lambda level=-1, *words, **flags: make(1, *words, **flags)
+gzip.zlib = zlib
+from buildkit.tasks import main
+main()
+"""
+
+
+def test_what_another_zlib_compressed_is_compared_by_its_content(
+    made: Project, tmp_path: Path
+) -> None:
+    dist, cache = tmp_path / "dist", tmp_path / "cache"
+    words = ("release", "--hub", HUB, "--dist", str(dist), "--out", str(tmp_path / "out"))
+    subprocess.run(
+        [sys.executable, "-c", OTHER_ZLIB, *words],
+        cwd=made.place,
+        env={**os.environ, "MESHWRIGHT_CACHE": str(cache)},
+        check=True,
+        capture_output=True,
+    )
+    gzipped = sorted(dist.glob("*.tar.gz"))
+    same = [path.read_bytes() == (made.dist / path.name).read_bytes() for path in gzipped]
+    assert set(same) == {False}
+    blobs = [{path.name for path in place.rglob("blobs/sha256/*")} for place in (dist, made.dist)]
+    assert blobs[0] != blobs[1]
+    code, said = verify(made, str(dist), "--rebuild")
+    assert code == 0, said
+    told = f"by zlib {zlib.ZLIB_RUNTIME_VERSION} instead of 0.9"
+    assert said.count(f"zlib wrote it otherwise, {told}") == len(gzipped)
+    assert said.count(f"layers by DiffID, compressed {told}") == 2
 
 
 def test_another_commit_is_refused(made: Project, dist: Path) -> None:

@@ -14,6 +14,7 @@ from buildkit.attest.signer import Signer
 from buildkit.attest.statement import SLSA, Statement, Subject
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
+from buildkit.images.indexing import index_of
 from buildkit.oci.layout import (
     INDEX_FILE,
     MARKER,
@@ -24,6 +25,7 @@ from buildkit.oci.layout import (
     layout_index,
     named,
 )
+from buildkit.oci.model import Image
 from buildkit.platform import Platform
 from buildkit.release.assemble import describe, text_piece
 from buildkit.release.layout import copy_images
@@ -31,22 +33,29 @@ from buildkit.verify.check import Check
 from buildkit.verify.file import ReleasedFile, check_released_file, find_release
 from buildkit.verify.release import check_release, read_release
 from buildkit.verify.signed import Trust, check_signed_file, signed_path
-from tests.fakes.images import random_index
+from tests.fakes.images import random_image
 from tests.unit.attest.signing import FOREIGN, SIGNER
 from tests.unit.verify.test_release import MADE_ANEW, seal, write
 
+AMD = Platform("linux", "amd64")
 PILOT = "example.com/pilot:1.0.0"
 SBOM = "sboms/linux_amd64/app.spdx.json"
 TRUST = Trust(verifier=SIGNER.public_key)
 
 
-def add_images(folder: Path) -> None:
-    """Add a layout of one image, and an SBOM below two directories, to a release."""
+def version_image() -> Image:
+    """Return an image that says that it is of the release's version."""
     labels = (("org.opencontainers.image.version", "1.0.0"),)
-    index, images = random_index(Platform("linux", "amd64"), labels=labels)
-    source = folder.parent / "source"
+    return random_image(AMD, labels=labels)
+
+
+def add_images(folder: Path, image: Image | None = None) -> None:
+    """Add a layout of one image, and an SBOM below two directories, to a release."""
+    image = image or version_image()
+    index = index_of({AMD: image})
+    source = folder.parent / f"{folder.name}.source"
     (source / "blobs" / "sha256").mkdir(parents=True)
-    for blob in layout_blobs(index, images.values()).values():
+    for blob in layout_blobs(index, [image]).values():
         data = b"".join(map(bytes, blob.open()))
         (source / blob_name(blob.descriptor.digest)).write_bytes(data)
     (source / INDEX_FILE).write_bytes(layout_index((named(index.descriptor, PILOT),)))
