@@ -338,7 +338,8 @@ class ReleaseArchive(Table, frozen=True, kw_only=True):
     binaries: dict[Name, str] = {}
     """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
     files: dict[str, str] = {}
-    """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    """Path in the archive = file or directory beside this file, ``${source}/path``, or what
+    a command makes, as ``${command.NAME}/OUTPUT``."""
     generated: dict[str, tuple[str, ...]] = {}
     """Path in the archive = what a compiled binary prints on the machine that makes the
     release, such as completions: ``["istioctl", "completion", "bash"]``."""
@@ -367,6 +368,9 @@ class Release(Table, frozen=True, kw_only=True):
     """An archive of the license texts of all Go modules in the binaries."""
     unlicensed: tuple[str, ...] = ()
     """Modules that have no license file, and may."""
+    license: bool | str = True
+    """The project's own license: a file beside this file, or ``${source}/path``; true for a
+    LICENSE or COPYING in the source or beside this file, false where there need be none."""
     images: bool = True
     """The images, as an OCI layout."""
     sboms: bool = True

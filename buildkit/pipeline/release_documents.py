@@ -43,7 +43,7 @@ from buildkit.release.documents import (
 from buildkit.release.layout import copy_images, layers_size, platform_manifests
 from buildkit.release.sealing import seal
 
-_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
+_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/", f"{Kind.COMMAND}/")
 _KINDS = (
     Kind.BINARY,
     Kind.FETCH,
@@ -188,9 +188,15 @@ def _units(made: Made) -> Iterator[UnitEntry]:
             id=unit.id,
             digest=artifact.digest,
             size=artifact.size,
-            holds=tuple(need for need in unit.needs if need.startswith(_FILES)),
+            holds=_held(unit),
             stamped=_holds_version(unit, artifact, made.terms.version),
         )
+
+
+def _held(unit: Unit) -> tuple[str, ...]:
+    # A binary needs commands for its sources.
+    needs = unit.needs if unit.kind is not Kind.BINARY else ()
+    return tuple(need for need in needs if need.startswith(_FILES))
 
 
 def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -153,6 +154,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         assigned=options.set or (),
         untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
         changed_files=_changed_configuration(shop),
+        license=_license(shop),
     )
     check_terms(terms)
     return terms, history
@@ -269,6 +271,21 @@ def check_dist(shop: Workshop) -> ReleaseDocument | None:
     if before is not None:
         check_untouched(folder, before, shop.hasher)
     return before
+
+
+def _license(shop: Workshop) -> str | None:
+    """Return the project's license file; empty for none, None where there need not be one."""
+    from buildkit.release.licenses import own_license  # noqa: PLC0415 - see read_terms
+
+    project, named = shop.project, shop.project.config.release.license
+    if named is False:
+        return None
+    places = (project.source, project.root)
+    path = project.root / named if isinstance(named, str) else own_license(places)
+    if path is None:
+        return ""
+    place = Path(os.path.relpath(path, project.source))
+    return place.as_posix() if ".." not in place.parts else path.name
 
 
 def _changed_configuration(shop: Workshop) -> tuple[str, ...]:

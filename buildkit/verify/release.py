@@ -8,6 +8,7 @@ from pathlib import Path
 from buildkit.build.stamps import stored_stamp
 from buildkit.digest import Digest
 from buildkit.errors import BuildkitError, VerificationError
+from buildkit.plan.units import Kind
 from buildkit.platform import Platform
 from buildkit.release.assemble import ARCHIVE, PACKAGE
 from buildkit.release.dist import dist_files, is_signature
@@ -71,6 +72,11 @@ def unit_digests(document: ReleaseDocument) -> dict[str, Digest]:
 def stamped_units(document: ReleaseDocument) -> frozenset[str]:
     """Return the units whose outputs hold the version."""
     return frozenset(unit.id for unit in document.units if unit.stamped)
+
+
+def is_file(unit: str) -> bool:
+    """Tell whether a unit made one file that is known by its digest, and not a directory."""
+    return not unit.startswith(f"{Kind.COMMAND}/")
 
 
 def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
@@ -170,26 +176,28 @@ def check_file(folder: Path, document: ReleaseDocument, file: FileEntry) -> Iter
     if file.type not in {ARCHIVE, PACKAGE} or not file.platform:
         return
     path = folder / file.path
-    digests = unit_digests(document)
     try:
         if file.type == PACKAGE:
             yield from _package(path, document, file)
-        units = {unit: digests[unit] for unit in _binaries(document, file)}
-        expected = Expected(
-            platform=Platform.parse(file.platform), units=units, stamped=stamped_units(document)
-        )
         members = read_members(path, stored_stamp(document.version))
-        yield from check_contents(file.path, members, expected)
+        yield from check_contents(file.path, members, _expected(document, file))
     except (OSError, KeyError, ValueError, BuildkitError) as error:
         yield Check(subject=file.path, compared="its content", problem=str(error))
 
 
-def _binaries(document: ReleaseDocument, file: FileEntry) -> tuple[str, ...]:
-    """Return the units whose outputs are files in it; of a package, those of its binaries."""
-    if file.type != PACKAGE:
-        return file.contains
-    return tuple(
-        binary for unit in document.units if unit.id in file.contains for binary in unit.holds
+def _expected(document: ReleaseDocument, file: FileEntry) -> Expected:
+    """Return what an archive should hold, a package what its binaries are."""
+    held = file.contains
+    if file.type == PACKAGE:
+        held = tuple(n for u in document.units if u.id in file.contains for n in u.holds)
+    digests = unit_digests(document)
+    # What a command makes may hold programs, of which only the digest of all is known.
+    files = [unit for unit in held if is_file(unit)]
+    return Expected(
+        platform=Platform.parse(file.platform),
+        units={unit: digests[unit] for unit in files},
+        stamped=stamped_units(document),
+        others=len(files) < len(held),
     )
 
 
