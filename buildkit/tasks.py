@@ -223,6 +223,7 @@ def release(session: Session) -> None:
 @mesh_task(
     *_PLACE,
     "dist",
+    "force",
     "previous",
     "sign",
     *_SIGN,
