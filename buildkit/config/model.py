@@ -382,6 +382,8 @@ class Publish(Table, frozen=True, kw_only=True):
     """One place that `invoke publish` moves a release to."""
 
     kind: Literal["registry", "directory", "put", "github"]
+    default: bool = True
+    """False for a place that is published to only where ``--to`` names it, as one to try."""
     hub: str = ""
     """For kind registry: where images go."""
     tags: tuple[str, ...] = ("${version}",)
