@@ -26,6 +26,7 @@ from buildkit.release.documents import (
     repeated_documents,
 )
 from buildkit.release.layout import layout_differences
+from buildkit.release.proofs import SBOM, SBOM_FOLDER, sbom_path
 from buildkit.verify.check import Check, compare
 from buildkit.verify.contents import Expected, check_contents
 from buildkit.verify.members import read_members, read_package
@@ -43,6 +44,7 @@ def check_release(folder: Path) -> Iterator[Check]:
     yield check_decided(document)
     yield from check_repeated(folder, document, REPEATED)
     yield from _images(folder, document)
+    yield _sboms(document)
     for file in document.files:
         yield from check_file(folder, document, file)
 
@@ -157,6 +159,20 @@ def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
             compared=f"platforms {', '.join(image.platforms)}",
             problem=f"the release is not for {', '.join(missing)}" if missing else "",
         )
+
+
+def _sboms(document: ReleaseDocument) -> Check:
+    """Tell whether all that is made of programs is described; the files have their own check."""
+    there = {file.path for file in document.files if file.type == SBOM}
+    wanted = sorted({sbom_path(unit.id) for unit in document.units} - {""})
+    if not there:
+        return Check(subject=SBOM_FOLDER, compared="there are none")
+    missing = [path for path in wanted if path not in there]
+    return Check(
+        subject=SBOM_FOLDER,
+        compared=f"one for each of {len(wanted)} binaries, packages and images",
+        problem=f"missing: {', '.join(missing)}" if missing else "",
+    )
 
 
 def _layout(folder: Path, document: ReleaseDocument) -> Check:

@@ -27,7 +27,7 @@ from buildkit.oci.layout import (
 )
 from buildkit.oci.model import Image
 from buildkit.platform import Platform
-from buildkit.release.assemble import describe, text_piece
+from buildkit.release.assemble import text_piece, write_pieces
 from buildkit.release.layout import copy_images
 from buildkit.verify.check import Check
 from buildkit.verify.file import ReleasedFile, check_released_file, find_release
@@ -40,6 +40,7 @@ from tests.unit.verify.test_release import MADE_ANEW, seal, write
 AMD = Platform("linux", "amd64")
 PILOT = "example.com/pilot:1.0.0"
 SBOM = "sboms/linux_amd64/app.spdx.json"
+PACKAGE_SBOM = "sboms/linux_amd64/mesh.rpm.spdx.json"
 TRUST = Trust(verifier=SIGNER.public_key)
 
 
@@ -61,12 +62,11 @@ def add_images(folder: Path, image: Image | None = None) -> None:
     (source / INDEX_FILE).write_bytes(layout_index((named(index.descriptor, PILOT),)))
     (source / MARKER_FILE).write_bytes(MARKER)
     entries = copy_images(Layout.open(source), {PILOT: "pilot"}, folder / "oci")
-    (folder / SBOM).parent.mkdir(parents=True)
-    (folder / SBOM).write_text("{}")
+    texts = [text_piece(name, "{}", "SBOM") for name in (SBOM, PACKAGE_SBOM)]
+    sboms = write_pieces(folder, texts, lambda _: None)
     document = read_release(folder)
     kept = tuple(file for file in document.files if file.path not in MADE_ANEW)
-    sbom = describe(folder, text_piece(SBOM, "", "SBOM"))
-    seal(folder, structs.replace(document, files=(*kept, sbom), images=entries))
+    seal(folder, structs.replace(document, files=(*kept, *sboms), images=entries))
 
 
 @pytest.fixture
@@ -275,3 +275,14 @@ def test_what_was_published_without_images_is_whole_and_says_so(folder: Path) ->
     checks = tuple(check_release(folder))
     assert problems(checks) == []
     assert "1 images are not here: verify each in its registry" in {it.compared for it in checks}
+
+
+@pytest.mark.parametrize("name", [SBOM, PACKAGE_SBOM])
+def test_a_program_that_no_sbom_describes_is_named(folder: Path, name: str) -> None:
+    compared = {check.compared for check in check_release(folder)}
+    assert "one for each of 2 binaries, packages and images" in compared
+    document = read_release(folder)
+    kept = tuple(it for it in document.files if it.path not in {name, *MADE_ANEW})
+    (folder / name).unlink()
+    seal(folder, structs.replace(document, files=kept))
+    assert problems(check_release(folder)) == [("sboms", f"missing: {name}")]
