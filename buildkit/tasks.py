@@ -79,6 +79,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "sign": (False, "sign the release with the key of release.sign, or --key"),
     "expect_source": (None, "the address of the source that a provenance has to name"),
     "expect_builder": (None, "the address of the builder that a provenance has to name"),
+    "insecure": (None, "registries beyond loopback that speak plain http, separated by commas"),
     "legacy_tags": (False, "write cosign's sha256-....sig and .att tags too"),
     "json": (False, "print one JSON document to standard output"),
     "quiet": (False, "print errors and warnings only"),
@@ -95,7 +96,7 @@ _LOGIN = ("username", "password_stdin")
 _CACHE = ("collect", "max_size")
 _RELEASE = ("snapshot", "dist", "to", "rebuild", "shard", "shards", "runner", "previous")
 _SIGN = ("key", "legacy_tags")
-_EXPECTED = ("expect_source", "expect_builder")
+_EXPECTED = ("expect_source", "expect_builder", "insecure")
 _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "sign"})
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
@@ -291,6 +292,7 @@ def release(session: Session) -> None:
 @mesh_task(
     *_PLACE,
     "dist",
+    "force",
     "previous",
     "sign",
     *_SIGN,

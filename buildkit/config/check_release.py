@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from buildkit.config.check import binary_platforms
 from buildkit.config.check_names import check_variables
+from buildkit.config.commands import COMMAND_FILE, check_output
 from buildkit.config.interpolate import STABLE
 from buildkit.config.model import Config
 from buildkit.config.problems import Problems, near_miss
@@ -26,7 +27,8 @@ _NEEDED = {"registry": "hub", "directory": "directory", "put": "url", "github": 
 
 
 def check_release(config: Config, root: Path, problems: Problems) -> None:
-    """Add every mistake in the archives of a release to ``problems``."""
+    """Add every mistake in a release and its archives to ``problems``."""
+    _license(config.release.license, root, problems)
     for name, archive in config.release.archives.items():
         path = f"release.archives.{name}"
         _names(archive, path, problems)
@@ -40,10 +42,19 @@ def check_release(config: Config, root: Path, problems: Problems) -> None:
                 problems.add(f"{path}.platforms", f"unknown platform '{platform}'", hint)
         _places(archive, path, problems)
         for file in archive.files.values():
-            if not (root / file).exists():
+            if file.startswith(COMMAND_FILE):
+                there = archive_platforms(config, archive)
+                check_output(config, file, there, f"{path}.files", problems)
+            elif not (root / file).exists():
                 problems.add(f"{path}.files", f"'{file}' does not exist")
         if not (archive.binaries or archive.files or archive.generated):
             problems.add(path, "there is nothing in it", "name binaries or files")
+
+
+def _license(named: bool | str, root: Path, problems: Problems) -> None:
+    if isinstance(named, str) and not (named and (root / named).exists()):
+        hint = "" if named else "write false for a project without one"
+        problems.add("release.license", f"'{named}' does not exist", hint)
 
 
 def archive_platforms(config: Config, archive: ReleaseArchive) -> tuple[str, ...]:

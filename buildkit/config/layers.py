@@ -219,7 +219,8 @@ def _moved(layer: Layer, main: Layer) -> dict[str, Any]:
     if isinstance(smoke := data.get("smoke"), dict):
         data["smoke"] = _move_smoke(smoke, move)
     if isinstance(release := data.get("release"), dict):
-        data["release"] = _at_key(release, "archives", lambda found: _each(found, archive))
+        release = _at_key(release, "archives", lambda found: _each(found, archive))
+        data["release"] = _at_key(release, "license", move)
     return data
 
 

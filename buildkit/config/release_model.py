@@ -71,7 +71,8 @@ class ReleaseArchive(Table, frozen=True, kw_only=True):
     binaries: dict[Name, str] = {}
     """Compiled or fetched binary = path in the archive, as ``bin/istioctl``."""
     files: dict[str, str] = {}
-    """Path in the archive = file or directory beside this file, or ``${source}/path``."""
+    """Path in the archive = file or directory beside this file, ``${source}/path``, or what
+    a command makes, as ``${command.NAME}/OUTPUT``."""
     generated: dict[str, tuple[str, ...]] = {}
     """Path in the archive = what a compiled binary prints on the machine that makes the
     release, such as completions: ``["istioctl", "completion", "bash"]``."""
@@ -100,6 +101,9 @@ class Release(Table, frozen=True, kw_only=True):
     """An archive of the license texts of all Go modules in the binaries."""
     unlicensed: tuple[str, ...] = ()
     """Modules that have no license file, and may."""
+    license: bool | str = True
+    """The project's own license: a file beside this file, or ``${source}/path``; true for a
+    LICENSE or COPYING in the source or beside this file, false where there need be none."""
     images: bool = True
     """The images, as an OCI layout."""
     sboms: bool = True
@@ -111,6 +115,8 @@ class Publish(Table, frozen=True, kw_only=True):
     """One place that `invoke publish` moves a release to."""
 
     kind: Literal["registry", "directory", "put", "github"]
+    default: bool = True
+    """False for a place that is published to only where ``--to`` names it, as one to try."""
     hub: str = ""
     """For kind registry: where images go."""
     tags: tuple[str, ...] = ("${version}",)

@@ -388,7 +388,7 @@ def _untrusted(host: str, error: Exception) -> FetchError:
             f"{host} does not speak TLS",
             details=_reason(error),
             resolution="If it speaks plain http, ask it by an http:// address; a registry "
-            "is listed in registry.insecure.",
+            "is listed in registry.insecure, or for `verify` named with --insecure.",
         )
     return FetchError(
         f"no trusted TLS connection to {host}",

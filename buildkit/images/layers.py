@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -35,6 +35,13 @@ class _Known(Struct, frozen=True):
     size: int
 
 
+class PackedLayer(Struct, frozen=True, kw_only=True):
+    """A compressed layer that lies somewhere; the same content need not be compressed anew."""
+
+    path: Path
+    descriptor: Descriptor
+
+
 class Layers(Struct, frozen=True, kw_only=True):
     """The layers of one user; safe for several threads.
 
@@ -43,12 +50,14 @@ class Layers(Struct, frozen=True, kw_only=True):
         digest: the ``sha256:...`` of a file, remembered by its stat.
         fetch: reads layers of bases from their registry.
         locate: where the layers of an image are, which is a mirror for some.
+        packed: compressed layers by DiffID, which are taken as they are.
     """
 
     store: Store
     digest: Callable[[Path], str | None]
     fetch: FetchBlob
     locate: Locate = itself
+    packed: Mapping[Digest, PackedLayer] = field(default_factory=dict)
     _listed: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _sound: dict[Digest, Path] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -109,6 +118,12 @@ class Layers(Struct, frozen=True, kw_only=True):
                 diff_id=layer.digest,
                 open=lambda: self._fetched(remote).open("rb"),
                 origin=str(self._origin(remote)),
+            )
+        if compress and (packed := self.packed.get(layer.digest)):
+            return Layer(
+                descriptor=packed.descriptor,
+                diff_id=layer.digest,
+                open=lambda: packed.path.open("rb"),
             )
         if compress:
             known = self._gzipped(layer)

@@ -8,11 +8,11 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from buildkit.collection import read_limit, scan, survey
@@ -136,8 +136,7 @@ def health_json(findings: Iterable[Finding], stopped: Iterable[Finding]) -> dict
     return {"checks": checks, "missing": [item.check for item in stopped]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Looked:
+class _Looked(Struct, frozen=True, kw_only=True):
     """What planning everything anew said of the project."""
 
     facts: ProjectFacts

@@ -278,6 +278,7 @@ class ImageSupply:
             digest=self._shop.hasher.digest,
             fetch=self._fetch,
             locate=self._locate,
+            packed=self._shop.packed,
         )
 
     def _fetch(self, repository: Reference, blob: Descriptor) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from buildkit.plan.planner import Presence, file_present, outputs_present
 from buildkit.plan.sources import find_workspace
 from buildkit.plan.units import Builder, Kind, Override
 from buildkit.platform import Platform
+from buildkit.proc import Runner
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -149,16 +150,13 @@ class Makers:
     @cached_property
     def registry(self) -> RegistryClient:
         """The client of every registry, with the user's credentials."""
-        from buildkit.registry.client import RegistryClient  # noqa: PLC0415 - see pool
-        from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
-
         shop = self._shop
-        return RegistryClient(
+        return registry_client(
+            environ=shop.environ,
             pool=self.plain_pool,
-            credentials=DockerCredentials(
-                environ=shop.environ, runner=shop.processes, warn=shop.reporter.warn
-            ),
-            insecure=frozenset(shop.project.config.registry.insecure),
+            runner=shop.processes,
+            warn=shop.reporter.warn,
+            insecure=shop.project.config.registry.insecure,
         )
 
     def docker(self) -> DockerClient:
@@ -258,3 +256,27 @@ class Makers:
             lambda: host_archive(shop.processes, shop.environ, shop.os_release),
         )
         return found or ""
+
+
+def registry_client(
+    *,
+    environ: Mapping[str, str],
+    pool: HttpPool,
+    runner: Runner,
+    warn: Callable[[str], None],
+    insecure: Iterable[str],
+) -> RegistryClient:
+    """Return a client of every registry, with the user's credentials.
+
+    Args:
+        environ: the user's environment.
+        pool: moves the bytes; one without mirrors.
+        runner: starts credential helpers.
+        warn: takes what is wrong with the kept credentials.
+        insecure: registries beyond loopback that speak plain http.
+    """
+    from buildkit.registry.client import RegistryClient  # noqa: PLC0415 - see Makers.pool
+    from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
+
+    credentials = DockerCredentials(environ=environ, runner=runner, warn=warn)
+    return RegistryClient(pool=pool, credentials=credentials, insecure=frozenset(insecure))

@@ -12,7 +12,7 @@ import msgspec
 from buildkit.digest import Digest
 from buildkit.errors import UsageError, VerificationError
 from buildkit.pipeline.release_outputs import Released, published_before, read_previous, unit_rows
-from buildkit.pipeline.releasing import check_untouched, dist_folder, report_release
+from buildkit.pipeline.releasing import check_dist, check_untouched, dist_folder, report_release
 from buildkit.pipeline.signing import Signing, read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list
@@ -28,7 +28,7 @@ def run_merge(options: Options, shards: str) -> None:
 
     Raises:
         UsageError: they are not all parts of one release.
-        VerificationError: one was changed by hand.
+        VerificationError: one was changed by hand, or the release that is to be replaced.
         SigningError: it is to be signed and cannot be.
     """
     from buildkit.release.dist import new_dist  # noqa: PLC0415 - no build needs it
@@ -37,6 +37,7 @@ def run_merge(options: Options, shards: str) -> None:
     shop = Workshop.open(options)
     signing = read_signing(shop.project, options, shop.environ)
     previous = read_previous(options.previous)
+    check_dist(shop)
     parts = order_parts(_read_parts(shop, split_list(shards)))
     folder = dist_folder(options, shop)
     with closing(shop.reporter):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from buildkit.attest.buildinfo import BuildInfo, read_build_info
 from buildkit.attest.component import Component
@@ -57,8 +58,7 @@ _DATA_OF_BASES = {"static": ("certifi", "tzdata"), "debian": ("certifi",)}
 """What a base gets from this Python's own packages, by its kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Products:
+class Products(Struct, frozen=True, kw_only=True):
     """What a run made or found made: units and artifacts by id."""
 
     units: Mapping[str, Unit]

@@ -147,7 +147,16 @@ def _chosen(shop: Workshop, names: tuple[str, ...]) -> tuple[str, ...]:
             raise UsageError(
                 f"--to {name}: no such place in [publish]", details=near_miss(name, places)
             )
-    return names or tuple(places)
+    chosen = names or tuple(name for name, place in places.items() if place.default)
+    if not chosen:
+        raise UsageError(
+            f"{shop.project.targets.name} has no place that is published to by itself",
+            details=f"default = false stands at {', '.join(places)}.",
+            resolution="Name places with --to.",
+        )
+    if others := [name for name in places if name not in chosen and not names]:
+        shop.reporter.note(f"only where --to names it: {', '.join(others)}")
+    return chosen
 
 
 def _destination(

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from buildkit.digest import Digest
 from buildkit.errors import UsageError
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options
+from buildkit.release.documents import LAYOUT_FOLDER, ZLIB, ReleaseDocument
 from buildkit.verify.check import Check
 from buildkit.verify.difference import first_difference, is_same_content
+from buildkit.verify.layers import Compression, compare_layers, released_layers
 from buildkit.verify.release import read_release
 
-if TYPE_CHECKING:
-    from buildkit.release.documents import ReleaseDocument
 
-
-def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
+def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """Yield, for every file of a release, whether building again gives the same bytes.
 
     Nothing of earlier runs is used but what is pinned: records and results are ignored, Go
@@ -33,7 +32,7 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
     from buildkit.pipeline.releasing import run_release  # noqa: PLC0415 - imports this one's users
 
     document = read_release(folder)
-    shop = Workshop.open(options)
+    shop = Workshop.open(options, environ=environ)
     _check_commit(shop, document)
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=_roomy(shop)) as name:
         place = Path(name)
@@ -50,27 +49,31 @@ def rebuild_checks(options: Options, folder: Path) -> Iterator[Check]:
             key=None,
             json=None,
         )
-        run_release(again, {**shop.environ, "GOCACHE": str(place / "go")})
-        yield from compare_folders(folder, place / "dist", _zlib(document))
+        zlib = _compression(document)
+        # What is in a layer is compared, and not what this zlib makes of it.
+        packed = released_layers(folder, document) if zlib.differs else {}
+        run_release(again, {**shop.environ, "GOCACHE": str(place / "go")}, packed)
+        yield from compare_folders(folder, place / "dist", document, zlib)
 
 
-def compare_folders(folder: Path, again: Path, zlib_version: str) -> Iterator[Check]:
+def compare_folders(
+    folder: Path, again: Path, document: ReleaseDocument, zlib: Compression
+) -> Iterator[Check]:
     """Compare two releases file by file.
 
     Args:
         folder: the release.
         again: the same, made once more.
-        zlib_version: what compressed the first one.
+        document: the release's own.
+        zlib: what compressed the two.
     """
-    import zlib  # noqa: PLC0415 - loaded anyway
-
     from buildkit.release.dist import dist_files  # noqa: PLC0415 - see run_verify
     from buildkit.verify.unsigned import compare_unsigned, depends_on_key  # noqa: PLC0415
 
-    yield from compare_unsigned(folder, again)
-    names = sorted({*dist_files(folder), *dist_files(again)})
-    for name in names:
-        if depends_on_key(name):
+    same: dict[str, str] = {}
+    yield from compare_layers(folder, again, document, zlib)
+    for name in sorted({*dist_files(folder), *dist_files(again)}):
+        if depends_on_key(name) or not _is_expected(name, folder):
             continue
         first, second = folder / name, again / name
         if not (first.is_file() and second.is_file()):
@@ -78,11 +81,17 @@ def compare_folders(folder: Path, again: Path, zlib_version: str) -> Iterator[Ch
             yield Check(subject=name, compared="rebuilt", problem=f"it is in {where} alone")
             continue
         difference = first_difference(first, second)
-        if is_same_content(difference) and zlib_version != zlib.ZLIB_RUNTIME_VERSION:
-            told = f"rebuilt: {difference}, by zlib {zlib.ZLIB_RUNTIME_VERSION}"
-            yield Check(subject=name, compared=f"{told} instead of {zlib_version}")
+        if is_same_content(difference) and zlib.differs:
+            same[Digest.of_file(second).hex] = Digest.of_file(first).hex
+            yield Check(subject=name, compared=f"rebuilt: {difference}, {zlib}")
             continue
         yield Check(subject=name, compared="rebuilt, byte by byte", problem=difference)
+    yield from compare_unsigned(folder, again, same, by_other_zlib=zlib.differs)
+
+
+def _is_expected(name: str, folder: Path) -> bool:
+    """Tell whether a file has to be in a release that was downloaded, maybe without images."""
+    return not name.startswith(f"{LAYOUT_FOLDER}/") or (folder / LAYOUT_FOLDER).is_dir()
 
 
 def _check_commit(shop: Workshop, document: ReleaseDocument) -> None:
@@ -100,8 +109,11 @@ def _hub(document: ReleaseDocument) -> str | None:
     return ",".join(dict.fromkeys(names)) or None
 
 
-def _zlib(document: ReleaseDocument) -> str:
-    return next((tool.version for tool in document.tools if tool.name == "zlib"), "")
+def _compression(document: ReleaseDocument) -> Compression:
+    import zlib  # noqa: PLC0415 - loaded anyway
+
+    recorded = next((tool.version for tool in document.tools if tool.name == ZLIB), "")
+    return Compression(recorded=recorded, here=zlib.ZLIB_RUNTIME_VERSION)
 
 
 def _roomy(shop: Workshop) -> Path:

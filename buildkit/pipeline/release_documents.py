@@ -31,6 +31,7 @@ from buildkit.release.budget import Weight, check_budgets
 from buildkit.release.documents import (
     LAYOUT_FOLDER,
     SCHEMA,
+    ZLIB,
     FileEntry,
     ImageEntry,
     ReleaseDocument,
@@ -42,7 +43,7 @@ from buildkit.release.documents import (
 from buildkit.release.layout import copy_images, layers_size, platform_manifests
 from buildkit.release.sealing import seal
 
-_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/")
+_FILES = (f"{Kind.BINARY}/", f"{Kind.FETCH}/", f"{Kind.COMMAND}/")
 _KINDS = (
     Kind.BINARY,
     Kind.FETCH,
@@ -187,9 +188,15 @@ def _units(made: Made) -> Iterator[UnitEntry]:
             id=unit.id,
             digest=artifact.digest,
             size=artifact.size,
-            holds=tuple(need for need in unit.needs if need.startswith(_FILES)),
+            holds=_held(unit),
             stamped=_holds_version(unit, artifact, made.terms.version),
         )
+
+
+def _held(unit: Unit) -> tuple[str, ...]:
+    # A binary needs commands for its sources.
+    needs = unit.needs if unit.kind is not Kind.BINARY else ()
+    return tuple(need for need in needs if need.startswith(_FILES))
 
 
 def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:
@@ -227,7 +234,7 @@ def _tools(made: Made) -> Iterator[ToolEntry]:
     yield ToolEntry(name="meshwright", version=__version__)
     yield ToolEntry(name="go", version=made.planned.makers.go.release.removeprefix("go"))
     # What deflate writes is up to it.
-    yield ToolEntry(name="zlib", version=zlib.ZLIB_RUNTIME_VERSION)
+    yield ToolEntry(name=ZLIB, version=zlib.ZLIB_RUNTIME_VERSION)
     packagers = {
         unit.action.packager
         for unit, _ in made.of_kind(Kind.DEB, Kind.RPM)

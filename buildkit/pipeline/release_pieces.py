@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildkit.config.check_release import archive_platforms
+from buildkit.config.commands import split_output
 from buildkit.config.interpolate import interpolate
 from buildkit.config.release_model import ReleaseArchive
 from buildkit.errors import BuildError
@@ -114,13 +115,40 @@ def pieces(made: Made) -> tuple[Piece, ...]:
 
 
 def archive_trees(made: Made) -> dict[str, str]:
-    """Return the digest of each file and directory that archives take from the tree."""
+    """Return the digest of each file and directory that archives take, by where it goes.
+
+    What a command makes for one platform is left out: its unit has a digest of its own, and
+    all parts of a release have to say the same.
+    """
     shop = made.shop
     return {
-        f"{name}/{place}": shop.hasher.tree(shop.project.root / file) or "missing"
+        f"{name}/{place}": shop.hasher.tree(_file_place(made, file, None)) or "missing"
         for name, archive in shop.project.config.release.archives.items()
         for place, file in archive.files.items()
+        if not _is_of_platform(made, file)
     }
+
+
+def _is_of_platform(made: Made, file: str) -> bool:
+    command, _ = split_output(file)
+    return bool(command) and made.shop.project.config.command[command].platforms is not None
+
+
+def _command_unit(made: Made, file: str, platform: Platform | None) -> str:
+    """Return the unit that makes a file of an archive; empty for one of the tree."""
+    command, _ = split_output(file)
+    own = platform if _is_of_platform(made, file) else None
+    return unit_id(Kind.COMMAND, command, own) if command else ""
+
+
+def _file_place(made: Made, file: str, platform: Platform | None) -> Path:
+    """Return where a file of an archive lies."""
+    if not (identity := _command_unit(made, file, platform)):
+        return made.shop.project.root / file
+    action = made.units[identity][0].action
+    if not isinstance(action, RunCommand):
+        raise TypeError(identity)
+    return action.folder / split_output(file)[1]
 
 
 def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
@@ -142,7 +170,8 @@ def used_files(made: Made) -> tuple[frozenset[str], tuple[Path, ...]]:
         if need.startswith("file:")
     ]
     config, source = shop.project.config.release, shop.project.source
-    named += [file for archive in config.archives.values() for file in archive.files.values()]
+    files_of = (file for archive in config.archives.values() for file in archive.files.values())
+    named += [file for file in files_of if not split_output(file)[0]]
     commands = [u.action for u, _ in made.units.values() if isinstance(u.action, RunCommand)]
     named += [str(path) for action in commands for _, path in command_files(action)]
     outputs = {action.folder / name for action in commands for name in action.outputs}
@@ -185,13 +214,14 @@ def _archive(made: Made, archive: ReleaseArchive, platform: Platform, form: str)
     for place, words in archive.generated.items():
         entries.append(Entry(name=str(folder / place), data=_printed(made, words)))
     for place, file in archive.files.items():
-        entries += walk(str(folder / place), made.shop.project.root / file)
+        entries += walk(str(folder / place), _file_place(made, file, platform))
+        contains.append(_command_unit(made, file, platform))
     return archive_piece(
         f"{interpolate(archive.name, values)}.{form}",
         entries,
         epoch=made.terms.epoch,
         platform=str(platform),
-        contains=contains,
+        contains=dict.fromkeys(filter(None, contains)),
     )
 
 

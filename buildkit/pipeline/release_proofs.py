@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from buildkit.attest.keeping import ImageProofs
-from buildkit.attest.spdx import SUFFIX
 from buildkit.attest.statement import SPDX, Statement, Subject
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
@@ -19,13 +18,13 @@ from buildkit.oci.model import Descriptor
 from buildkit.pipeline.proofs import Products, Proofs
 from buildkit.pipeline.release_pieces import Made
 from buildkit.pipeline.signing import Signing
-from buildkit.plan.units import WriteLayout
+from buildkit.plan.units import Unit, WriteLayout
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 from buildkit.release.assemble import DOCUMENT, Piece
 from buildkit.release.documents import LAYOUT_FOLDER, FileEntry, ImageEntry
 from buildkit.release.layout import platform_manifests
-from buildkit.release.proofs import ENVELOPE, PROVENANCE, SBOM, SBOM_FOLDER
+from buildkit.release.proofs import ENVELOPE, PROVENANCE, SBOM, sbom_path
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -40,8 +39,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """Where the SBOM lies."""
-        name = self.unit.partition("/")[2].partition("@")[0]
-        return f"{SBOM_FOLDER}/{self.platform.slug}/image-{name}{SUFFIX}"
+        return sbom_path(self.unit)
 
     @property
     def statement(self) -> Statement:
@@ -75,9 +73,9 @@ class ReleaseProofs(Struct, frozen=True, kw_only=True):
     def sboms(self, manifests: Iterable[Manifest]) -> Iterator[Piece]:
         """Yield the SBOM of every binary, package and platform's image."""
         for unit, data in self.proofs.binary_sboms():
-            yield _piece(f"{unit.name}{SUFFIX}", unit.platform, data)
+            yield _piece(unit, data)
         for unit, data in self.proofs.package_sboms():
-            yield _piece(f"{unit.name}.{unit.kind}{SUFFIX}", unit.platform, data)
+            yield _piece(unit, data)
         for item in manifests:
             yield _bytes(item.path, SBOM, item.sbom, str(item.platform))
 
@@ -174,9 +172,8 @@ def kept_manifests(folder: Path, images: Iterable[ImageEntry]) -> Iterator[Manif
                 yield replace(found, sbom=path.read_bytes())
 
 
-def _piece(name: str, platform: Platform | None, data: bytes) -> Piece:
-    slug = platform.slug if platform else "any"
-    return _bytes(f"{SBOM_FOLDER}/{slug}/{name}", SBOM, data, str(platform or ""))
+def _piece(unit: Unit, data: bytes) -> Piece:
+    return _bytes(sbom_path(unit.id), SBOM, data, str(unit.platform))
 
 
 def _bytes(path: str, kind: str, data: bytes, platform: str = "") -> Piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,8 @@ from buildkit.platform import Platform
 from buildkit.release.shards import shard_of
 
 if TYPE_CHECKING:
+    from buildkit.digest import Digest
+    from buildkit.images.layers import PackedLayer
     from buildkit.release.documents import ReleaseDocument
     from buildkit.release.refusals import Terms
     from buildkit.vcs import History
@@ -41,12 +44,17 @@ if TYPE_CHECKING:
 _COLUMNS = ("file", "type", "platform", "size", "digest")
 
 
-def run_release(options: Options, environ: Mapping[str, str] | None = None) -> None:
+def run_release(
+    options: Options,
+    environ: Mapping[str, str] | None = None,
+    packed: Mapping[Digest, PackedLayer] | None = None,
+) -> None:
     """Make everything that a release has, and write it into one directory.
 
     Args:
         options: the flags.
         environ: the environment, instead of this process's own.
+        packed: compressed layers that are taken as they are, by DiffID.
 
     Raises:
         UsageError: it cannot be a release; nothing was made.
@@ -56,6 +64,7 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     terms, history = read_terms(Workshop.open(options, environ=environ))
     chosen = release_options(options, terms, release_platforms(options, environ))
     shop = Workshop.open(chosen, environ=environ)
+    shop.packed = packed or {}
     goals = release_goals(shop)
     # Before anything is made: an hour of work should not end with a wrong password.
     signing = read_signing(shop.project, options, shop.environ)
@@ -145,6 +154,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         assigned=options.set or (),
         untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
         changed_files=_changed_configuration(shop),
+        license=_license(shop),
     )
     check_terms(terms)
     return terms, history
@@ -261,6 +271,21 @@ def check_dist(shop: Workshop) -> ReleaseDocument | None:
     if before is not None:
         check_untouched(folder, before, shop.hasher)
     return before
+
+
+def _license(shop: Workshop) -> str | None:
+    """Return the project's license file; empty for none, None where there need not be one."""
+    from buildkit.release.licenses import own_license  # noqa: PLC0415 - see read_terms
+
+    project, named = shop.project, shop.project.config.release.license
+    if named is False:
+        return None
+    places = (project.source, project.root)
+    path = project.root / named if isinstance(named, str) else own_license(places)
+    if path is None:
+        return ""
+    place = Path(os.path.relpath(path, project.source))
+    return place.as_posix() if ".." not in place.parts else path.name
 
 
 def _changed_configuration(shop: Workshop) -> tuple[str, ...]:

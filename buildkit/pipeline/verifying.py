@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import (
@@ -14,13 +18,15 @@ from buildkit.errors import (
     UsageError,
     VerificationError,
 )
-from buildkit.pipeline.makers import Makers
+from buildkit.log import Reporter, choose_reporter
 from buildkit.pipeline.promoting import is_reference
 from buildkit.pipeline.report import print_json
-from buildkit.pipeline.workshop import Workshop
-from buildkit.plan.options import Options
+from buildkit.pipeline.workshop import TARGETS, Workshop
+from buildkit.plan.options import Options, split_list
+from buildkit.proc import Processes
 
 if TYPE_CHECKING:
+    from buildkit.registry.client import RegistryClient
     from buildkit.release.documents import ImageEntry, ReleaseDocument
     from buildkit.verify.check import Check
     from buildkit.verify.signed import Trust
@@ -28,8 +34,67 @@ if TYPE_CHECKING:
 _COLUMNS = ("state", "subject", "compared")
 
 
-def run_verify(options: Options, subject: str) -> None:
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a verification runs: in a project, or where somebody downloaded something.
+
+    Attributes:
+        options: the flags of the call.
+        environ: the environment.
+        reporter: takes warnings.
+        shop: the project; None where there is none, or nothing asks for it.
+    """
+
+    options: Options
+    environ: Mapping[str, str]
+    reporter: Reporter
+    shop: Workshop | None
+
+    @classmethod
+    def find(cls, options: Options, subject: Path, environ: Mapping[str, str]) -> Place:
+        """Open the project where flags name it, or where something of it may count.
+
+        Files are verified by what lies beside them, so that they need no targets.toml, and
+        one that is there is not read.
+
+        Raises:
+            UsageError, ConfigError: see :meth:`Workshop.open`.
+        """
+        is_named = options.targets or options.source or options.set or options.out
+        may_count = not subject.exists() and Path(TARGETS).is_file()
+        wanted = is_named or options.rebuild or may_count
+        shop = Workshop.open(options, environ=environ) if wanted else None
+        quiet = bool(options.quiet or options.json)
+        reporter = shop.reporter if shop else choose_reporter(environ, quiet=quiet)
+        return cls(options=options, environ=environ, reporter=reporter, shop=shop)
+
+    @property
+    def dist(self) -> Path:
+        """Where a release may be that an image is of."""
+        root = self.shop.project.root if self.shop else Path.cwd()
+        return Path(self.options.dist).resolve() if self.options.dist else root / "dist"
+
+    def registry(self) -> RegistryClient:
+        """Return a client that speaks http to those that targets.toml and ``--insecure`` name."""
+        from buildkit.http import HttpPool  # noqa: PLC0415 - files need no network
+        from buildkit.pipeline.makers import registry_client  # noqa: PLC0415
+
+        configured = self.shop.project.config.registry.insecure if self.shop else ()
+        return registry_client(
+            environ=self.environ,
+            pool=HttpPool(environ=self.environ, offline=bool(self.options.offline)),
+            runner=Processes(),
+            warn=self.reporter.warn,
+            insecure=(*configured, *split_list(self.options.insecure)),
+        )
+
+
+def run_verify(options: Options, subject: str, environ: Mapping[str, str] | None = None) -> None:
     """Check a release's directory, an image in a registry, or one file of a release.
+
+    Args:
+        options: the flags.
+        subject: the directory, the file, or the image's reference.
+        environ: the environment, instead of this process's own.
 
     Raises:
         UsageError: the subject is none of these.
@@ -37,16 +102,21 @@ def run_verify(options: Options, subject: str) -> None:
     """
     from buildkit.verify.check import judge  # noqa: PLC0415 - no build needs it
 
-    shop = Workshop.open(options)
-    checks = tuple(_checks(shop, subject))
+    environ = dict(os.environ if environ is None else environ)
+    path = Path(subject).expanduser()
+    if options.rebuild and not path.is_dir():
+        raise UsageError(f"verify {subject} --rebuild: that is no release's directory")
+    place = Place.find(options, path, environ)
+    checks = tuple(_checks(place, subject, path))
+    shown = choose_reporter(environ, quiet=False, stream=sys.stdout)
     if options.json:
         print_json({"subject": subject, "checks": list(map(_check_json, checks))})
     else:
-        with closing(shop.shown):
-            shop.shown.table(_COLUMNS, [_row(check) for check in checks])
+        with closing(shown):
+            shown.table(_COLUMNS, [_row(check) for check in checks])
     judge(subject, checks)
     if not options.json:
-        shop.shown.note(f"{subject} is what it should be: {len(checks)} checks")
+        shown.note(f"{subject} is what it should be: {len(checks)} checks")
 
 
 def read_trust(options: Options) -> Trust | None:
@@ -79,54 +149,33 @@ def read_trust(options: Options) -> Trust | None:
     )
 
 
-def _checks(shop: Workshop, subject: str) -> Iterator[Check]:
-    trust = read_trust(shop.options)
-    yield from _plain_checks(shop, subject)
-    if trust is not None:
-        yield from _signed_checks(shop, subject, trust)
-
-
-def _signed_checks(shop: Workshop, subject: str, trust: Trust) -> Iterator[Check]:
-    from buildkit.reference import Reference  # noqa: PLC0415 - see run_verify
-    from buildkit.registry.originals import in_registry  # noqa: PLC0415
-    from buildkit.verify.release import read_release  # noqa: PLC0415
-    from buildkit.verify.signed import (  # noqa: PLC0415
-        check_signature,
-        check_signatures,
-        check_signed_image,
-    )
-
-    path = Path(subject).expanduser()
+def _checks(place: Place, subject: str, path: Path) -> Iterator[Check]:
+    trust = read_trust(place.options)
     if path.is_dir():
-        yield from check_signatures(path, read_release(path), trust)
+        yield from _folder_checks(place, path, trust)
     elif path.is_file():
-        yield check_signature(path, trust.verifier)
-    else:
-        client, reference = Makers(shop).registry, Reference.parse(subject)
-        original = in_registry(client, reference)
-        yield from check_signed_image(client, reference, original, trust)
-
-
-def _plain_checks(shop: Workshop, subject: str) -> Iterator[Check]:
-    path = Path(subject).expanduser()
-    if shop.options.rebuild and not path.is_dir():
-        raise UsageError(f"verify {subject} --rebuild: that is no release's directory")
-    if path.is_dir():
-        yield from _release_checks(path)
-        if shop.options.rebuild:
-            from buildkit.pipeline.rebuilding import rebuild_checks  # noqa: PLC0415 - seldom
-
-            yield from rebuild_checks(shop.options, path)
-    elif path.is_file():
-        yield from _file_checks(path)
+        yield from _file_checks(path, trust)
     elif is_reference(subject):
-        yield from _image_checks(shop, subject)
+        yield from _image_checks(place, subject, trust)
     else:
         raise UsageError(
             f"verify {subject}: that is no release, file or image",
             resolution="Name the directory that `invoke release` wrote, a file in it, or an image "
             "with its tag or digest (localhost:5000/pilot:1.0.0).",
         )
+
+
+def _folder_checks(place: Place, folder: Path, trust: Trust | None) -> Iterator[Check]:
+    from buildkit.verify.release import read_release  # noqa: PLC0415 - see run_verify
+    from buildkit.verify.signed import check_signatures  # noqa: PLC0415
+
+    yield from _release_checks(folder)
+    if place.options.rebuild:
+        from buildkit.pipeline.rebuilding import rebuild_checks  # noqa: PLC0415 - seldom
+
+        yield from rebuild_checks(place.options, folder, place.environ)
+    if trust is not None:
+        yield from check_signatures(folder, read_release(folder), trust)
 
 
 def _release_checks(folder: Path) -> Iterator[Check]:
@@ -139,7 +188,9 @@ def _release_checks(folder: Path) -> Iterator[Check]:
 
     yield from check_release(folder)
     document = read_release(folder)
-    for image in document.images:
+    # What is published to a directory, a server or GitHub has no images.
+    here = document.images if (folder / LAYOUT_FOLDER).exists() else ()
+    for image in here:
         try:
             layout = Layout.open(folder / LAYOUT_FOLDER)
             if (entry := layout.find(image.reference)) is None:
@@ -152,43 +203,50 @@ def _release_checks(folder: Path) -> Iterator[Check]:
         yield from check_image(original, image, document)
 
 
-def _file_checks(path: Path) -> Iterator[Check]:
-    from buildkit.verify.check import Check, compare  # noqa: PLC0415 - see run_verify
-    from buildkit.verify.release import check_file, read_release  # noqa: PLC0415
+def _file_checks(path: Path, trust: Trust | None) -> Iterator[Check]:
+    from buildkit.verify.file import (  # noqa: PLC0415 - see run_verify
+        check_released_file,
+        find_release,
+        unnamed,
+    )
+    from buildkit.verify.signed import check_signed_file, signed_path  # noqa: PLC0415
 
-    document = read_release(path.parent)
-    entry = next((file for file in document.files if file.path == path.name), None)
-    if entry is None:
-        problem = f"{document.project} {document.version} has no file of this name"
-        yield Check(subject=path.name, compared="its name", problem=problem)
-        return
-    yield compare(path.name, "sha256", Digest.of_file(path).hex, entry.sha256)
-    yield from check_file(path.parent, document, entry)
+    # A signature is checked with what it is of; without a key it is none of the release's files.
+    path = signed_path(path) if trust else path
+    file = find_release(path)
+    if file is None and trust is None:
+        raise unnamed(path)
+    if file is not None and not (trust and file.is_first):
+        yield from check_released_file(file)
+    if trust is not None:
+        yield from check_signed_file(path, file, trust)
 
 
-def _image_checks(shop: Workshop, subject: str) -> Iterator[Check]:
+def _image_checks(place: Place, subject: str, trust: Trust | None) -> Iterator[Check]:
     from buildkit.reference import Reference  # noqa: PLC0415 - see run_verify
     from buildkit.registry.originals import in_registry  # noqa: PLC0415
     from buildkit.registry.sending import Sender  # noqa: PLC0415
     from buildkit.verify.image import check_alone, check_image  # noqa: PLC0415
+    from buildkit.verify.signed import check_signed_image  # noqa: PLC0415
 
     reference = Reference.parse(subject)
-    client = Makers(shop).registry
+    client = place.registry()
     with Sender(registry=client).answering([reference.registry]):
         original = in_registry(client, reference)
-        image = _released(shop, original.root.descriptor.digest)
+        image = _released(place.dist, original.root.descriptor.digest)
         if image is None:
             yield from check_alone(original)
         else:
             yield from check_image(original, *image)
+        if trust is not None:
+            yield from check_signed_image(client, reference, original, trust)
 
 
-def _released(shop: Workshop, digest: Digest) -> tuple[ImageEntry, ReleaseDocument] | None:
+def _released(dist: Path, digest: Digest) -> tuple[ImageEntry, ReleaseDocument] | None:
     """Return what the release here says of an image with this digest."""
-    from buildkit.pipeline.releasing import dist_folder  # noqa: PLC0415 - see run_verify
-    from buildkit.release.dist import read_dist  # noqa: PLC0415
+    from buildkit.release.dist import read_dist  # noqa: PLC0415 - see run_verify
 
-    document = read_dist(dist_folder(shop.options, shop))
+    document = read_dist(dist)
     for image in document.images if document else ():
         if document and image.digest == str(digest):
             return image, document

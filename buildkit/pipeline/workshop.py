@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +28,10 @@ from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.store import Store
 from buildkit.vcs import UNKNOWN, Commit, GitFacts, commit_stamp, read_git
+
+if TYPE_CHECKING:
+    from buildkit.digest import Digest
+    from buildkit.images.layers import PackedLayer
 
 STATE = ".buildkit"
 """The directory below ``out/`` that holds records, the lock and scratch space."""
@@ -64,6 +68,7 @@ class Workshop:
         processes: starts children and ends them.
         answers: what is asked once per process, over all runs of a loop.
         source_pin: the commit of a source that was fetched by git.
+        packed: compressed layers that are taken as they are, by DiffID.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Workshop:
         self.answers = answers
         self.local_hub = ""
         self.source_pin: SourcePin | None = None
+        self.packed: Mapping[Digest, PackedLayer] = {}
 
     @classmethod
     def open(

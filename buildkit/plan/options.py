@@ -78,6 +78,7 @@ class Options(Struct, frozen=True, kw_only=True):
     sign: bool | None = None
     expect_source: str | None = None
     expect_builder: str | None = None
+    insecure: str | None = None
     legacy_tags: bool | None = None
     """What `invoke watch` runs after a success, as a shell's word list."""
 

@@ -28,6 +28,12 @@ LAYOUT_FOLDER = "oci"
 INDEXES = (CHECKSUMS_FILE, RELEASE_FILE)
 """What everything else is found by."""
 
+REPEATED = frozenset({ARTIFACTS_FILE, METADATA_FILE, DIGESTS_FILE})
+"""What says again what release.json says."""
+
+ZLIB = "zlib"
+"""The tool that decides compressed bytes, and nothing of what is in them."""
+
 SCHEMA = 1
 
 _LAST_SECOND = 253_402_300_799
@@ -219,8 +225,7 @@ def repeated_documents(document: ReleaseDocument) -> dict[str, bytes]:
 
     Their own entries, if ``document`` has them already, are in none of them.
     """
-    others = {ARTIFACTS_FILE, METADATA_FILE, DIGESTS_FILE}
-    files = tuple(file for file in document.files if file.path not in others)
+    files = tuple(file for file in document.files if file.path not in REPEATED)
     listed = msgspec.structs.replace(document, files=files)
     return {
         ARTIFACTS_FILE: encode(artifacts(listed)),

@@ -15,6 +15,7 @@ _NAME = re.compile(
     r"(?:licen[cs]e|copying|copyright|notice|patents|unlicense)(?:[-_. ].*)?|.*\.licen[cs]e",
     re.IGNORECASE,
 )
+_OWN = re.compile(r"(?:licen[cs]e|copying|unlicense)(?:[-_. ].*)?", re.IGNORECASE)
 _CODE = (".go", ".s", ".c", ".h", ".py", ".sh", ".json", ".yaml", ".yml", ".tmpl")
 
 
@@ -76,6 +77,12 @@ def standard_license(goroot: Path, release: str, *, known: Iterable[str] = ()) -
             "release.unlicensed.",
         )
     return tuple(Entry(name=f"std@{release}/{file.name}", path=file) for file in files)
+
+
+def own_license(folders: Iterable[Path]) -> Path | None:
+    """Return the license file of a project, LICENSE, COPYING or one called like these."""
+    texts = (path for folder in folders for path in _texts(folder))
+    return next((path for path in texts if _OWN.fullmatch(path.name)), None)
 
 
 def _texts(folder: Path) -> Iterator[Path]:

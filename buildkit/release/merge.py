@@ -26,10 +26,8 @@ from buildkit.oci.model import Descriptor, Index
 from buildkit.release.archive import Entry, write_archive
 from buildkit.release.assemble import Piece, describe
 from buildkit.release.documents import (
-    ARTIFACTS_FILE,
-    DIGESTS_FILE,
     LAYOUT_FOLDER,
-    METADATA_FILE,
+    REPEATED,
     FileEntry,
     ImageEntry,
     ReleaseDocument,
@@ -39,7 +37,6 @@ from buildkit.release.documents import (
 from buildkit.release.layout import platform_manifests
 
 LICENSES = "-licenses.tar.gz"
-_MADE_ANEW = frozenset({ARTIFACTS_FILE, METADATA_FILE, DIGESTS_FILE})
 _SAME = (
     "schema_version",
     "project",
@@ -131,7 +128,7 @@ def merge_files(
     found: dict[str, list[tuple[Path, FileEntry]]] = {}
     for place, document in parts:
         for file in document.files:
-            if file.path not in _MADE_ANEW | without:
+            if file.path not in REPEATED | without:
                 found.setdefault(file.path, []).append((place, file))
     return tuple(_merged(folder, found[path], epoch) for path in sorted(found))
 

@@ -11,6 +11,10 @@ from buildkit.errors import UsageError
 from buildkit.vcs import UNKNOWN
 
 _NAMED = 5
+_LICENSE = (
+    "Commit a LICENSE in the source or beside targets.toml, or let release.license name it; "
+    "release.license = false is for a project without one."
+)
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -33,6 +37,8 @@ class Terms(Struct, frozen=True, kw_only=True):
         assigned: what ``--set`` gave.
         untracked: files of the source that git neither knows nor ignores.
         changed_files: of the configuration's own tree, where that is another one.
+        license: the project's license file, relative to the source if it lies there; empty
+            where there is none, None where there need not be one.
     """
 
     version: str
@@ -51,6 +57,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     assigned: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
     changed_files: tuple[str, ...] = ()
+    license: str | None = None
 
     @property
     def tag(self) -> str:
@@ -125,6 +132,9 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
             f"{_some(terms.changed_files)} of the configuration, not as committed",
             f"Commit what a release is configured by. {snapshot}",
         )
+    if terms.license is not None and terms.license in {"", *terms.untracked}:
+        what = f"{terms.license} is in no commit" if terms.license else "there is none"
+        yield f"the project's license file: {what}", f"{_LICENSE} {snapshot}"
     for text in terms.assigned:
         yield f"--set {text} holds for this call alone", f"Write it into targets.toml. {snapshot}"
     if terms.tagged not in {"", terms.revision}:

@@ -17,7 +17,7 @@ from buildkit.release.documents import ImageEntry, ReleaseDocument
 from buildkit.verify.check import Check, compare
 from buildkit.verify.contents import Expected, check_contents
 from buildkit.verify.members import BROKEN, Member, tar_members
-from buildkit.verify.release import stamped_units, unit_digests
+from buildkit.verify.release import is_file, stamped_units, unit_digests
 
 _MALFORMED = (*BROKEN, BuildkitError, AttributeError, TypeError, msgspec.MsgspecError)
 _VERSION, _REVISION = "org.opencontainers.image.version", "org.opencontainers.image.revision"
@@ -99,7 +99,7 @@ def _platform(
     held = next((item.holds for item in release.units if item.id == unit), ())
     expected_files = Expected(
         platform=Platform.parse(platform),
-        units={name: digests[name] for name in held},
+        units={name: digests[name] for name in held if is_file(name)},
         stamped=stamped_units(release),
         others=True,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from buildkit.build.stamps import stored_stamp
 from buildkit.digest import Digest
 from buildkit.errors import BuildkitError, VerificationError
+from buildkit.plan.units import Kind
 from buildkit.platform import Platform
 from buildkit.release.assemble import ARCHIVE, PACKAGE
 from buildkit.release.dist import dist_files, is_signature
@@ -15,6 +16,7 @@ from buildkit.release.documents import (
     CHECKSUMS_FILE,
     LAYOUT_FOLDER,
     RELEASE_FILE,
+    REPEATED,
     FileEntry,
     ReleaseDocument,
     decode_release,
@@ -24,6 +26,7 @@ from buildkit.release.documents import (
     repeated_documents,
 )
 from buildkit.release.layout import layout_differences
+from buildkit.release.proofs import SBOM, SBOM_FOLDER, sbom_path
 from buildkit.verify.check import Check, compare
 from buildkit.verify.contents import Expected, check_contents
 from buildkit.verify.members import read_members, read_package
@@ -37,8 +40,11 @@ def check_release(folder: Path) -> Iterator[Check]:
     """
     document = read_release(folder)
     yield from _files(folder, document)
-    yield from _documents(folder, document)
+    yield check_checksums(folder, document)
+    yield check_decided(document)
+    yield from check_repeated(folder, document, REPEATED)
     yield from _images(folder, document)
+    yield _sboms(document)
     for file in document.files:
         yield from check_file(folder, document, file)
 
@@ -70,6 +76,11 @@ def stamped_units(document: ReleaseDocument) -> frozenset[str]:
     return frozenset(unit.id for unit in document.units if unit.stamped)
 
 
+def is_file(unit: str) -> bool:
+    """Tell whether a unit made one file that is known by its digest, and not a directory."""
+    return not unit.startswith(f"{Kind.COMMAND}/")
+
+
 def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     for file in document.files:
         path = folder / file.path
@@ -92,13 +103,20 @@ def _files(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     )
 
 
-def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
-    """Compare what repeats release.json with release.json."""
-    yield _checksums(folder, document)
+def check_decided(document: ReleaseDocument) -> Check:
+    """Compute what decided a release again from its fields."""
     units = {unit.id: unit.digest for unit in document.units}
     inputs = inputs_digest(document, units, document.tools)
-    yield compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
+    return compare(RELEASE_FILE, "the digest of all that decided it", document.inputs, inputs)
+
+
+def check_repeated(
+    folder: Path, document: ReleaseDocument, names: Container[str]
+) -> Iterator[Check]:
+    """Compare documents that repeat release.json with it: those of some names."""
     for name, data in repeated_documents(document).items():
+        if name not in names:
+            continue
         path = folder / name
         same = path.is_file() and path.read_bytes() == data
         yield Check(
@@ -108,7 +126,8 @@ def _documents(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
         )
 
 
-def _checksums(folder: Path, document: ReleaseDocument) -> Check:
+def check_checksums(folder: Path, document: ReleaseDocument) -> Check:
+    """Compare checksums.txt with what release.json says, and with that one itself."""
     compared = f"the digests of {len(document.files) + 1} files"
     try:
         data = (folder / CHECKSUMS_FILE).read_bytes()
@@ -126,16 +145,12 @@ def _checksums(folder: Path, document: ReleaseDocument) -> Check:
 def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
     if not document.images:
         return
-
-    def digest(path: Path) -> str:
-        return str(Digest.of_file(path)) if path.is_file() else ""
-
-    problems = layout_differences(folder / LAYOUT_FOLDER, document.images, digest)
-    yield Check(
-        subject=LAYOUT_FOLDER,
-        compared=f"{len(document.images)} images, every blob by its digest",
-        problem="; ".join(problems),
-    )
+    if not (folder / LAYOUT_FOLDER).exists():
+        # What is published to a directory, a server or GitHub has no images.
+        what = f"{len(document.images)} images are not here: verify each in its registry"
+        yield Check(subject=LAYOUT_FOLDER, compared=what)
+    else:
+        yield _layout(folder, document)
     wanted = sorted(name for name in document.platforms if name.startswith("linux/"))
     for image in document.images:
         missing = sorted(set(image.platforms) - set(wanted))
@@ -146,31 +161,59 @@ def _images(folder: Path, document: ReleaseDocument) -> Iterator[Check]:
         )
 
 
+def _sboms(document: ReleaseDocument) -> Check:
+    """Tell whether all that is made of programs is described; the files have their own check."""
+    there = {file.path for file in document.files if file.type == SBOM}
+    wanted = sorted({sbom_path(unit.id) for unit in document.units} - {""})
+    if not there:
+        return Check(subject=SBOM_FOLDER, compared="there are none")
+    missing = [path for path in wanted if path not in there]
+    return Check(
+        subject=SBOM_FOLDER,
+        compared=f"one for each of {len(wanted)} binaries, packages and images",
+        problem=f"missing: {', '.join(missing)}" if missing else "",
+    )
+
+
+def _layout(folder: Path, document: ReleaseDocument) -> Check:
+    def digest(path: Path) -> str:
+        return str(Digest.of_file(path)) if path.is_file() else ""
+
+    problems = layout_differences(folder / LAYOUT_FOLDER, document.images, digest)
+    return Check(
+        subject=LAYOUT_FOLDER,
+        compared=f"{len(document.images)} images, every blob by its digest",
+        problem="; ".join(problems),
+    )
+
+
 def check_file(folder: Path, document: ReleaseDocument, file: FileEntry) -> Iterator[Check]:
     """Compare what is in an archive or a package of a release with what was built."""
     if file.type not in {ARCHIVE, PACKAGE} or not file.platform:
         return
     path = folder / file.path
-    digests = unit_digests(document)
     try:
         if file.type == PACKAGE:
             yield from _package(path, document, file)
-        units = {unit: digests[unit] for unit in _binaries(document, file)}
-        expected = Expected(
-            platform=Platform.parse(file.platform), units=units, stamped=stamped_units(document)
-        )
         members = read_members(path, stored_stamp(document.version))
-        yield from check_contents(file.path, members, expected)
+        yield from check_contents(file.path, members, _expected(document, file))
     except (OSError, KeyError, ValueError, BuildkitError) as error:
         yield Check(subject=file.path, compared="its content", problem=str(error))
 
 
-def _binaries(document: ReleaseDocument, file: FileEntry) -> tuple[str, ...]:
-    """Return the units whose outputs are files in it; of a package, those of its binaries."""
-    if file.type != PACKAGE:
-        return file.contains
-    return tuple(
-        binary for unit in document.units if unit.id in file.contains for binary in unit.holds
+def _expected(document: ReleaseDocument, file: FileEntry) -> Expected:
+    """Return what an archive should hold, a package what its binaries are."""
+    held = file.contains
+    if file.type == PACKAGE:
+        held = tuple(n for u in document.units if u.id in file.contains for n in u.holds)
+    digests = unit_digests(document)
+    # What a command makes may hold programs, of which only the digest of all is known.
+    files = [unit for unit in held if is_file(unit)]
+    return Expected(
+        platform=Platform.parse(file.platform),
+        units={unit: digests[unit] for unit in files},
+        stamped=stamped_units(document),
+        others=len(files) < len(held),
     )
 
 

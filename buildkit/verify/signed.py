@@ -22,10 +22,11 @@ from buildkit.oci.model import INDEXES
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from buildkit.registry.originals import Original
-from buildkit.release.dist import BUNDLE, SIGNATURE
+from buildkit.release.dist import BUNDLE, SIGNATURE, SIGNATURES
 from buildkit.release.documents import CHECKSUMS_FILE, RELEASE_FILE, ReleaseDocument
 from buildkit.release.proofs import ENVELOPE, SBOM, is_downloaded
 from buildkit.verify.check import Check, compare
+from buildkit.verify.file import ReleasedFile
 
 
 class Trust(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,11 @@ class Trust(Struct, frozen=True, kw_only=True):
     verifier: Verifier
     source: str = ""
     builder: str = ""
+
+    @property
+    def expects(self) -> bool:
+        """Whether a provenance has to be there, and to say something."""
+        return bool(self.source or self.builder)
 
 
 def check_signatures(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
@@ -44,6 +50,40 @@ def check_signatures(folder: Path, document: ReleaseDocument, trust: Trust) -> I
     for name in (RELEASE_FILE, CHECKSUMS_FILE):
         yield check_signature(folder / name, trust.verifier, BUNDLE)
     yield from _release_provenance(folder, document, trust)
+
+
+def signed_path(path: Path) -> Path:
+    """Return what a signature is of; another file is its own."""
+    suffix = next((text for text in SIGNATURES if path.name.endswith(text)), "")
+    return path.with_name(path.name.removesuffix(suffix))
+
+
+def check_signed_file(path: Path, file: ReleasedFile | None, trust: Trust) -> Iterator[Check]:
+    """Check what is signed of one file: itself, or what names it; and its provenance.
+
+    Every signature that is there has to be right, and one has to be there.
+
+    Args:
+        path: the file.
+        file: its release; None where nothing names it.
+        trust: who is believed.
+    """
+    signed = {path.absolute(): None, **({file.root / file.index: None} if file else {})}
+    found = [
+        check_signature(one, trust.verifier, suffix)
+        for one in signed
+        for suffix in SIGNATURES
+        if one.with_name(f"{one.name}{suffix}").is_file()
+    ]
+    if not found:
+        names = " or ".join(f"{one.name}{SIGNATURE}" for one in signed)
+        problem = f"there is no {names}"
+        found = [Check(subject=path.name, compared="its signature by this key", problem=problem)]
+    yield from found
+    if file is not None and ((file.root / ENVELOPE).is_file() or trust.expects):
+        yield from _file_provenance(file, trust)
+    elif trust.expects:
+        yield Check(subject=path.name, compared="its provenance", problem="there is none")
 
 
 def check_signature(path: Path, verifier: Verifier, suffix: str = SIGNATURE) -> Check:
@@ -145,15 +185,49 @@ def _subjects(document: ReleaseDocument) -> Iterator[tuple[str, str]]:
             yield Reference.parse(image.reference).name, digest.removeprefix("sha256:")
 
 
-def _release_provenance(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
+def _statement(folder: Path, trust: Trust) -> tuple[dict[str, Any], frozenset[tuple[str, str]]]:
+    """Return the verified provenance of a release, and name and sha256 of what it is about.
+
+    Raises:
+        VerificationError: it is missing, damaged, or of another key.
+    """
     try:
         data = (folder / ENVELOPE).read_bytes()
         statement = read_statement(open_envelope(data, trust.verifier, ENVELOPE), ENVELOPE)
-        named = {(item.get("name"), item["digest"].get("sha256")) for item in statement["subject"]}
-    except OSError:
-        yield Check(subject=ENVELOPE, compared="its signature", problem="it is missing")
+        subjects = (
+            (item.get("name"), item["digest"].get("sha256")) for item in statement["subject"]
+        )
+        return statement, frozenset(subjects)
+    except OSError as error:
+        raise VerificationError("it is missing") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise VerificationError(f"it is no provenance: {error}") from error
+
+
+def _file_provenance(file: ReleasedFile, trust: Trust) -> Iterator[Check]:
+    """Check a release's provenance as far as it is about one file of it."""
+    try:
+        statement, subjects = _statement(file.root, trust)
+    except VerificationError as error:
+        yield Check(subject=ENVELOPE, compared="its signature", problem=str(error))
         return
-    except (VerificationError, AttributeError, KeyError, TypeError) as error:
+    yield Check(subject=ENVELOPE, compared="its signature by this key")
+    own = file.entry.path if file.entry else file.name
+    digests = [digest for name, digest in subjects if name == own]
+    if not digests and not trust.expects:
+        # It is about what is made and shipped, not about the documents that say so.
+        return
+    what = f"it is about {file.name}"
+    found = Digest.of_file(file.path).hex
+    yield compare(ENVELOPE, what, found, ", ".join(digests) or "a file that it names")
+    version = file.document.version if file.document else ""
+    yield from check_provenance(ENVELOPE, statement, trust, version)
+
+
+def _release_provenance(folder: Path, document: ReleaseDocument, trust: Trust) -> Iterator[Check]:
+    try:
+        statement, named = _statement(folder, trust)
+    except VerificationError as error:
         yield Check(subject=ENVELOPE, compared="its signature", problem=str(error))
         return
     yield Check(subject=ENVELOPE, compared="its signature by this key")

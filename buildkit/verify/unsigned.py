@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from buildkit.release.documents import (
     ARTIFACTS_FILE,
     CHECKSUMS_FILE,
     RELEASE_FILE,
+    ZLIB,
     ReleaseDocument,
     decode_release,
 )
@@ -35,34 +36,46 @@ def depends_on_key(name: str) -> bool:
     return is_signed or name in _PROVENANCES or name in _FOLLOWING
 
 
-def compare_unsigned(folder: Path, again: Path) -> Iterator[Check]:
-    """Compare provenance and release.json of two releases, one of which may be signed."""
+def compare_unsigned(
+    folder: Path, again: Path, same: Mapping[str, str], *, by_other_zlib: bool = False
+) -> Iterator[Check]:
+    """Compare provenance and release.json of two releases, one of which may be signed.
+
+    Args:
+        folder: the release.
+        again: the same, made once more.
+        same: sha256 of files of the second that have the content of one of the first, and
+            the sha256 that it has there.
+        by_other_zlib: another zlib compressed the first, which is no difference.
+    """
     try:
-        first, second = (_provenance(place) for place in (folder, again))
+        first, second = _provenance(folder, {}), _provenance(again, same)
         difference = json_difference(first, second)
     except (OSError, VerificationError, msgspec.MsgspecError, KeyError, TypeError) as error:
         difference = str(error)
     compared = "rebuilt: its subjects, parameters and materials"
     yield Check(subject="the provenance", compared=compared, problem=difference)
-    documents = [_document(place) for place in (folder, again)]
+    documents = [_document(place, by_other_zlib=by_other_zlib) for place in (folder, again)]
     difference = json_difference(*map(msgspec.to_builtins, documents))
     compared = "rebuilt: everything but who signed"
     yield Check(subject=RELEASE_FILE, compared=compared, problem=difference)
 
 
-def _provenance(folder: Path) -> dict[str, Any]:
+def _provenance(folder: Path, same: Mapping[str, str]) -> dict[str, Any]:
     """Return a provenance without who ran the build: that may be somebody else now."""
     envelope = folder / ENVELOPE
     if envelope.is_file():
         data = parse_envelope(envelope.read_bytes(), ENVELOPE).payload
     else:
         data = (folder / PROVENANCE).read_bytes()
+    for here, there in same.items():
+        data = data.replace(here.encode(), there.encode())
     value = msgspec.json.decode(data, type=dict[str, Any])
     predicate = value["predicate"]
     return {**value, "predicate": {"buildDefinition": predicate["buildDefinition"]}}
 
 
-def _document(folder: Path) -> ReleaseDocument:
+def _document(folder: Path, *, by_other_zlib: bool) -> ReleaseDocument:
     path = folder / RELEASE_FILE
     document = decode_release(path.read_bytes(), str(path))
     # What an archive with other gzip bytes is called there, its own comparison has told.
@@ -71,4 +84,5 @@ def _document(folder: Path) -> ReleaseDocument:
         for file in document.files
         if not depends_on_key(file.path)
     )
-    return structs.replace(document, signer="", inputs="", files=files)
+    tools = tuple(tool for tool in document.tools if not (by_other_zlib and tool.name == ZLIB))
+    return structs.replace(document, signer="", inputs="", files=files, tools=tools)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -15,7 +17,7 @@ from buildkit.images.layers import Layers
 from buildkit.images.sheet import Sheet, write_sheet
 from buildkit.oci.image import Settings, image_config
 from buildkit.oci.layer import file, layer_blocks
-from buildkit.oci.model import OCI_LAYER, Descriptor, Image, Index, Layer
+from buildkit.oci.model import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, Index, Layer
 from buildkit.plan.units import Artifact, Kind, unit_id
 from buildkit.platform import Platform
 from buildkit.reference import Reference
@@ -77,6 +79,17 @@ def random_image(
     settings = Settings(env=(f"SEED={seed}",), entrypoint=("/0",), labels=labels)
     config = image_config(platform, tuple(item.diff_id for item in made), settings=settings)
     return Image.of(config, made)
+
+
+def compressed(image: Image, level: int) -> Image:
+    """Return an image whose layers are compressed; its config is the same."""
+    return Image.of(image.config, tuple(_compressed(layer, level) for layer in image.layers))
+
+
+def _compressed(layer: Layer, level: int) -> Layer:
+    data = gzip.compress(layer.open().read(), level, mtime=0)
+    descriptor = Descriptor.of(OCI_LAYER_GZIP, data)
+    return replace(layer, descriptor=descriptor, open=lambda: io.BytesIO(data))
 
 
 def random_index(

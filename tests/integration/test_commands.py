@@ -54,6 +54,15 @@ binaries = ["app", "native"]
 files = { "page" = "${command.page}/dist/page" }
 platforms = ["linux/amd64"]
 """
+RELEASE = """\
+[release]
+license = false
+[release.archives.all]
+name = "all"
+binaries = { app = "app" }
+files = { "ui" = "${command.page}/dist", "bin/native" = "${command.native}/native" }
+platforms = ["linux/amd64"]
+"""
 GEN = """\
 package main
 
@@ -242,6 +251,7 @@ def test_images_take_outputs_of_commands(mesh: Mesh) -> None:
 
 def test_a_release_says_what_ran_and_takes_what_commands_make_as_made(mesh: Mesh) -> None:
     mesh.write(".gitignore", "out/\ncache/\ndist/\nruns\n")
+    mesh.write("targets.toml", TARGETS + RELEASE)
     mesh.git("init", "-q")
     mesh.git("add", ".")
     mesh.git("commit", "-qm", "feat: all")
@@ -253,6 +263,17 @@ def test_a_release_says_what_ran_and_takes_what_commands_make_as_made(mesh: Mesh
     # Those that run once are of no platform, and so in no part of a release.
     units = {unit["id"] for unit in released["units"] if unit["id"].startswith("command/")}
     assert units == {"command/native@linux/amd64"}
+    with tarfile.open(dist / "all.tar.gz") as archive:
+        modes = {member.name: member.mode for member in archive}
+        page = archive.extractfile("ui/page")
+        assert page is not None
+        assert page.read() == b"a\nb\n"
+    assert modes == {"app": 0o755, "bin/native": 0o755, "ui/page": 0o644}
+    contains = next(it["contains"] for it in released["files"] if it["path"] == "all.tar.gz")
+    held = ["binary/app@linux/amd64", "command/page", "command/native@linux/amd64"]
+    assert contains == held
+    checks = json.loads(mesh.run("verify", "dist/all.tar.gz", "--json").stdout)["checks"]
+    assert "2 executables are for linux/amd64" in {check["compared"] for check in checks}
     provenance = (dist / "provenance.json").read_text()
     assert "${source}/words" in provenance
     assert str(mesh.root) not in provenance

@@ -323,6 +323,18 @@ def test_a_clock_in_the_past_is_refused(project: Project) -> None:
 def test_a_license_that_is_not_there_is_named(project: Project) -> None:
     (project.place / "LICENSE").unlink()
     assert "'LICENSE' does not exist" in project.refused()
+    without = TARGETS.replace('LICENSE = "LICENSE", ', "")
+    assert without != TARGETS
+    project.write("targets.toml", without)
+    project.commit("feat: no license")
+    project.git("tag", "-f", "v1.2.3")
+    assert "the project's license file: there is none" in project.refused()
+    project.write("COPYING", "Do as you like.\n")
+    assert "the project's license file: COPYING is in no commit" in project.refused()
+    project.write("targets.toml", without.replace("[release]", "[release]\nlicense = false", 1))
+    project.commit("feat: none is needed")
+    project.git("tag", "-f", "v1.2.3")
+    assert project.release("--dist", "other")["snapshot"] is False
 
 
 def test_an_edited_release_is_refused_before_anything_is_made(project: Project) -> None:

@@ -49,6 +49,7 @@ class Project(Tree):
         super().__init__(root)
         text = PROJECT.replace('name = "tiny"', 'name = "tiny"\nurl = "https://example.com/tiny"')
         self.write("targets.toml", text + RELEASE % hub)
+        self.write("LICENSE", "Do as you like.\n")
         self.write(".gitignore", "out/\ndist/\n*.key\n*.pub\n")
         for words in (
             "add .",

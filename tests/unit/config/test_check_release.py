@@ -53,6 +53,51 @@ def test_an_archive_exists_where_all_its_binaries_do(root: Path) -> None:
     assert archive_platforms(config, archives["all"]) == ("linux/amd64",)
 
 
+COMMANDS = """\
+[command.ui]
+argv = ["npm"]
+outputs = ["dist"]
+[command.native]
+argv = ["cargo"]
+outputs = ["native"]
+platforms = ["linux/amd64"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("${command.ui}/dist", ""),
+        ("${command.ui}/dist/index.html", ""),
+        ("${command.uo}/dist", "unknown command 'uo'"),
+        ("${command.ui}/dits", "command 'ui' has no output 'dits'; did you mean 'dist'?"),
+        ("${command.native}/native", "command 'native' is not for linux/arm64, darwin/arm64"),
+    ],
+)
+def test_an_archive_takes_what_a_command_makes(root: Path, file: str, expected: str) -> None:
+    text = GOOD.replace('LICENSE = "LICENSE"', f'ui = "{file}"') + COMMANDS
+    if not expected:
+        archives = parse_config(text, "targets.toml", root).release.archives
+        assert archives["mesh"].files == {"ui": file}
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "targets.toml", root)
+    assert f"release.archives.mesh.files: {expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["true", "false", '"LICENSE"', '"${source}/LICENSE"'])
+def test_a_license_is_found_named_or_not_there(root: Path, value: str) -> None:
+    text = f"{GOOD}[release]\nlicense = {value}\n"
+    config = parse_config(text, "targets.toml", root)
+    assert config.release.license in {True, False, "LICENSE"}
+
+
+@pytest.mark.parametrize("value", ["COPYING", ""])
+def test_a_license_that_is_not_there_is_an_error_with_its_place(root: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"release.license: '{value}' does not exist"):
+        parse_config(f'{GOOD}[release]\nlicense = "{value}"\n', "targets.toml", root)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

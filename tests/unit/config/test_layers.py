@@ -31,6 +31,8 @@ packages = ["libc6"]
 base = ["plain"]
 binaries = ["pilot"]
 files = { "conf.json" = "conf/pilot.json" }
+[release]
+license = "conf/pilot.json"
 [registry]
 hub = "example.com/base"
 [smoke.containers.pilot]
@@ -75,6 +77,9 @@ def test_one_line_adopts_an_example_for_the_tree_beside_the_file(
     template = fork / pilot.template
     assert template.resolve() == examples / "images" / "pilot" / "Dockerfile.j2"
     assert (fork / pilot.files["conf.json"]).resolve() == examples / "conf" / "pilot.json"
+    license_file = project.config.release.license
+    assert isinstance(license_file, str)
+    assert (fork / license_file).resolve() == examples / "conf" / "pilot.json"
     smoke = project.config.smoke
     for copied in (smoke.containers["pilot"].copy, smoke.steps[0].copy["pilot"]):
         assert (fork / copied["/etc/x"]).resolve() == examples / "conf"

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from buildkit.pipeline.rebuilding import compare_folders
+from buildkit.verify.check import Check
+from buildkit.verify.layers import Compression
+from buildkit.verify.release import read_release
+from tests.fakes.images import compressed
+from tests.unit.verify.test_file import add_images, version_image
 from tests.unit.verify.test_release import write
 from tests.unit.verify.test_unsigned import statement
 
@@ -25,13 +30,17 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     return first, again
 
 
+def compared(places: tuple[Path, Path], zlib_version: str = HERE) -> list[Check]:
+    compression = Compression(recorded=zlib_version, here=HERE)
+    return list(compare_folders(*places, read_release(places[0]), compression))
+
+
 def problems(places: tuple[Path, Path], zlib_version: str = HERE) -> dict[str, str]:
-    found = compare_folders(*places, zlib_version)
-    return {check.subject: check.problem for check in found if check.problem}
+    return {it.subject: it.problem for it in compared(places, zlib_version) if it.problem}
 
 
 def test_the_same_bytes_are_no_difference(places: tuple[Path, Path]) -> None:
-    found = list(compare_folders(*places, HERE))
+    found = compared(places)
     assert not [check for check in found if check.problem]
     assert {"app.tar.gz", "mesh.rpm", "metadata.json", "release.json"} <= {
         check.subject for check in found
@@ -52,7 +61,7 @@ def test_other_gzip_bytes_count_where_zlib_is_the_recorded_one(places: tuple[Pat
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=0))
     assert problems(places) == {"app.tar.gz": "the content is the same, zlib wrote it otherwise"}
     assert problems(places, "0.9") == {}
-    told = [check.compared for check in compare_folders(*places, "0.9")]
+    told = [check.compared for check in compared(places, "0.9")]
     assert any(text.endswith(f"by zlib {HERE} instead of 0.9") for text in told)
 
 
@@ -60,3 +69,29 @@ def test_another_content_counts_whatever_compressed_it(places: tuple[Path, Path]
     path = places[1] / "metadata.json"
     path.write_bytes(path.read_bytes().replace(b"1.0.0", b"1.0.1"))
     assert problems(places, "0.9") == {"metadata.json": ".tag is 'v1.0.0' and 'v1.0.1'"}
+
+
+def test_a_release_that_was_downloaded_without_images_is_compared_without_them(
+    places: tuple[Path, Path],
+) -> None:
+    for place in places:
+        add_images(place)
+    assert problems(places) == {}
+    shutil.rmtree(places[0] / "oci")
+    assert problems(places) == {}
+    assert "1 images are not here" in {check.compared for check in compared(places)}
+    said = problems(places, "0.9")
+    assert said == {
+        "oci": f"their layers were compressed by zlib {HERE} instead of 0.9, "
+        "so their digests cannot be compared"
+    }
+
+
+def test_other_bytes_of_layers_count_where_zlib_is_the_recorded_one(
+    places: tuple[Path, Path],
+) -> None:
+    for place, level in zip(places, (1, 9), strict=True):
+        add_images(place, compressed(version_image(), level))
+    said = problems(places)
+    assert {name for name in said if name.startswith("oci/blobs/")}
+    assert said["digests.txt"].startswith("the first byte that differs is number ")

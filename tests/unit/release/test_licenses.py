@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from buildkit.errors import BuildError
-from buildkit.release.licenses import ModuleVersion, license_entries, standard_license
+from buildkit.release.licenses import ModuleVersion, license_entries, own_license, standard_license
 
 MODULE = ModuleVersion("github.com/BurntSushi/toml", "v1.0.0")
 
@@ -59,3 +59,17 @@ def test_a_go_without_license_is_refused_unless_somebody_says_so(tmp_path: Path)
     with pytest.raises(BuildError, match="Go's own library has no license file"):
         standard_license(tmp_path, "go1.26.8")
     assert standard_license(tmp_path, "go1.26.8", known=["std"]) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "LICENCE.md", "License.txt", "COPYING", "COPYING.LESSER", "UNLICENSE"]
+)
+def test_the_project_has_a_license_by_any_of_the_usual_names(tmp_path: Path, name: str) -> None:
+    source, beside = tmp_path / "source", tmp_path / "beside"
+    put(source, "NOTICE", "PATENTS", "license.go", "README.md")
+    (source / "LICENSE.d").mkdir()
+    assert own_license((source, beside)) is None
+    put(beside, name)
+    assert own_license((source, beside)) == beside / name
+    put(source, name)
+    assert own_license((source, beside)) == source / name

@@ -34,6 +34,11 @@ def test_a_tagged_clean_commit_is_a_release() -> None:
     assert GOOD.tag == "v1.2.3"
 
 
+@pytest.mark.parametrize("license_file", [None, "LICENSE"])
+def test_a_project_has_a_license_file_or_says_that_it_needs_none(license_file: str | None) -> None:
+    check_terms(replace(GOOD, license=license_file, untracked=("notes.txt",)))
+
+
 def test_a_tag_without_v_is_one_too() -> None:
     assert replace(GOOD, tags=("1.2.3", "other")).tag == "1.2.3"
 
@@ -55,6 +60,8 @@ def test_a_version_that_somebody_names_needs_no_tag_yet() -> None:
         (replace(GOOD, unlocked=("Envoy for linux/amd64",)), "pinned by no lock", "invoke lock"),
         (replace(GOOD, assigned=("go.cgo=true",)), "--set go.cgo=true", "targets.toml"),
         (replace(GOOD, changed_files=("targets.toml",)), "targets.toml is of the", "Commit what"),
+        (replace(GOOD, license=""), "license file: there is none", "release.license = false"),
+        (replace(GOOD, license="LICENSE", untracked=("LICENSE",)), "LICENSE is in no", "Commit a"),
         (replace(GOOD, now=999.0), "the clock is wrong", "clock"),
         (replace(GOOD, epoch=3000), "1970-01-01 00:50 UTC", "clock"),
         (replace(GOOD, local_file="targets.local.toml"), "targets.local.toml is in", "Move"),
@@ -88,7 +95,7 @@ def test_files_that_nobody_else_has_are_refused_where_they_are_used() -> None:
 
 def test_a_snapshot_may_be_of_any_tree() -> None:
     nothing = replace(GOOD, snapshot=True, revision=UNKNOWN, tags=(), tagged="", commit_time=0)
-    check_terms(replace(nothing, dirty=True, assigned=("a=b",), untracked=("x",)))
+    check_terms(replace(nothing, dirty=True, assigned=("a=b",), untracked=("x",), license=""))
 
 
 @pytest.mark.parametrize("change", [{"now": 1.0}, {"local_file": "targets.local.toml"}])

@@ -131,6 +131,31 @@ def test_contents_are_compared_with_what_was_built(
     assert [text for name, text in found if name == subject and problem in text]
 
 
+def test_programs_that_a_command_made_are_looked_at_as_far_as_they_are_known(
+    folder: Path,
+) -> None:
+    made, arm = folder.parent / "made", folder.parent / "arm"
+    made.write_bytes(make_elf(TEXT, Section(name=".data", content=b"more", loaded=True)))
+    arm.write_bytes(make_elf(TEXT, machine=183))
+
+    def found(*names: str, contains: tuple[str, ...]) -> list[str]:
+        places = {"app": folder.parent / "app", "made": made, "arm": arm}
+        entries = [Entry(name=name, path=places[name], executable=True) for name in names]
+        piece = archive_piece("app.tar.gz", entries, epoch=0, platform=AMD, contains=contains)
+        (file,) = write_pieces(folder, [piece], lambda _: None)
+        document = read_release(folder)
+        kept = (it for it in document.files if it.path not in {"app.tar.gz", *MADE_ANEW})
+        seal(folder, structs.replace(document, files=(*kept, file)))
+        return [check.problem for check in problems(folder)]
+
+    (strange,) = found("app", "made", contains=(UNIT,))
+    assert strange.startswith("made is none that was built")
+    assert found("app", "made", contains=(UNIT, "command/more")) == []
+    assert len(found("made", contains=(UNIT, "command/more"))) == 1
+    (foreign,) = found("app", "arm", contains=(UNIT, "command/more"))
+    assert foreign.startswith("arm is ")
+
+
 def test_what_decided_is_computed_again(folder: Path) -> None:
     document = read_release(folder)
     kept = tuple(file for file in document.files if file.path not in MADE_ANEW)

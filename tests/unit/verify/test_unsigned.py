@@ -9,7 +9,7 @@ import pytest
 
 from buildkit.attest.statement import SLSA, Statement, Subject
 from buildkit.digest import Digest
-from buildkit.release.documents import FileEntry, encode
+from buildkit.release.documents import FileEntry, ToolEntry, encode
 from buildkit.verify.check import Check
 from buildkit.verify.unsigned import compare_unsigned, depends_on_key
 from tests.unit.attest.signing import SIGNER
@@ -42,7 +42,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def problems(places: tuple[Path, Path]) -> list[Check]:
-    return [check for check in compare_unsigned(*places) if check.problem]
+    return [check for check in compare_unsigned(*places, {}) if check.problem]
 
 
 def test_who_signed_and_who_built_is_no_difference(places: tuple[Path, Path]) -> None:
@@ -60,6 +60,30 @@ def test_everything_else_is(places: tuple[Path, Path]) -> None:
 def test_a_provenance_that_is_none_is_said(places: tuple[Path, Path], data: bytes) -> None:
     (places[1] / "provenance.json").write_bytes(data)
     assert [check.subject for check in problems(places)] == ["the provenance"]
+
+
+def test_another_zlib_is_no_difference_where_that_is_said(places: tuple[Path, Path]) -> None:
+    zlib, go = ToolEntry(name="zlib", version="0.9"), ToolEntry(name="go", version="1.26.0")
+    (places[1] / "release.json").write_bytes(
+        encode(msgspec.structs.replace(DOCUMENT, tools=(zlib,)))
+    )
+    assert [check.subject for check in problems(places)] == ["release.json"]
+    assert [it.problem for it in compare_unsigned(*places, {}, by_other_zlib=True)] == ["", ""]
+    (places[1] / "release.json").write_bytes(
+        encode(msgspec.structs.replace(DOCUMENT, tools=(zlib, go)))
+    )
+    found = compare_unsigned(*places, {}, by_other_zlib=True)
+    assert [it.subject for it in found if it.problem] == ["release.json"]
+
+
+def test_a_provenance_names_what_was_compressed_otherwise_by_another_digest(
+    places: tuple[Path, Path],
+) -> None:
+    path = places[1] / "provenance.json"
+    there, here = Digest.of_bytes(b"a").hex, Digest.of_bytes(b"b").hex
+    path.write_bytes(path.read_bytes().replace(there.encode(), here.encode()))
+    assert [check.subject for check in problems(places)] == ["the provenance"]
+    assert not [it for it in compare_unsigned(*places, {here: there}) if it.problem]
 
 
 def test_what_depends_on_the_key() -> None:
