@@ -15,13 +15,13 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.program import Program
 from invoke.tasks import Task
 
 from buildkit import __version__
 from buildkit.errors import UsageError
 from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for
 from buildkit.plan.options import REPEATED, Goal, Options
+from buildkit.program import MeshProgram
 
 # Invoke switches byte code off for its whole process, which would compile this package
 # anew at every start.
@@ -469,7 +469,7 @@ namespace = make_namespace()
 
 def main() -> None:
     """Run the ``meshwright`` program: the same tasks without a tasks.py."""
-    program = Program(
+    program = MeshProgram(
         name="meshwright",
         namespace=make_namespace(),
         version=__version__,

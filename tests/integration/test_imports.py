@@ -30,6 +30,7 @@ OWN = frozenset(
         "plan",
         "platform",
         "proc",
+        "program",
         "reference",
         "store",
         "tasks",
@@ -38,7 +39,7 @@ OWN = frozenset(
     ]
 )
 """What it needs of ours."""
-LISTED = frozenset({"errors", "goals", "log", "plan", "tasks"})
+LISTED = frozenset({"errors", "goals", "log", "plan", "program", "tasks"})
 """What a list of the tasks needs of ours."""
 UNPLANNED = frozenset(["adopt", "attest", "publish", "release", "verify"])
 """What no build and no plan needs of ours."""
