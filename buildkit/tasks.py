@@ -7,20 +7,16 @@ that chained tasks are one graph), or runs the ``meshwright`` program.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from invoke.collection import Collection
-from invoke.context import Context
-from invoke.tasks import Task
 
 from buildkit import __version__
-from buildkit.errors import UsageError
-from buildkit.goals import ErrorExit, GoalExecutor, Session, session_for
-from buildkit.plan.options import REPEATED, Goal, Options
+from buildkit.flags import BuildTask, make_task
+from buildkit.goals import GoalExecutor, Session
+from buildkit.plan.options import Goal
 from buildkit.program import MeshProgram
 
 # Invoke switches byte code off for its whole process, which would compile this package
@@ -84,8 +80,6 @@ _FLAGS: dict[str, tuple[Any, str]] = {
         "watch: a command to run after each success, with IMAGE_<NAME> in its environment",
     ),
 }
-_NUMBERS = ("jobs", "shards")
-_SHORT = {"jobs": "j", "quiet": "q", "platform": "p", "dry_run": "n"}
 _PLACE = ("targets", "source", "set", "out", "json", "quiet")
 _PROMOTE = ("new_tag", "as_is", "bare")
 _LOGIN = ("username", "password_stdin")
@@ -97,94 +91,16 @@ _OWN = frozenset({*_PROMOTE, *_LOGIN, *_CACHE, *_RELEASE, *_SIGN, *_EXPECTED, "s
 _ALL = tuple(name for name in _FLAGS if name not in _OWN)
 
 
-class BuildTask(Task[Callable[..., None]]):
-    """A task whose flags hold for the whole call, with the usual short names."""
-
-    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
-        """Add the short name of a flag to what Invoke makes of it."""
-        found: dict[str, Any] = super().arg_opts(name, default, taken_names)
-        if name in _SHORT and _SHORT[name] not in taken_names:
-            found["names"].append(_SHORT[name])
-        return found
-
-    def collect_options(self, given: dict[str, Any]) -> Options:
-        """Return the flags that were given to this task."""
-        return read_options(given)
-
-
-def read_options(given: dict[str, Any]) -> Options:
-    """Turn Invoke's keyword arguments into options; a flag at its default was not given.
-
-    Raises:
-        UsageError: a flag and its opposite are given, or a number is none.
-    """
-    chosen = {name: value for name, value in given.items() if value not in (None, False, [])}
-    chosen |= {name: tuple(chosen[name]) for name in REPEATED if name in chosen}
-    for name in ("push", "load"):
-        if chosen.pop(f"no_{name}", False):
-            if name in chosen:
-                raise UsageError(f"--{name} and --no-{name} contradict each other")
-            chosen[name] = False
-    chosen |= {name: _number(name, chosen[name]) for name in _NUMBERS if name in chosen}
-    known = {item.name for item in fields(Options)}
-    return Options(**{name: value for name, value in chosen.items() if name in known})
-
-
-def _number(flag: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise UsageError(f"--{flag} {text}: a number is needed") from error
-
-
 def mesh_task(
     *flags: str, name: str | None = None, words: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., None]], BuildTask]:
-    """Make a task of a function of the session, with some of the common flags.
-
-    Args:
-        flags: names of the flags.
-        name: what it is called, where the function cannot be called so.
-        words: what stands after the task without a flag, by name: its help. The
-            function gets them by name, and they hold for this task alone.
-    """
-    own_words = dict(words or {})
+    """Make a task of a function of the session, with some of the common flags."""
 
     def wrap(body: Callable[..., None]) -> BuildTask:
-        def run(context: Context, **given: Any) -> None:
-            with ErrorExit():
-                session, own = session_for(context, read_options(given), _run)
-                body(session, **{word: given[word] for word in own_words})
-                if own:
-                    session.flush()
-                    session.tell()
-
-        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)]
-        parameters += [
-            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY) for word in own_words
-        ]
-        parameters += [
-            inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=_FLAGS[flag][0])
-            for flag in flags
-        ]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__name__ = body.__name__
-        run.__doc__ = body.__doc__
-        return BuildTask(
-            run,
-            name=name or body.__name__.rstrip("_"),
-            help={flag.replace("_", "-"): _FLAGS[flag][1] for flag in flags} | own_words,
-            iterable=[flag for flag in flags if flag in REPEATED],
-            auto_shortflags=False,
-        )
+        chosen = {flag: _FLAGS[flag] for flag in flags}
+        return make_task(body, chosen, name=name, words=words or {})
 
     return wrap
-
-
-def _run(goals: frozenset[Goal], options: Options) -> None:
-    from buildkit.pipeline.run import run  # noqa: PLC0415 - `invoke --list` needs none of it
-
-    run(goals, options)
 
 
 @mesh_task(*_ALL)

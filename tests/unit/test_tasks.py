@@ -11,8 +11,9 @@ from invoke.parser import Parser
 from invoke.parser.argument import Argument
 
 from buildkit.errors import UsageError
+from buildkit.flags import read_options
 from buildkit.plan.options import Options
-from buildkit.tasks import make_namespace, read_options
+from buildkit.tasks import make_namespace
 
 CONTEXTS = make_namespace().to_contexts()
 TASKS = {str(context.name): context for context in CONTEXTS}
