@@ -61,6 +61,7 @@ def supply(store: Store) -> Supply:
             environ=dict(os.environ),
             runner=Processes(),
             say=lambda _: None,
+            sleep=lambda _: None,
             **changes,
         )
 
