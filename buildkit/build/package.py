@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.glibc import read_linkage
+from buildkit.oci.image import timestamp
 from buildkit.plan.package_units import format_of
 from buildkit.plan.units import Artifact, BuildPackage, Kind, Progress, Step
 from buildkit.proc import Runner
@@ -117,7 +118,7 @@ def nfpm_config(
         "conflicts": list(own.conflicts),
         "scripts": {name: str(path.resolve()) for name, path in action.scripts},
         "disable_globbing": True,
-        "mtime": _stamp(moment),
+        "mtime": timestamp(int(moment.timestamp())),
         "contents": list(_contents(action, sources, moment)),
     }
     if kind is Kind.RPM:
@@ -184,7 +185,7 @@ def _files(source: Path, place: str) -> Iterator[tuple[str, Path]]:
 
 
 def _info(mode: int, moment: datetime) -> dict[str, Any]:
-    owner = {"owner": "root", "group": "root", "mtime": _stamp(moment)}
+    owner = {"owner": "root", "group": "root", "mtime": timestamp(int(moment.timestamp()))}
     return {**owner, "mode": mode} if mode else owner
 
 
@@ -229,10 +230,6 @@ def _changelog(action: BuildPackage, moment: datetime) -> str:
         f"  * Release {action.version}.\n\n"
         f" -- {action.package.maintainer}  {format_datetime(moment)}\n"
     )
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _problem(action: BuildPackage, given: Mapping[str, Artifact]) -> str:

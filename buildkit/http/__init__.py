@@ -6,7 +6,8 @@ here. Bodies are passed as the server sent them, since they are hashed: no
 content encoding is asked for and none is undone.
 """
 
-from buildkit.http.pool import Answer, BrokenTransferError, HttpPool, Response
+from buildkit.http.failures import BrokenTransferError
+from buildkit.http.pool import Answer, HttpPool, Response
 from buildkit.http.request import Body
 from buildkit.http.routes import host_of, rewrite
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildkit.errors import FetchError
+from buildkit.http.failures import (
+    BrokenTransferError,
+    UnsentError,
+    broken,
+    no_login,
+    reason,
+    unreachable,
+    untrusted,
+)
 from buildkit.http.request import HOST_BOUND, IDEMPOTENT, Body, Request, position, rewind
 from buildkit.http.routes import ProxySettings, host_of, rewrite, stays_here, without_userinfo
 from buildkit.http.trust import trust
@@ -28,20 +35,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 MAX_REDIRECTS = 10
 BLOCK_SIZE = 1 << 18
 
-_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")
-"""What the versions of OpenSSL say when the other side answers in clear text."""
-_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""How TLS tells of a connection that the other side, or something between, has ended."""
 _PROXY_LOGIN = 407
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class BrokenTransferError(FetchError):
-    """The connection broke or timed out, so trying again (or resuming) makes sense."""
-
-
-class _UnsentError(BrokenTransferError):
-    """There was no connection, so nothing was processed."""
 
 
 class Answer(NamedTuple):
@@ -95,7 +90,7 @@ class Response:
             yield from self._raw.stream(block_size, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise BrokenTransferError(
-                f"the transfer from {host_of(self.url)} broke off", details=_reason(error)
+                f"the transfer from {host_of(self.url)} broke off", details=reason(error)
             ) from error
 
     def read(self, limit: int) -> bytes:
@@ -248,7 +243,7 @@ class HttpPool:
             try:
                 raw = self._send(request)
             except BrokenTransferError as error:
-                unsent = isinstance(error, _UnsentError)
+                unsent = isinstance(error, UnsentError)
                 repeatable = unsent or request.method in IDEMPOTENT
                 if last or not repeatable or not rewind(request.body, request.start):
                     raise
@@ -288,23 +283,17 @@ class HttpPool:
         except (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError) as error:
             if proxy and f" {_PROXY_LOGIN} " in str(error):
                 # What http.client says of a CONNECT that was answered so.
-                raise _no_login(proxy) from error
-            raise _unreachable(host, error, proxy) from error
+                raise no_login(proxy) from error
+            raise unreachable(host, error, proxy) from error
         except errors.SSLError as error:
-            if error.args and isinstance(error.args[0], _CUT):
-                raise BrokenTransferError(
-                    f"the connection to {host} broke", details=_reason(error)
-                ) from error
-            raise _untrusted(host, error) from error
+            raise untrusted(host, error) from error
         except errors.LocationValueError as error:
             raise FetchError(f"'{host}' is not a usable host") from error
         except (errors.HTTPError, OSError) as error:
-            raise BrokenTransferError(
-                f"the connection to {host} broke", details=_reason(error)
-            ) from error
+            raise broken(host, error) from error
         if proxy and raw.status == _PROXY_LOGIN:
             _finish(raw)
-            raise _no_login(proxy)
+            raise no_login(proxy)
         return raw
 
     def _manager(self, url: str) -> urllib3.PoolManager:
@@ -353,51 +342,3 @@ def _finish(raw: urllib3.BaseHTTPResponse) -> None:
     if raw.length_remaining is not None and raw.length_remaining <= BLOCK_SIZE:
         raw.drain_conn()
     raw.close()
-
-
-def _unreachable(host: str, error: Exception, proxy: str) -> FetchError:
-    through = f" through the proxy {host_of(proxy)}" if proxy else ""
-    cause = error.__cause__
-    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
-        return FetchError(
-            f"there is no host {host_of(proxy) if proxy else host}",
-            details=_reason(error),
-            resolution="Check the name, the network, and whether HTTPS_PROXY must be set.",
-        )
-    return _UnsentError(
-        f"cannot connect to {host}{through}",
-        details=_reason(error),
-        resolution="Check the network, HTTPS_PROXY and NO_PROXY.",
-    )
-
-
-def _no_login(proxy: str) -> FetchError:
-    given = bool(without_userinfo(proxy)[1])
-    verb = "refuses the user or password" if given else "asks for a user and a password"
-    return FetchError(
-        f"the proxy {host_of(proxy)} {verb}",
-        details="It answered 407.",
-        resolution="Write them in HTTPS_PROXY and HTTP_PROXY: http://user:password@host:port, "
-        "special characters as %40.",
-    )
-
-
-def _untrusted(host: str, error: Exception) -> FetchError:
-    if any(word in str(error) for word in _PLAIN_TEXT):
-        return FetchError(
-            f"{host} does not speak TLS",
-            details=_reason(error),
-            resolution="If it speaks plain http, ask it by an http:// address; a registry "
-            "is listed in registry.insecure, or for `verify` named with --insecure.",
-        )
-    return FetchError(
-        f"no trusted TLS connection to {host}",
-        details=_reason(error),
-        resolution="If a company proxy or a private authority signs its certificate, "
-        "let SSL_CERT_FILE name a bundle that holds that authority.",
-    )
-
-
-def _reason(error: Exception) -> str:
-    text = str(error.args[-1] if error.args else error)
-    return text.rpartition(": ")[2] or type(error).__name__

@@ -29,6 +29,7 @@ class TreeSupply(Struct, kw_only=True):
         say: tells the user what is fetched.
         offline: fetch nothing.
         refresh: ask what the ref is now, instead of the lock.
+        sleep: waits between attempts of a download.
         pin: the commit of the last tree in git.
     """
 
@@ -38,6 +39,7 @@ class TreeSupply(Struct, kw_only=True):
     say: Callable[[str], None]
     offline: bool = False
     refresh: bool = False
+    sleep: Callable[[float], None] = time.sleep
     pin: SourcePin | None = None
 
     def obtain(self, tree: RemoteTree, lock: Lock, mirrors: Mapping[str, str]) -> Path:
@@ -85,7 +87,7 @@ class TreeSupply(Struct, kw_only=True):
             from buildkit.http import HttpPool  # noqa: PLC0415
 
             self.say(f"fetching {tree.url}")
-            pool = HttpPool(environ=self.environ, mirrors=mirrors)
+            pool = HttpPool(environ=self.environ, mirrors=mirrors, sleep=self.sleep)
             downloads = Downloads(store=self.store, pool=pool, mirrors=mirrors)
             # The lock has no pin of it, so the message of a wrong one is ours.
             with downloads.open(Wanted(url=tree.url), lambda _: None) as archive:

@@ -230,11 +230,13 @@ class Workshop:
 
     def volatile(self) -> dict[str, str]:
         """Return the values of ``${git...}`` and ``${created}``."""
+        from buildkit.oci.image import timestamp  # noqa: PLC0415 - only what runs is stamped
+
         return {
             "git.revision": self.git.stamped_revision,
             "git.describe": self.git.describe,
             "git.status": self.git.status,
-            "created": _timestamp(self.epoch()),
+            "created": timestamp(self.epoch()),
         }
 
     def epoch(self) -> int:
@@ -253,12 +255,6 @@ class Workshop:
                 "https://reproducible-builds.org/specs/source-date-epoch/",
             )
         return int(given)
-
-
-def _timestamp(epoch: int) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415 - only what runs is stamped
-
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def user_store(environ: Mapping[str, str]) -> Store:

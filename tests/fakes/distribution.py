@@ -9,12 +9,12 @@ import secrets
 import socket
 import struct
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from buildkit.digest import Digest
 from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX
+from tests.fakes.loopback import LoopbackHandler
 
 if TYPE_CHECKING:
     from tests.fakes.registry import FakeRegistry, Login
@@ -33,13 +33,10 @@ _ROUTES = (
 )
 
 
-class DistributionHandler(BaseHTTPRequestHandler):
+class DistributionHandler(LoopbackHandler):
     """Answers for the registry in ``fake``, or as the next fault says."""
 
     fake: FakeRegistry
-    protocol_version = "HTTP/1.1"
-    # Small answers are two writes; without this each costs Nagle's 40 ms.
-    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         """Let the registry end this connection when it is closed."""
@@ -50,9 +47,6 @@ class DistributionHandler(BaseHTTPRequestHandler):
         """Forget the connection."""
         self.fake.connections.discard(self.connection)
         super().finish()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
 
     def handle_one_request(self) -> None:
         """Ends quietly where the other side, or a fault, broke the connection."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 
 from buildkit.digest import Digest
+from tests.fakes.loopback import LoopbackHandler, LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +18,7 @@ class Asked:
     guard: str
 
 
-class FakeFiles:
+class FakeFiles(LoopbackServer):
     """Serves ``files`` by path at ``url`` while it is entered.
 
     Attributes:
@@ -36,6 +33,7 @@ class FakeFiles:
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.files: dict[str, bytes] = {}
         self.status: dict[str, int] = {}
         self.cuts: list[int] = []
@@ -45,38 +43,10 @@ class FakeFiles:
         self.headers: list[dict[str, str]] = []
         self.validator = "ETag"
         self.asked: list[Asked] = []
-        handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     fake: FakeFiles
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
 
     def do_GET(self) -> None:
         asked = Asked(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.fakes.loopback import LoopbackHandler, LoopbackServer
 
 _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 
@@ -19,7 +19,7 @@ class Death(StrEnum):
     AFTER = "the request was processed, its answer is lost"
 
 
-class MortalServer:
+class MortalServer(LoopbackServer):
     """Serves on a free port of loopback while it is entered.
 
     Attributes:
@@ -31,21 +31,12 @@ class MortalServer:
     handler: type[MortalHandler]
 
     def __init__(self) -> None:
+        methods = {f"do_{method}": self.handler.answer for method in _METHODS}
+        super().__init__(type("Handler", (self.handler,), methods))
         self.asked: list[str] = []
         self.deadline: int | None = None
         self.death = Death.BEFORE
         self.lock = threading.RLock()
-        methods = {f"do_{method}": self.handler.answer for method in _METHODS}
-        handler = type("Handler", (self.handler,), {"fake": self, **methods})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def die_at(self, request: int, death: Death) -> None:
         """Die at a request, counted from 0 from now."""
@@ -54,30 +45,11 @@ class MortalServer:
     def revive(self) -> None:
         self.deadline = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class MortalHandler(BaseHTTPRequestHandler):
+class MortalHandler(LoopbackHandler):
     """Reads a request's body, asks :meth:`process`, and answers - or dies."""
 
     fake: Any
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
 
     def process(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         """Return status, body and headers of the answer."""

@@ -14,15 +14,14 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
+
+from tests.fakes.loopback import LoopbackHandler, LoopbackServer
 
 _BLOCK = 1 << 16
 
 
-class FakeProxy:
+class FakeProxy(LoopbackServer):
     """The proxy; a context manager that serves while it is open.
 
     Args:
@@ -31,30 +30,10 @@ class FakeProxy:
     """
 
     def __init__(self, hosts: Mapping[str, tuple[str, int]], *, login: str = "") -> None:
+        super().__init__(_Handler)
         self.hosts = dict(hosts)
         self.login = login
         self.seen: list[str] = []
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def host(self) -> str:
-        """``127.0.0.1:port``."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def url(self) -> str:
@@ -64,18 +43,14 @@ class FakeProxy:
         return f"http://{userinfo}{self.host}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    proxy: FakeProxy
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+class _Handler(LoopbackHandler):
+    fake: FakeProxy
 
     def do_CONNECT(self) -> None:
-        self.proxy.seen.append(f"CONNECT {self.path}")
+        self.fake.seen.append(f"CONNECT {self.path}")
         if not self._may():
             return
-        address = self.proxy.hosts.get(self.path)
+        address = self.fake.hosts.get(self.path)
         if address is None:
             self._answer(502)
             return
@@ -86,13 +61,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def do_GET(self) -> None:
-        self.proxy.seen.append(f"GET {self.path}")
+        self.fake.seen.append(f"GET {self.path}")
         if self._may():
             self._answer(200, b"through the proxy")
 
     def _may(self) -> bool:
-        expected = f"Basic {base64.b64encode(self.proxy.login.encode()).decode()}"
-        if not self.proxy.login or self.headers.get("Proxy-Authorization") == expected:
+        expected = f"Basic {base64.b64encode(self.fake.login.encode()).decode()}"
+        if not self.fake.login or self.headers.get("Proxy-Authorization") == expected:
             return True
         self._answer(407)
         return False

@@ -39,13 +39,12 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
 
 from buildkit.digest import Digest
 from buildkit.registry.credentials import Credential
 from tests.fakes.distribution import DistributionHandler
+from tests.fakes.loopback import LoopbackServer
 
 SOON = (("Retry-After", "7"),)
 
@@ -102,7 +101,7 @@ class Repository:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-class FakeRegistry:
+class FakeRegistry(LoopbackServer):
     """The registry; a context manager that serves while it is open.
 
     Args:
@@ -128,6 +127,7 @@ class FakeRegistry:
         content: dict[str, Repository] | None = None,
         port: int = 0,
     ) -> None:
+        super().__init__(DistributionHandler, port)
         self.login = login
         self.deletes_tags = deletes_tags
         self.page_size = page_size
@@ -141,18 +141,11 @@ class FakeRegistry:
         self.lock = threading.RLock()
         self._faults: list[tuple[Fault, list[int]]] = []
         """What is left of each: requests to answer rightly, then times to misbehave."""
-        handler = type("Handler", (DistributionHandler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._server.daemon_threads = True
         if tls:
             # The thread of a connection shakes hands, not the one that accepts.
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
+            self.server.socket = tls.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
             )
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
 
     def __exit__(
         self,
@@ -160,22 +153,11 @@ class FakeRegistry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
         # Else a client with a connection that is kept alive would still be answered.
         for connection in tuple(self.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-
-    @property
-    def host(self) -> str:
-        """``127.0.0.1:port``, as a reference begins."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:port``."""
-        return f"http://{self.host}"
 
     def misbehave(self, fault: Fault) -> None:
         """Add a fault; the first that matches and is not used up applies."""

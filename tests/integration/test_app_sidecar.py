@@ -232,7 +232,11 @@ def test_ubuntus_images_are_built_on_what_a_mirror_has_under_ubuntus_name(
 
 
 @pytest.mark.parametrize(
-    ("base", "tag", "glibc"), [("ubuntu_xenial", "16.04", "2.23"), ("centos_7", "7", "2.17")]
+    ("base", "tag", "glibc"),
+    [
+        pytest.param("ubuntu_xenial", "16.04", "2.23", marks=pytest.mark.slow),
+        ("centos_7", "7", "2.17"),
+    ],
 )
 def test_a_release_whose_glibc_is_too_old_is_refused_with_that_reason(
     shared: Sidecars, base: str, tag: str, glibc: str

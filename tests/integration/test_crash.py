@@ -71,6 +71,28 @@ LOADING = {
 }
 """With a daemon that takes the images too."""
 
+SIMILAR = frozenset(
+    {
+        "before an output is kept in the cache",
+        "before the second record",
+        "before the link to a fetched file",
+        "before a layer is noted",
+        "between a compressed layer and its digest",
+        "between two tags",
+        "before a blob of the layout",
+        "while index.json is replaced again",
+        "before an output is restored",
+        "in the middle of loading",
+    }
+)
+"""Moments beside one that every run of the tests tries: the same kind of write, once more."""
+
+
+def moments(points: Mapping[str, Kill]) -> list[object]:
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SIMILAR else []) for name in points
+    ]
+
 
 class Worlds:
     """Makes worlds that share one registry and one server of files."""
@@ -140,7 +162,7 @@ def check_recovery(world: World, expected: Mapping[str, Any]) -> None:
     assert set(again.statuses.values()) == {"cached"}, again.statuses
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", moments(POINTS))
 def test_a_run_after_a_kill_and_a_power_cut_is_right(
     point: str, worlds: Worlds, reference: Reference
 ) -> None:
@@ -150,7 +172,7 @@ def test_a_run_after_a_kill_and_a_power_cut_is_right(
     check_recovery(world, reference.result)
 
 
-@pytest.mark.parametrize("point", RESTORING)
+@pytest.mark.parametrize("point", moments(RESTORING))
 def test_a_run_after_a_kill_while_it_restores_is_right(point: str, reference: Reference) -> None:
     world = reference.copied()
     before = world.snapshot()
@@ -178,7 +200,7 @@ def test_a_run_after_a_kill_at_any_moment_is_right(worlds: Worlds, reference: Re
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("point", LOADING)
+@pytest.mark.parametrize("point", moments(LOADING))
 def test_a_run_after_a_kill_while_images_are_loaded_is_right(
     point: str, worlds: Worlds, reference: Reference
 ) -> None:

@@ -22,6 +22,7 @@ OWN = frozenset(
         "digest",
         "errors",
         "execute",
+        "flags",
         "glibc",
         "goals",
         "log",
@@ -30,6 +31,7 @@ OWN = frozenset(
         "plan",
         "platform",
         "proc",
+        "program",
         "reference",
         "store",
         "tasks",
@@ -38,7 +40,7 @@ OWN = frozenset(
     ]
 )
 """What it needs of ours."""
-LISTED = frozenset({"errors", "goals", "log", "plan", "tasks"})
+LISTED = frozenset({"errors", "flags", "goals", "log", "plan", "program", "tasks"})
 """What a list of the tasks needs of ours."""
 UNPLANNED = frozenset(["adopt", "attest", "publish", "release", "verify"])
 """What no build and no plan needs of ours."""

@@ -44,7 +44,7 @@ case "$1 $2 $3" in
   if [ -e "$NOTES.break" ]; then echo 'no distribution matches'; exit 1; fi
   sleep "${PIP_SECONDS:-0}"
   ;;
-"-P -m invoke"*) printf '%s|' "$PWD" "$@"; exit 7 ;;
+"-P -m buildkit.program"*) printf '%s|' "$PWD" "$@"; exit 7 ;;
 esac
 """
 
@@ -115,7 +115,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def invoked(clone: Clone, *arguments: str, cwd: Path | None = None) -> str:
-    search = ("-P", "-m", "invoke", "--search-root", str(clone.root))
+    search = ("-P", "-m", "buildkit.program", "--search-root", str(clone.root))
     return "".join(f"{word}|" for word in (str(cwd or clone.root), *search, *arguments))
 
 

@@ -10,11 +10,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from invoke.collection import Collection
-from invoke.config import Config
 from invoke.executor import Executor
 from invoke.program import Program
 from invoke.tasks import Task
@@ -25,6 +23,7 @@ from buildkit.goals import GoalExecutor
 from buildkit.pipeline import check, explaining, locking, run, smoking, watching
 from buildkit.pipeline.report import print_json
 from buildkit.plan.options import Goal, Options
+from tests.fakes.bare_config import BareConfig
 
 BUILD, DOCKER, ENVOY = Goal.BUILD, Goal.DOCKER, Goal.ENVOY
 
@@ -73,13 +72,6 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     before = signal.getsignal(signal.SIGTERM)
     yield made
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-class BareConfig(Config):
-    """Without a project's or the system's configuration files."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(lazy=True, **given)
 
 
 def call(words: str, executor: type[Executor] = GoalExecutor) -> int:

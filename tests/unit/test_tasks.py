@@ -11,8 +11,9 @@ from invoke.parser.argument import Argument
 from msgspec.structs import fields
 
 from buildkit.errors import UsageError
+from buildkit.flags import read_options, read_words
 from buildkit.plan.options import Options
-from buildkit.tasks import make_namespace, read_options, read_words
+from buildkit.tasks import make_namespace
 
 CONTEXTS = make_namespace().to_contexts()
 TASKS = {str(context.name): context for context in CONTEXTS}
@@ -107,7 +108,7 @@ def test_a_number_that_is_none_is_refused(text: str) -> None:
 def test_a_flag_where_a_word_should_be_is_refused() -> None:
     with pytest.raises(UsageError, match="verify needs its subject before --help") as found:
         read_words("verify", ("subject",), {"subject": "--help"})
-    assert "`invoke --help verify`" in found.value.resolution
+    assert "--help before the task" in found.value.resolution
     assert read_words("verify", ("subject",), {"subject": "dist", "key": "-"}) == {
         "subject": "dist"
     }

@@ -63,6 +63,7 @@ def supply(store: Store) -> Supply:
             say=lambda _: None,
             offline=offline,
             refresh=refresh,
+            sleep=lambda _: None,
         )
 
     return make

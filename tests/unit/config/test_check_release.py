@@ -8,8 +8,8 @@ import pytest
 
 from buildkit.config.check_release import archive_platforms
 from buildkit.config.load import parse_config
-from buildkit.config.model import Config
 from buildkit.errors import ConfigError
+from tests.unit.config.mistakes import changed, complaints
 
 GOOD = """\
 schema_version = 1
@@ -41,13 +41,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def parse(root: Path, old: str = "", new: str = "") -> Config:
-    assert old in GOOD
-    return parse_config(GOOD.replace(old, new, 1) if old else GOOD, "targets.toml", root)
-
-
 def test_an_archive_exists_where_all_its_binaries_do(root: Path) -> None:
-    config = parse(root)
+    config = parse_config(GOOD, "targets.toml", root)
     archives = config.release.archives
     assert archive_platforms(config, archives["mesh"]) == config.matrix.platforms
     assert archive_platforms(config, archives["all"]) == ("linux/amd64",)
@@ -131,6 +126,4 @@ def test_a_license_that_is_not_there_is_an_error_with_its_place(root: Path, valu
     ],
 )
 def test_each_mistake_is_named(root: Path, old: str, new: str, expected: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse(root, old, new)
-    assert expected in str(caught.value)
+    assert expected in complaints(changed(GOOD, old, new), root)

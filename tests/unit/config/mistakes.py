@@ -1,0 +1,24 @@
+"""A targets file with one mistake in it, and what is said of that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildkit.config.load import parse_config
+from buildkit.errors import ConfigError
+
+
+def changed(text: str, before: str, after: str) -> str:
+    """Replace the first place of ``before``, which has to be there."""
+    assert before in text
+    return text.replace(before, after, 1)
+
+
+def complaints(text: str, root: Path) -> str:
+    """Return what is wrong with a targets file, one mistake a line."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "targets.toml", root)
+    assert caught.value.exit_code == 3
+    return caught.value.details
