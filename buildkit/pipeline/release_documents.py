@@ -111,7 +111,7 @@ def fill(folder: Path, made: Made, outlined: ReleaseDocument) -> ReleaseDocument
     """
     found = pieces(made)
     check_pieces(found)
-    check_budgets(_binary_weights(made))
+    check_budgets((*_binary_weights(made), *_image_weights(made)))
     images = _images(folder, made)
     files = write_pieces(folder, found, made.shop.reporter.note)
     proven = (*files, *_prove(folder, made, files, images))
@@ -143,7 +143,6 @@ def _images(folder: Path, made: Made) -> tuple[ImageEntry, ...]:
     if not names:
         return ()
     source = Layout.open(layout_folder(made.shop.settings))
-    check_budgets(_image_weights(made, source))
     made.shop.reporter.note(f"{LAYOUT_FOLDER}/ ({len(names)} images)")
     return copy_images(source, names, folder / LAYOUT_FOLDER)
 
@@ -161,13 +160,16 @@ def _binary_weights(made: Made) -> Iterator[Weight]:
             yield Weight(name=unit.id, size=artifact.size, limit=_limit(text))
 
 
-def _image_weights(made: Made, layout: Layout) -> Iterator[Weight]:
+def _image_weights(made: Made) -> Iterator[Weight]:
     for unit, action in _layouts(made):
         text = made.shop.project.config.images[image_name(unit.name)].max_size
-        entry = layout.find(action.references[0]) if text else None
+        if not text:
+            continue
+        layout = Layout.open(layout_folder(made.shop.settings))
+        entry = layout.find(action.references[0])
         for manifest in platform_manifests(layout, entry) if entry else ():
             yield Weight(
-                name=f"{unit.name}@{manifest.platform}",
+                name=f"{Kind.IMAGE}/{unit.name}@{manifest.platform}",
                 size=layers_size(layout, manifest),
                 limit=_limit(text),
             )

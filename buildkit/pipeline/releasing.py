@@ -317,7 +317,7 @@ def _refuse(folder: Path, found: tuple[str, ...]) -> None:
         raise VerificationError(
             f"{folder.name} was changed by hand",
             details="\n".join(found),
-            resolution="Move it away, or say --force to make it again.",
+            resolution="Move it away, or make it again: invoke release --force.",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 import msgspec
 
@@ -12,13 +13,16 @@ from buildkit.reference import Reference
 
 _LONGEST = 400
 _TRANSIENT = frozenset({408, 425, 429})
+_FIRST_PUSH = (
+    " Some registries (ECR, Harbor, Artifact Registry) want the repository or project to be "
+    "created before the first push."
+)
 _ADVICE = {
     401: "Log in with `docker login {registry}` or `invoke registry.login {registry}` "
     "and try again.",
     403: "The account is known but may not do this: ask for the right on this "
     "repository, or log in with another account.",
-    404: "Check the name. Some registries (ECR, Harbor, Artifact Registry) want "
-    "the repository or project to be created before the first push.",
+    404: "Check the name.",
     405: "This registry does not allow that operation; its settings may enable it.",
     413: "A proxy in front of the registry limits the size of an upload: raise its "
     "limit (nginx: client_max_body_size 0).",
@@ -65,7 +69,7 @@ def refusal(action: str, registry: str, status: int, body: bytes) -> RegistryErr
     return family(
         f"cannot {action}: {registry} answered {status}",
         details=words,
-        resolution=_advice(registry, status),
+        resolution=_advice(registry, status) + _first_push(action, status),
     )
 
 
@@ -106,6 +110,11 @@ def _words(body: bytes) -> str:
         return ""
     lines = (": ".join(part for part in (entry.code, entry.message) if part) for entry in entries)
     return "; ".join(line for line in lines if line)[:_LONGEST]
+
+
+def _first_push(action: str, status: int) -> str:
+    # Who reads what is not there has no use for it.
+    return _FIRST_PUSH if status == HTTPStatus.NOT_FOUND and action.startswith("push") else ""
 
 
 def _advice(registry: str, status: int) -> str:

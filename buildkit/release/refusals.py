@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from buildkit.errors import UsageError
+from buildkit.release.version import is_prerelease, is_version
 from buildkit.vcs import UNKNOWN
 
 _NAMED = 5
@@ -104,11 +105,15 @@ def check_used(terms: Terms, used: Callable[[str], bool]) -> None:
 
 
 def _always(terms: Terms) -> Iterator[tuple[str, str]]:
-    if max(terms.commit_time, terms.epoch) > terms.now:
-        when = datetime.fromtimestamp(max(terms.commit_time, terms.epoch), UTC)
+    if terms.commit_time > terms.now:
         yield (
-            f"the clock is wrong: the release is of {when:%Y-%m-%d %H:%M} UTC, which is to come",
+            f"the clock is wrong: the commit is of {_minute(terms.commit_time)}, which is to come",
             "Set this machine's clock.",
+        )
+    elif terms.epoch > terms.now:
+        yield (
+            f"SOURCE_DATE_EPOCH is {_minute(terms.epoch)}, which is to come",
+            "Leave it out, and the commit's time holds; or set this machine's clock.",
         )
     if terms.local_file:
         yield (
@@ -129,7 +134,7 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         )
     if terms.changed_files:
         yield (
-            f"{_some(terms.changed_files)} of the configuration, not as committed",
+            f"beside targets.toml {_some(terms.changed_files)} not as committed",
             f"Commit what a release is configured by. {snapshot}",
         )
     if terms.license is not None and terms.license in {"", *terms.untracked}:
@@ -143,12 +148,20 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
             "Release another version.",
         )
     elif not terms.tagged and not terms.is_named:
+        # What git describes a commit by is no name for a tag.
+        tag = "v1.2.3" if is_prerelease(terms.version) else terms.tag
+        named = next(filter(is_version, terms.tags), "1.2.3").removeprefix("v")
+        has = f"is tagged {', '.join(terms.tags)}" if terms.tags else "has no tag"
         yield (
-            f"the commit has no tag, and {terms.version} ({terms.origin}) is not its name",
-            f"Tag it: git tag v1.2.3, or name the version: --version 1.2.3. {snapshot}",
+            f"the commit {has}, and {terms.version} ({terms.origin}) is not its name",
+            f"Tag it: git tag {tag}, or name the version: --version {named}. {snapshot}",
         )
     for name in terms.unlocked:
         yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."
+
+
+def _minute(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _some(names: tuple[str, ...]) -> str:

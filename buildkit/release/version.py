@@ -19,17 +19,28 @@ def release_version(text: str, origin: str) -> str:
     """Return a version without a leading ``v``.
 
     Raises:
-        UsageError: it is no semantic version.
+        UsageError: it is no semantic version, or has build metadata, which no tag can hold.
     """
-    version = text.removeprefix("v")
-    if not _SEMVER.fullmatch(version):
+    if not is_version(text):
         raise UsageError(
             f"'{text}' is no version for a release",
             details=f"It comes from {origin}; a release needs three numbers, as 1.2.3 or "
             "1.3.0-rc.1 (https://semver.org).",
             resolution="Give --version 1.2.3, or tag the commit: git tag v1.2.3.",
         )
-    return version
+    metadata = text.partition("+")[2]
+    if metadata:
+        raise UsageError(
+            f"'{text}' cannot be the tag of an image",
+            details=f"It comes from {origin}; tags have no '+'.",
+            resolution=f"Leave '+{metadata}' out.",
+        )
+    return text.removeprefix("v")
+
+
+def is_version(text: str) -> bool:
+    """Tell whether it is a semantic version, with or without a leading ``v``."""
+    return _SEMVER.fullmatch(text.removeprefix("v")) is not None
 
 
 def is_prerelease(version: str) -> bool:

@@ -62,6 +62,7 @@ def test_what_is_not_there_is_none_for_head_and_an_error_for_get(
         client.get_manifest(app)
     assert "MANIFEST_UNKNOWN" in caught.value.details
     assert "Check the name" in caught.value.resolution
+    assert "first push" not in caught.value.resolution
 
 
 def test_a_registry_that_does_not_report_digests_works_too(pool: HttpPool) -> None:

@@ -12,7 +12,6 @@ from buildkit.release.version import is_prerelease, release_version
         ("1.2.3", "1.2.3"),
         ("v1.2.3", "1.2.3"),
         ("1.3.0-rc.1", "1.3.0-rc.1"),
-        ("1.3.0-alpha.0+build.7", "1.3.0-alpha.0+build.7"),
         ("0.0.0-dev", "0.0.0-dev"),
         ("1.2.3-4-gabcdef0", "1.2.3-4-gabcdef0"),
     ],
@@ -28,6 +27,14 @@ def test_what_is_no_version_is_refused_with_its_origin(text: str) -> None:
     assert f"'{text}' is no version" in caught.value.brief
     assert "git describe" in caught.value.details
     assert "--version 1.2.3" in caught.value.resolution
+
+
+def test_build_metadata_is_refused_since_no_tag_can_hold_it() -> None:
+    with pytest.raises(UsageError) as caught:
+        release_version("1.3.0-rc.1+build.7", "--version")
+    assert "cannot be the tag" in caught.value.brief
+    assert "--version" in caught.value.details
+    assert "'+build.7'" in caught.value.resolution
 
 
 @pytest.mark.parametrize(
