@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
 from msgspec import Struct
 
 from buildkit.build.gomodules import local_modules
+from buildkit.decoding import decode_json
 from buildkit.plan.hashing import RACY_NS
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import SourceDirectory
@@ -112,7 +112,7 @@ def _decode(listing: bytes) -> Iterator[_Package]:
     text = listing.decode()
     for block in text.split("\n}\n"):
         if block.strip():
-            yield msgspec.json.decode(block + "\n}", type=_Package)
+            yield decode_json(block + "\n}", _Package)
 
 
 def _is_local(package: _Package) -> bool:

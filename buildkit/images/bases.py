@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from buildkit.config.lock import PackagePin
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.http import HttpPool
@@ -175,7 +176,7 @@ class BaseAssembler:
     def _known(self, key: Digest) -> tuple[_Record, Path] | None:
         place = self._place(key)
         try:
-            record = msgspec.json.decode(read_sealed(place) or b"", type=_Record)
+            record = decode_json(read_sealed(place) or b"", _Record)
             path = self.store.get(Digest.parse(record.diff_id))
         except (msgspec.MsgspecError, ValueError):
             return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import BuildError
 from buildkit.images.sheet import Remote, Sheet, SheetLayer
 from buildkit.oci.config import ImageConfig
@@ -124,7 +125,7 @@ def _choose(value: dict[str, Any], platform: Platform, name: str) -> Descriptor:
 
 def _decode(data: bytes, name: str) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return decode_json(data, dict[str, Any])
     except msgspec.MsgspecError as error:
         raise BuildError(f"{name} is no image", details=str(error)) from error
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import AuthError, FetchError, RegistryError
 
 _LONGEST = 400
@@ -70,7 +71,7 @@ def as_registry_errors(action: str) -> Iterator[None]:
 
 def _words(body: bytes) -> str:
     try:
-        entries = msgspec.json.decode(body, type=_Body).errors
+        entries = decode_json(body, _Body).errors
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
     lines = (": ".join(part for part in (entry.code, entry.message) if part) for entry in entries)
