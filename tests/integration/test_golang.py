@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.execute.outcomes import Status
 from buildkit.machine import read_machine
 from buildkit.plan.hashing import Hasher
@@ -233,6 +233,24 @@ def test_a_compile_that_is_killed_again_says_so_and_leaves_nothing(shop: GoModul
     brief = f"app for {HOST}: a process was killed, most likely for lack of memory"
     assert outcome.error.brief == brief
     assert " MB expected, " in outcome.error.details
+    assert list((shop.out / "tmp").iterdir()) == []
+
+
+def test_a_compile_that_met_a_full_disk_is_no_error_of_the_source(shop: GoModule) -> None:
+    program = shop.root / "full-go"
+    words = "compile: writing output: write $WORK/b001/_pkg_.a: no space left on device"
+    program.write_text(
+        f"#!/bin/sh\nif [ \"$1\" = build ]; then echo '# x\n{words}' >&2; exit 1; fi\n"
+        f'exec "{shop.go}" "$@"\n'
+    )
+    program.chmod(0o755)
+    shop.go = str(program)
+    (outcome,) = shop.run(shop.unit("app", "./cmd/app"))
+    assert isinstance(outcome.error, EnvironmentMissingError)
+    assert outcome.error.exit_code == 4
+    assert outcome.error.brief == f"app for {HOST}: there is no space left on a disk"
+    assert words in outcome.error.details
+    assert outcome.error.resolution.startswith("Free some")
     assert list((shop.out / "tmp").iterdir()) == []
 
 
