@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
 from buildkit.errors import UsageError
 from buildkit.store import Store, read_sealed, write_sealed
@@ -248,7 +249,7 @@ def _remove(path: Path, root: Path) -> None:
 
 def _read_ledger(store: Store) -> _Ledger:
     try:
-        return msgspec.json.decode(read_sealed(store.root / "counted.json") or b"", type=_Ledger)
+        return decode_json(read_sealed(store.root / "counted.json") or b"", _Ledger)
     except msgspec.MsgspecError:
         return _Ledger(counted=0, size=0)
 

@@ -28,7 +28,13 @@ from invoke.executor import Executor
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from buildkit.errors import BuildkitError, CancelledError, EnvironmentMissingError, UsageError
+from buildkit.errors import (
+    FULL,
+    BuildkitError,
+    CancelledError,
+    EnvironmentMissingError,
+    UsageError,
+)
 from buildkit.log import choose_reporter
 from buildkit.plan.options import Goal, Options
 
@@ -271,7 +277,9 @@ def _in_three_parts(error: BaseException | None) -> BuildkitError | None:
         case OSError():
             return EnvironmentMissingError(
                 f"{error.filename or 'the system'}: {error.strerror or error}",
-                resolution="`invoke --debug` before the task shows where this happened.",
+                resolution="Free some space there and run it again; what is done is kept."
+                if error.errno in FULL
+                else "`invoke --debug` before the task shows where this happened.",
             )
         case _:
             return None

@@ -56,6 +56,11 @@ class Completed(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def met_full_disk(self) -> bool:
+        """Whether it says that a disk could hold no more, in C's words or in Go's."""
+        return self.returncode != 0 and b"no space left on device" in self.stderr.lower()
+
+    @property
     def output(self) -> str:
         """Standard error, or standard output where that is empty, as text."""
         return (self.stderr or self.stdout).decode("utf-8", "replace").strip()
@@ -65,10 +70,13 @@ class Completed(Struct, frozen=True, kw_only=True):
 
         Raises:
             OutOfMemoryError: the kernel ended it.
+            EnvironmentMissingError: a disk was full.
             BuildError: it did not succeed; details hold its own words.
         """
         if self.was_killed:
             raise out_of_memory(brief, self.output)
+        if self.met_full_disk:
+            raise out_of_space(brief, self.output)
         if self.returncode != 0:
             raise BuildError(brief, details=self.output or f"exit status {self.returncode}")
         return self
@@ -80,6 +88,15 @@ def out_of_memory(brief: str, output: str) -> OutOfMemoryError:
         f"{brief}: a process was killed, most likely for lack of memory",
         details=output,
         resolution="--jobs 1 or more memory helps.",
+    )
+
+
+def out_of_space(brief: str, output: str) -> EnvironmentMissingError:
+    """Return the error of a child that met a full disk: what it was, and its own words."""
+    return EnvironmentMissingError(
+        f"{brief}: there is no space left on a disk",
+        details=output,
+        resolution="Free some there and run it again; what is done is kept.",
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import BuildkitError, EnvironmentMissingError, FetchError
 from buildkit.platform import Platform
 from buildkit.proc import Completed, Runner
@@ -100,7 +101,7 @@ class Pip(Struct, frozen=True, kw_only=True):
             done = self._run(["install", *arguments], tags, into)
             if done.returncode != 0:
                 raise _failure(what, done)
-            found = msgspec.json.decode(report.read_bytes(), type=_Report).install[0].download_info
+            found = decode_json(report.read_bytes(), _Report).install[0].download_info
         file = found.url.partition("#")[0].rpartition("/")[2]
         offered = file.removesuffix(".whl").rpartition("-")[2].split(".")
         return WheelPin(

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from buildkit.adopt.model import Binary
+from buildkit.decoding import decode_json
 from buildkit.errors import BuildError
 from buildkit.proc import Runner
 from buildkit.toolchain import Toolchain
@@ -74,7 +75,7 @@ def parse_listing(listing: bytes) -> tuple[Package, ...]:
     """Decode what ``go list -json`` printed: one indented object after another, no array."""
     try:
         return tuple(
-            msgspec.json.decode(block + "\n}", type=Package)
+            decode_json(block + "\n}", Package)
             for block in listing.decode().split("\n}\n")
             if block.strip()
         )

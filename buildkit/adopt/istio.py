@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from buildkit.adopt.makefile import expand, read_variables, words
 from buildkit.adopt.model import Binary, FileValue, Image, Prebuilt, VersionRule
+from buildkit.decoding import decode_json
 from buildkit.errors import ConfigError
 
 DEPS = "istio.deps"
@@ -175,7 +176,7 @@ def _dependencies(tree: Path) -> dict[str, str]:
     except OSError:
         return {}
     try:
-        found = msgspec.json.decode(data, type=tuple[_Dependency, ...])
+        found = decode_json(data, tuple[_Dependency, ...])
     except msgspec.MsgspecError as error:
         raise ConfigError(
             f"{DEPS} cannot be read", details=str(error), resolution="Mend it, or take it away."

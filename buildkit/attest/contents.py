@@ -27,6 +27,7 @@ from buildkit.attest.distribution import (
     owned_paths,
 )
 from buildkit.attest.programs import unknown_program
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
 from buildkit.oci.model import Layer
@@ -136,7 +137,7 @@ def encode_contents(contents: LayerContents) -> bytes:
 def decode_contents(data: bytes) -> LayerContents | None:
     """Return what was found in a layer; None where the bytes are of another version, or none."""
     try:
-        return msgspec.json.decode(data, type=LayerContents)
+        return decode_json(data, LayerContents)
     except msgspec.MsgspecError:
         return None
 

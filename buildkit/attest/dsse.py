@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from buildkit.attest.signer import Signature, Signer, Verifier
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import VerificationError
 
@@ -84,7 +85,7 @@ def parse_envelope(data: bytes, name: str) -> Envelope:
         VerificationError: it is none.
     """
     try:
-        form = msgspec.json.decode(data, type=_Form)
+        form = decode_json(data, _Form)
         return Envelope(
             payload_type=form.payload_type,
             payload=_decode(form.payload),

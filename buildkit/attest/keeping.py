@@ -26,6 +26,7 @@ from buildkit.attest.legacy import (
 )
 from buildkit.attest.signer import Signer
 from buildkit.attest.statement import COSIGN_SIGN, Statement
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import VerificationError
 from buildkit.oci.model import Descriptor
@@ -156,7 +157,7 @@ def _encode(payload: Payload) -> bytes:
 
 def _decode(path: Path) -> Payload:
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Simple)
+        found = decode_json(path.read_bytes(), _Simple)
         base64.b64decode(found.signature, validate=True)
     except (msgspec.MsgspecError, binascii.Error) as error:
         raise VerificationError(f"{path.name} holds no signature") from error

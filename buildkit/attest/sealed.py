@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
 
 _KEY_SIZE, _NONCE_SIZE, _SALT_SIZE = 32, 24, 32
@@ -56,7 +56,7 @@ def unseal(data: bytes, password: bytes) -> bytes:
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only keys with a password need it
     from nacl.secret import SecretBox  # noqa: PLC0415
 
-    sealed = msgspec.json.decode(data, type=_Sealed)
+    sealed = decode_json(data, _Sealed)
     parameters = sealed.kdf.params
     if (sealed.kdf.name, sealed.cipher.name) != ("scrypt", "nacl/secretbox"):
         raise ValueError(f"it is sealed with {sealed.kdf.name} and {sealed.cipher.name}")

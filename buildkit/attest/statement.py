@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from buildkit.attest.dsse import Envelope, envelop
 from buildkit.attest.signer import Signer
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import VerificationError
 
@@ -74,7 +75,7 @@ def read_statement(envelope: Envelope, name: str) -> dict[str, Any]:
         VerificationError: it holds something else.
     """
     try:
-        value = msgspec.json.decode(envelope.payload, type=dict[str, Any])
+        value = decode_json(envelope.payload, dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise VerificationError(f"{name} holds no in-toto statement") from error
     if envelope.payload_type != PAYLOAD_TYPE or value.get("_type") != STATEMENT:

@@ -21,7 +21,7 @@ from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
-from buildkit.proc import Completed, Runner, out_of_memory
+from buildkit.proc import Completed, Runner, out_of_memory, out_of_space
 
 
 class GoCommand(Struct, frozen=True, kw_only=True):
@@ -61,6 +61,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
         Raises:
             BuildError: the compiler refused; details are its own words.
             OutOfMemoryError: the kernel ended it or what it started.
+            EnvironmentMissingError: a disk was full.
             VerificationError: an output is for another machine.
         """
         targets = tuple(Target.of(step.unit) for step in steps)
@@ -180,9 +181,10 @@ def _log(targets: tuple[Target, ...]) -> Path:
 
 
 def _compile_error(done: Completed, targets: tuple[Target, ...]) -> BuildkitError:
-    if done.was_killed:
+    if done.was_killed or done.met_full_disk:
         names = ", ".join(target.unit.name for target in targets)
-        return out_of_memory(f"{names} for {targets[0].platform}", done.output)
+        lack = out_of_memory if done.was_killed else out_of_space
+        return lack(f"{names} for {targets[0].platform}", done.output)
     failed = [line.split()[1] for line in done.output.splitlines() if _HEADER.match(line)]
     named = [t for t in targets if any(_is_package(path, t) for path in failed)] or targets
     binaries = ", ".join(target.unit.name for target in named)

@@ -6,9 +6,10 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 
+from buildkit.build.gomodules import local_modules
+from buildkit.decoding import decode_json
 from buildkit.plan.hashing import RACY_NS
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import SourceDirectory
@@ -141,7 +142,7 @@ def _decode(listing: bytes) -> Iterator[_Package]:
     text = listing.decode()
     for block in text.split("\n}\n"):
         if block.strip():
-            yield msgspec.json.decode(block + "\n}", type=_Package)
+            yield decode_json(block + "\n}", _Package)
 
 
 def _is_local(package: _Package) -> bool:
@@ -159,11 +160,36 @@ def _directories(package: _Package, tree: SourceTree) -> Iterator[SourceDirector
 
 
 def _module_files(packages: Iterable[_Package], tree: SourceTree, workspace: str) -> set[str]:
+    """Return the files that decide which modules there are, and in which versions."""
     found = {"go.mod", "go.sum"} | ({workspace, f"{workspace}.sum"} if workspace else set())
+    folders: dict[str, set[str]] = {}
     for package in packages:
         module = package.module and (package.module.replace or package.module)
         if module is not None and module.go_mod:
             above = tree.relative(posixpath.dirname(module.go_mod))
-            names = ("go.mod", "go.sum", "vendor/modules.txt")
-            found |= {posixpath.normpath(posixpath.join(above, name)) for name in names}
-    return found
+            folders.setdefault(above, set()).add(tree.relative(package.dir))
+    for folder in {*folders, *local_modules(tree.root, workspace)}:
+        found |= {_joined(folder, name) for name in ("go.mod", "go.sum", "vendor/modules.txt")}
+    if workspace:
+        found.add(_joined(posixpath.dirname(workspace), "vendor/modules.txt"))
+    return found.union(*(_inner_modules(*item) for item in folders.items()))
+
+
+def _inner_modules(module: str, packages: set[str]) -> Iterator[str]:
+    """Yield each go.mod that, were it there, would take packages out of a module.
+
+    One in a package's own directory is looked at with that.
+    """
+    above = {posixpath.dirname(package) for package in packages}
+    while above:
+        inside = {folder for folder in above if _is_below(folder, module)}
+        yield from (_joined(folder, "go.mod") for folder in inside - packages)
+        above = {posixpath.dirname(folder) for folder in inside}
+
+
+def _is_below(folder: str, module: str) -> bool:
+    return bool(folder) and (module == "." or folder.startswith(f"{module}/"))
+
+
+def _joined(folder: str, name: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, name))

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import FetchError
 from buildkit.proc import Runner
@@ -76,7 +77,7 @@ class GoTools(Struct, frozen=True, kw_only=True):
 
     def _known(self, place: Path) -> Path | None:
         try:
-            record = msgspec.json.decode(read_sealed(place) or b"", type=_Record)
+            record = decode_json(read_sealed(place) or b"", _Record)
             path = self.store.get(Digest.parse(record.digest))
         except (msgspec.MsgspecError, ValueError):
             return None

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from buildkit.config.lock import FilePin, GoPin, ToolPin
+from buildkit.decoding import decode_json
 from buildkit.errors import FetchError
 from buildkit.platform import Platform
 from buildkit.proc import Runner
@@ -70,7 +71,7 @@ class ModuleSums(Struct, frozen=True, kw_only=True):
                 details=done.output,
                 resolution="Check the network, the proxy settings and `go env GOPROXY GOSUMDB`.",
             )
-        return msgspec.json.decode(done.stdout, type=_Listed).version
+        return decode_json(done.stdout, _Listed).version
 
 
 class _Listed(msgspec.Struct, rename="pascal"):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from buildkit.config.lock import PackagePin
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildError, ConfigError, EnvironmentMissingError
 from buildkit.http import HttpPool
@@ -174,7 +175,7 @@ class BaseAssembler(Struct, frozen=True, kw_only=True):
     def _known(self, key: Digest) -> tuple[_Record, Path] | None:
         place = self._place(key)
         try:
-            record = msgspec.json.decode(read_sealed(place) or b"", type=_Record)
+            record = decode_json(read_sealed(place) or b"", _Record)
             path = self.store.get(Digest.parse(record.diff_id))
         except (msgspec.MsgspecError, ValueError):
             return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
 from buildkit.images.daemon import daemon_errors
@@ -51,7 +52,7 @@ def export_image(client: DockerClient, store: Store, image: str) -> Sheet:
         except tarfile.TarError as error:
             raise BuildError(brief, details=str(error)) from error
     try:
-        saved = msgspec.json.decode(texts["manifest.json"], type=tuple[_Saved, ...])[0]
+        saved = decode_json(texts["manifest.json"], tuple[_Saved, ...])[0]
         config = texts[saved.config]
         layers = tuple(
             SheetLayer(diff_id=str(digest), size=size)

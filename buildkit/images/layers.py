@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 import msgspec
 from msgspec import Struct, field
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
 from buildkit.images.sheet import Placed, Remote, SheetLayer
@@ -242,7 +243,7 @@ class Layers(Struct, frozen=True, kw_only=True):
     def _recall(self, kind: str, key: Digest) -> _Known | None:
         place = self.store.root / kind / f"{key.hex}.json"
         try:
-            known = msgspec.json.decode(read_sealed(place) or b"", type=_Known)
+            known = decode_json(read_sealed(place) or b"", _Known)
         except msgspec.MsgspecError:
             return None
         note_use(place)

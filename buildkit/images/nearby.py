@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError
 from buildkit.images.daemon import check_version, unusable
 from buildkit.platform import Platform
@@ -112,7 +113,7 @@ def load_problem(names: tuple[str, ...], identity: str, listed: Mapping[str, str
 
 def _context(path: Path) -> str:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Context).current_context
+        return decode_json(path.read_bytes(), _Context).current_context
     except (OSError, msgspec.MsgspecError):
         return ""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import VerificationError
 from buildkit.oci.config import ImageConfig
 from buildkit.oci.model import Descriptor, Image, Index
@@ -82,7 +83,7 @@ def _check_image(
 
 
 def _platforms(data: bytes) -> frozenset[Platform | None]:
-    listing = msgspec.json.decode(data, type=_Listing)
+    listing = decode_json(data, _Listing)
     return frozenset(Descriptor.from_json(dict(item)).platform for item in listing.manifests)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from buildkit.decoding import decode_json
 from buildkit.errors import BuildError
 from buildkit.images.sheet import Remote, Sheet, SheetLayer
 from buildkit.oci.config import ImageConfig
@@ -145,7 +146,7 @@ def _choose(value: dict[str, Any], platform: Platform, name: str) -> Descriptor:
 
 def _decode(data: bytes, name: str) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return decode_json(data, dict[str, Any])
     except msgspec.MsgspecError as error:
         raise BuildError(f"{name} is no image", details=str(error)) from error
 

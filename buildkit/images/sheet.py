@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildError
 from buildkit.oci.config import ImageConfig
@@ -158,7 +159,7 @@ def read_sheet(path: Path) -> Sheet:
         BuildError: it is not there or damaged.
     """
     try:
-        return msgspec.json.decode(read_sealed(path) or b"", type=Sheet)
+        return decode_json(read_sealed(path) or b"", Sheet)
     except (OSError, msgspec.MsgspecError) as error:
         raise BuildError(
             f"{path.name} cannot be read",

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
 from buildkit.platform import Platform
@@ -91,7 +92,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
             BuildError: it is no config of an image.
         """
         try:
-            return msgspec.json.decode(data, type=cls)
+            return decode_json(data, cls)
         except msgspec.MsgspecError as error:
             raise BuildError("an image's config cannot be read", details=str(error)) from error
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import BuildError
 from buildkit.oci.model import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Image, Index, Layer
@@ -225,7 +226,7 @@ def layout_index(entries: tuple[Descriptor, ...]) -> bytes:
 
 
 def _decode(data: bytes) -> dict[str, Any]:
-    return msgspec.json.decode(data, type=dict[str, Any])
+    return decode_json(data, dict[str, Any])
 
 
 def _entries(value: dict[str, Any]) -> tuple[Descriptor, ...]:

@@ -26,11 +26,11 @@ def file_changes(watched: Watched, since_ns: int) -> Generator[tuple[str, ...]]:
     Raises:
         EnvironmentMissingError: it cannot watch so much.
     """
-    from watchfiles import watch  # noqa: PLC0415 - only `invoke watch` watches
+    from watchfiles import Change, watch  # noqa: PLC0415 - only `invoke watch` watches
 
     bursts = watch(
         *(folder for folder, _ in watched.places),
-        watch_filter=lambda _, path: watched.matters(path),
+        watch_filter=lambda what, path: watched.matters(path, is_name=what != Change.modified),
         recursive=False,
         debounce=_LONGEST_MS,
         step=_QUIET_MS,

@@ -13,6 +13,7 @@ import msgspec
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
 from buildkit.store import discard, file_lock, read_sealed, write_sealed
 
@@ -60,7 +61,7 @@ def only_run(state: Path, argv: Sequence[str], say: Callable[[str], None]) -> It
 def read_holder(state: Path) -> Holder | None:
     """Return who holds the lock; None where it has not said so yet, or has been killed."""
     try:
-        holder = msgspec.json.decode(read_sealed(state / "holder.json") or b"", type=Holder)
+        holder = decode_json(read_sealed(state / "holder.json") or b"", Holder)
     except (OSError, msgspec.MsgspecError):
         return None
     return holder if _is_alive(holder.process) else None

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.records import directory_key
 from buildkit.plan.units import Artifact, Compile, SourceDirectory, Unit
@@ -121,7 +122,7 @@ class ActionCache(Struct, frozen=True, kw_only=True):
 
     def _read(self, unit: Unit, inputs: Mapping[str, str]) -> _Results:
         try:
-            return msgspec.json.decode(read_sealed(self._place(unit, inputs)) or b"", type=_Results)
+            return decode_json(read_sealed(self._place(unit, inputs)) or b"", _Results)
         except msgspec.MsgspecError:
             return _Results()
 
@@ -132,7 +133,7 @@ class ActionCache(Struct, frozen=True, kw_only=True):
     def _directory(self, key: str) -> SourceDirectory | None:
         try:
             path = self.store.peek(Digest.parse(key))
-            return msgspec.json.decode(path.read_bytes(), type=SourceDirectory) if path else None
+            return decode_json(path.read_bytes(), SourceDirectory) if path else None
         except (ValueError, msgspec.MsgspecError):
             return None
 

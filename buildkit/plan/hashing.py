@@ -43,8 +43,21 @@ class FileState(Struct, frozen=True, array_like=True):
             and found.st_mtime_ns == self.mtime_ns
             and found.st_ctime_ns == self.ctime_ns
             and found.st_ino == self.inode
-            and max(found.st_mtime_ns, found.st_ctime_ns) + RACY_NS < self.hashed_ns
+            and changed_ns(found, self.hashed_ns) + RACY_NS < self.hashed_ns
         )
+
+
+def changed_ns(found: os.stat_result, now_ns: int) -> int:
+    """Return when a file last changed, by its mtime or ctime; in nanoseconds since 1970.
+
+    Args:
+        found: its stat.
+        now_ns: the clock. An mtime beyond it was set, as tar, rsync or touch do; when that
+            was, only the ctime tells.
+    """
+    if found.st_mtime_ns > now_ns:
+        return found.st_ctime_ns
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 class Hasher:
@@ -100,6 +113,10 @@ class Hasher:
                 entries.append((name, mode, self.digest(item) or ""))
         return str(Digest.of_json(entries))
 
+    def now_ns(self) -> int:
+        """Return the time, in nanoseconds since 1970."""
+        return self._clock()
+
     def fresh(self) -> dict[str, FileState]:
         """Return everything that this run had to read."""
         with self._lock:
@@ -121,7 +138,8 @@ class Hasher:
 
     def _wait_out(self, found: os.stat_result) -> None:
         # What was just written, such as an output, would be hashed again by every later run.
-        age = self._clock() - max(found.st_mtime_ns, found.st_ctime_ns)
+        now = self._clock()
+        age = now - changed_ns(found, now)
         if 0 <= age <= RACY_NS:
             self._pause((RACY_NS - age + 1) / 1e9)
 

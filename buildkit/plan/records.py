@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.hashing import FileState, Hasher
 from buildkit.plan.units import Artifact, SourceDirectory, Unit
@@ -73,7 +74,7 @@ class RecordBook:
             owner: the name of the targets file that this run is about.
         """
         try:
-            book = msgspec.json.decode(read_sealed(path) or b"", type=_Book)
+            book = decode_json(read_sealed(path) or b"", _Book)
         except msgspec.MsgspecError:
             return cls(path, _Book(), owner)
         return cls(path, book if book.version == VERSION else _Book(), owner)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from buildkit.digest import Digest
-from buildkit.plan.hashing import Hasher
+from buildkit.plan.hashing import Hasher, changed_ns
 from buildkit.plan.units import SourceDirectory
 
 _SUFFIXES = (
@@ -23,6 +23,9 @@ _SUFFIXES = (
     *(".m", ".sx", ".f", ".F", ".for", ".f90", ".swig", ".swigcxx", ".syso"),
 )
 """What the go command takes from a package directory (``go help packages``, go/build)."""
+
+_MODULE = "go.mod"
+"""In a package's directory it makes that another module."""
 
 _WORKSPACE = "go.work"
 
@@ -122,7 +125,8 @@ class SourceTree(Struct, frozen=True, kw_only=True):
         if source.path:
             paths |= {os.path.dirname(path) for path in paths}  # noqa: PTH120 - see hashing
             paths.add(self._absolute(source.path))
-        return any(_changed_ns(path) >= limit_ns for path in paths)
+        now = self.hasher.now_ns()
+        return any(_changed_ns(path, now) >= limit_ns for path in paths)
 
     def _absolute(self, *parts: str) -> str:
         path = "/".join((self.root, *(part for part in parts if part)))
@@ -204,18 +208,20 @@ def embed_names(directory: str, pattern: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _changed_ns(path: str) -> int:
+def _changed_ns(path: str, now_ns: int) -> int:
     try:
         found = os.stat(path)  # noqa: PTH116 - see hashing
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    is_folder = stat.S_ISDIR(found.st_mode)
-    return found.st_mtime_ns if is_folder else max(found.st_mtime_ns, found.st_ctime_ns)
+    # A directory's ctime moves with its name and mode too.
+    if stat.S_ISDIR(found.st_mode) and found.st_mtime_ns <= now_ns:
+        return found.st_mtime_ns
+    return changed_ns(found, now_ns)
 
 
 def is_build_name(name: str) -> bool:
     """Tell whether a compiler could take a file of this name from a package directory."""
-    return (
+    return name == _MODULE or (
         name.endswith(_SUFFIXES)
         and not name.endswith("_test.go")
         and not name.startswith(("_", "."))

@@ -47,6 +47,8 @@ class Watched:
         places: every directory to watch, by itself and not below it, with its inode: one that
             was removed and made again has to be watched anew.
         present: which of the files were there.
+        appearing: directories in which every name that appears or goes matters. What else a
+            file there holds does not: a log that lies in the tree would call for turns for ever.
     """
 
     files: frozenset[str]
@@ -54,28 +56,36 @@ class Watched:
     patterns: frozenset[tuple[str, str]]
     places: tuple[tuple[str, int], ...] = ()
     present: frozenset[str] = field(default=frozenset(), compare=False)
+    appearing: frozenset[str] = frozenset()
 
-    def matters(self, path: str) -> bool:
-        """Tell whether a change of a path can change what is made."""
+    def matters(self, path: str, *, is_name: bool = False) -> bool:
+        """Tell whether a change of a path can change what is made.
+
+        Args:
+            path: what changed.
+            is_name: whether it appeared or went.
+        """
         if path in self.files:
             return True
         folder, name = os.path.split(path)
         if folder in self.packages and is_build_name(name):
             return True
-        return not _LEFTOVER.fullmatch(name) and any(
+        if _LEFTOVER.fullmatch(name):
+            return False
+        return (is_name and folder in self.appearing) or any(
             folder == place and fnmatchcase(name, pattern) for place, pattern in self.patterns
         )
 
     def again(self) -> Watched:
         """Return the same, with the directories that are there now."""
-        return _settled(self.files, self.packages, self.patterns)
+        return _settled(self.files, self.packages, self.patterns, self.appearing)
 
     def changed_since(self, limit_ns: int) -> tuple[str, ...]:
         """Return what matters and changed at or after a time, in nanoseconds since 1970.
 
         What was removed from a directory of which every name matters shows as that directory.
         """
-        whole = {folder for folder, pattern in self.patterns if pattern == "*"}
+        whole = self.appearing | {f for f, pattern in self.patterns if pattern == "*"}
         found = [path for path in self.present if not os.path.lexists(path)]
         for folder, _ in self.places:
             names = _changed_names(folder, limit_ns)
@@ -104,9 +114,8 @@ def watched_files(
     draft.files |= {f"{project.source}/{name}" for name in project.values_from}
     for unit in graph.units:
         draft.add_unit(unit, book)
-    if wide:
-        draft.patterns |= {(f, "*") for f in _source_folders(str(project.source), str(out))}
-    return _settled(draft.files, draft.packages, draft.patterns)
+    tree = frozenset(_source_folders(str(project.source), str(out)) if wide else ())
+    return _settled(draft.files, draft.packages | tree, draft.patterns, tree)
 
 
 class _Draft:
@@ -167,7 +176,9 @@ class _Draft:
         self.patterns |= {(folder, "*") for folder in _folders(path)}
 
 
-def _settled(files: _Names, packages: _Names, patterns: _Patterns) -> Watched:
+def _settled(
+    files: _Names, packages: _Names, patterns: _Patterns, appearing: frozenset[str]
+) -> Watched:
     places: dict[str, int] = {}
     above: set[str] = set()
     folders = packages | {folder for folder, _ in patterns}
@@ -179,6 +190,7 @@ def _settled(files: _Names, packages: _Names, patterns: _Patterns) -> Watched:
         patterns=frozenset(patterns),
         places=tuple(sorted(places.items())),
         present=frozenset(path for path in files if os.path.lexists(path)),
+        appearing=appearing,
     )
 
 

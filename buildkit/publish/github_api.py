@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import FetchError, PublishError
 from buildkit.http import Answer, HttpPool
 from buildkit.publish.cargo import CargoFile
@@ -227,7 +228,7 @@ class GitHub:
         if answer.status not in _FINE:
             raise self._refusal(action, answer)
         try:
-            return msgspec.json.decode(answer.body, type=kind)
+            return decode_json(answer.body, kind)
         except msgspec.MsgspecError as error:
             raise PublishError(
                 f"cannot {action} of {self.repository}: the answer makes no sense",
@@ -236,7 +237,7 @@ class GitHub:
 
     def _refusal(self, action: str, answer: Answer) -> PublishError:
         try:
-            told = str(msgspec.json.decode(answer.body, type=dict[str, Any]).get("message", ""))
+            told = str(decode_json(answer.body, dict[str, Any]).get("message", ""))
         except msgspec.MsgspecError:
             told = ""
         resolution = "Run it again when GitHub is well: what has arrived is not sent again."

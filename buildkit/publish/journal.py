@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.store import atomic_write
 
@@ -93,7 +94,7 @@ def _read(path: Path, head: _Head) -> Iterator[Event]:
         return
     with suppress(msgspec.MsgspecError):
         # A run that was killed leaves a last line that is cut.
-        if msgspec.json.decode(first, type=_Head) == head:
+        if decode_json(first, _Head) == head:
             for line in lines:
                 if line.endswith(b"\n"):
-                    yield msgspec.json.decode(line, type=Event)
+                    yield decode_json(line, Event)

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import AuthError, RegistryError
 from buildkit.http import Answer, HttpPool, host_of
 from buildkit.reference import is_loopback
@@ -211,7 +212,7 @@ class Authenticator:
 
     def _hold(self, realm: str, body: bytes) -> _Held:
         try:
-            token = msgspec.json.decode(body, type=_Token)
+            token = decode_json(body, _Token)
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             raise RegistryError(f"the token server {host_of(realm)} sent no valid token") from error
         value = token.token or token.access_token

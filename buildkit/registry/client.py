@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import FetchError, RegistryError
 from buildkit.http import Answer, BrokenTransferError, HttpPool
@@ -248,7 +249,7 @@ def _content_type(answer: Answer) -> str:
 
 def _own_media_type(data: bytes) -> str:
     try:
-        return msgspec.json.decode(data, type=_MediaType).mediaType
+        return decode_json(data, _MediaType).mediaType
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
 
@@ -264,6 +265,6 @@ def _digest(action: str, text: str) -> Digest:
 
 def _page(action: str, registry: str, body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return decode_json(body, dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise RegistryError(f"cannot {action}: {registry} sent no valid JSON") from error

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import AuthError, ConfigError, EnvironmentMissingError
 from buildkit.proc import Runner
 from buildkit.reference import DEFAULT_REGISTRY
@@ -141,7 +142,7 @@ class DockerCredentials:
             self._without(f"{program} failed with status {done.returncode}", None, push)
             return None
         try:
-            answer = msgspec.json.decode(done.stdout, type=_HelperAnswer)
+            answer = decode_json(done.stdout, _HelperAnswer)
         except (msgspec.DecodeError, msgspec.ValidationError):
             self._without(f"{program} gave no valid answer", None, push)
             return None
@@ -198,7 +199,7 @@ def load_credentials(path: Path) -> CredentialFile:
         ConfigError: it cannot be read, or is of another format.
     """
     try:
-        return msgspec.json.decode(path.read_bytes() or b"{}", type=CredentialFile)
+        return decode_json(path.read_bytes() or b"{}", CredentialFile)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         # The decoder's words name a place, never a value.
         raise ConfigError(

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.errors import AuthError, FetchError, RegistryError
 from buildkit.reference import Reference
 
@@ -105,7 +106,7 @@ def as_registry_errors(action: str) -> Iterator[None]:
 
 def _words(body: bytes) -> str:
     try:
-        entries = msgspec.json.decode(body, type=_Body).errors
+        entries = decode_json(body, _Body).errors
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
     lines = (": ".join(part for part in (entry.code, entry.message) if part) for entry in entries)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import AuthError, ConfigError, EnvironmentMissingError
 from buildkit.proc import Completed, Runner
 from buildkit.reference import DEFAULT_REGISTRY
@@ -124,7 +124,7 @@ def _change(path: Path, registry: str, entry: dict[str, str] | None) -> None:
     # A link stays one: such files often lie in a repository of settings.
     target = path.resolve()
     try:
-        value: dict[str, Any] = msgspec.json.decode(target.read_bytes() or b"{}", type=dict)
+        value: dict[str, Any] = decode_json(target.read_bytes() or b"{}", dict)
     except (FileNotFoundError, NotADirectoryError):
         value = {}
     held = value.get("auths") or {}

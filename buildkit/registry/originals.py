@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import RegistryError
 from buildkit.oci.config import ImageConfig
 from buildkit.oci.layout import Layout
@@ -131,7 +132,7 @@ def _documents(
 def _walk(
     descriptor: Descriptor, data: bytes, read: Callable[[Descriptor], bytes]
 ) -> Iterator[Document]:
-    value: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+    value: dict[str, Any] = decode_json(data, dict[str, Any])
     if descriptor.media_type in INDEXES:
         for child in map(Descriptor.from_json, value["manifests"]):
             yield from _walk(child, read(child), read)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from buildkit.config.lock import ToolPin
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import FetchError, VerificationError
 from buildkit.platform import Platform
@@ -116,7 +117,7 @@ def _verify(pin: ToolPin, go: Path, env: Mapping[str, str], runner: Runner, work
     module = f"{pin.module}@{pin.version}"
     done = runner.run((str(go), "mod", "download", "-json", module), env=env, cwd=work)
     try:
-        found = msgspec.json.decode(done.stdout, type=_Download)
+        found = decode_json(done.stdout, _Download)
     except (msgspec.DecodeError, msgspec.ValidationError):
         found = _Download(Error=done.output)
     if done.returncode != 0 or found.Error:

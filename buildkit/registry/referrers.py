@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.errors import RegistryError
 from buildkit.oci.attachment import Attachment
@@ -161,7 +162,7 @@ def _stand_in(repository: Reference, subject: Digest) -> Reference:
 
 def _decode(action: str, data: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return decode_json(data, dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RegistryError(f"cannot {action}: the list is no valid JSON") from error
 

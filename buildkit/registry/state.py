@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
@@ -50,7 +51,7 @@ def forget(folder: Path) -> None:
 def load(folder: Path) -> State | None:
     """Return what a folder remembers; a damaged file counts as nothing."""
     try:
-        return msgspec.json.decode(read_sealed(folder / "state.json") or b"", type=State)
+        return decode_json(read_sealed(folder / "state.json") or b"", State)
     except msgspec.MsgspecError:
         return None
 

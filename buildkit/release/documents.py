@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import VerificationError
 from buildkit.oci.image import timestamp
@@ -179,7 +180,7 @@ def decode_release(data: bytes, name: str) -> ReleaseDocument:
         VerificationError: it is none, or of another version of this tool.
     """
     try:
-        found = msgspec.json.decode(data, type=ReleaseDocument)
+        found = decode_json(data, ReleaseDocument)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise VerificationError(f"{name} cannot be read", details=str(error)) from error
     if found.schema_version != SCHEMA:

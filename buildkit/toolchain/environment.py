@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import msgspec
-
+from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
 from buildkit.toolchain.find import Toolchain
@@ -97,7 +96,7 @@ def read_settings(
             details=done.output,
             resolution="Repair the file that `go env GOENV` names, or the GO* variables.",
         )
-    said = msgspec.json.decode(done.stdout, type=dict[str, str])
+    said = decode_json(done.stdout, dict[str, str])
     return {name: said[name] for name in USER_SETTINGS if said.get(name)}
 
 

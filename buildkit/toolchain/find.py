@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError
 from buildkit.proc import Runner
 
@@ -70,7 +70,7 @@ def _ask(go: Path, environ: Mapping[str, str], runner: Runner, cwd: Path) -> Too
     env = {**environ, "GOTOOLCHAIN": "local"}
     done = runner.run([str(go), "env", "-json", "GOROOT", "GOVERSION"], env=env, cwd=cwd)
     if done.returncode == 0:
-        said = msgspec.json.decode(done.stdout, type=dict[str, str])
+        said = decode_json(done.stdout, dict[str, str])
         goroot = Path(said.get("GOROOT", ""))
         # A tree built from source may have no VERSION; GOVERSION is told since Go 1.16.
         found = toolchain_at(goroot) or _toolchain(goroot, said.get("GOVERSION", ""))

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
+from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError, FetchError
 from buildkit.proc import Runner
 from buildkit.toolchain.choose import GoChoice, LockedGo
@@ -130,7 +131,7 @@ def module_download(
     )
     said = _Downloaded()
     if done.stdout.strip():
-        said = msgspec.json.decode(done.stdout, type=_Downloaded)
+        said = decode_json(done.stdout, _Downloaded)
     if done.returncode != 0 or said.error or not said.dir:
         raise FetchError(
             f"Go could not fetch {module}",

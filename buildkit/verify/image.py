@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from buildkit.build.stamps import stored_stamp
+from buildkit.decoding import decode_json
 from buildkit.digest import Digest
 from buildkit.errors import BuildkitError
 from buildkit.oci.model import INDEXES, MANIFESTS, Descriptor
@@ -116,7 +117,7 @@ def _members(original: Original, manifest: Document, text: bytes) -> Iterator[Me
 def _config(original: Original, manifest: Document) -> dict[str, Any]:
     descriptor = Descriptor.from_json(msgspec.json.decode(manifest.data)["config"])
     with original.open(descriptor) as stream:
-        return msgspec.json.decode(stream.read(), type=dict[str, Any])
+        return decode_json(stream.read(), dict[str, Any])
 
 
 def _config_platform(config: dict[str, Any]) -> Platform:

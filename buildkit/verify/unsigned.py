@@ -11,6 +11,7 @@ from msgspec import structs
 
 from buildkit.attest.dsse import parse_envelope
 from buildkit.attest.keeping import FOLDER
+from buildkit.decoding import decode_json
 from buildkit.errors import VerificationError
 from buildkit.release.dist import SIGNATURES
 from buildkit.release.documents import (
@@ -70,7 +71,7 @@ def _provenance(folder: Path, same: Mapping[str, str]) -> dict[str, Any]:
         data = (folder / PROVENANCE).read_bytes()
     for here, there in same.items():
         data = data.replace(here.encode(), there.encode())
-    value = msgspec.json.decode(data, type=dict[str, Any])
+    value = decode_json(data, dict[str, Any])
     predicate = value["predicate"]
     return {**value, "predicate": {"buildDefinition": predicate["buildDefinition"]}}
 

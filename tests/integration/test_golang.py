@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from buildkit.errors import BuildError
+from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.execute.outcomes import Status
 from buildkit.machine import read_machine
 from buildkit.plan.hashing import Hasher
@@ -235,6 +236,24 @@ def test_a_compile_that_is_killed_again_says_so_and_leaves_nothing(shop: GoModul
     assert list((shop.out / "tmp").iterdir()) == []
 
 
+def test_a_compile_that_met_a_full_disk_is_no_error_of_the_source(shop: GoModule) -> None:
+    program = shop.root / "full-go"
+    words = "compile: writing output: write $WORK/b001/_pkg_.a: no space left on device"
+    program.write_text(
+        f"#!/bin/sh\nif [ \"$1\" = build ]; then echo '# x\n{words}' >&2; exit 1; fi\n"
+        f'exec "{shop.go}" "$@"\n'
+    )
+    program.chmod(0o755)
+    shop.go = str(program)
+    (outcome,) = shop.run(shop.unit("app", "./cmd/app"))
+    assert isinstance(outcome.error, EnvironmentMissingError)
+    assert outcome.error.exit_code == 4
+    assert outcome.error.brief == f"app for {HOST}: there is no space left on a disk"
+    assert words in outcome.error.details
+    assert outcome.error.resolution.startswith("Free some")
+    assert list((shop.out / "tmp").iterdir()) == []
+
+
 def test_what_was_edited_while_it_compiled_is_not_recorded(shop: GoModule) -> None:
     unit = shop.unit("app", "./cmd/app")
     builder = shop.builder(Hasher({}), {})
@@ -251,3 +270,51 @@ def test_what_was_edited_while_it_compiled_is_not_recorded(shop: GoModule) -> No
     editing = replace(builder, runner=Editing())
     (made,) = editing.build((running(unit),), {}, lambda _: None)
     assert made.sources is None
+
+
+def test_a_module_that_gives_no_package_counts_since_it_chooses_versions(shop: GoModule) -> None:
+    for number in "01":
+        shop.write(f"../lib{number}/go.mod", "module example.com/lib\n\ngo 1.24\n")
+        shop.write(f"../lib{number}/lib.go", f'package lib\n\nconst Word = "v1.{number}.0"\n')
+    module = FILES["go.mod"].replace("v0.0.0", "v0.0.0\n\nrequire example.com/lib v1.0.0")
+    replaced = (f"replace example.com/lib v1.{n}.0 => ../lib{n}\n" for n in "01")
+    shop.write("go.mod", module + "\n" + "\n".join(replaced))
+    other = "module example.com/other\n\ngo 1.24\n\nrequire example.com/lib v1.0.0\n"
+    shop.write("../other/go.mod", other)
+    shop.write("../go.work", "go 1.24\n\nuse (\n\t./src\n\t./other\n)\n")
+    shop.write(
+        "cmd/app/main.go", APP.replace("tiny/inner", "lib").replace("inner.Mode", "lib.Word")
+    )
+    time.sleep(0.06)
+    unit = shop.unit("app", "./cmd/app")
+    (made,) = shop.run(unit)
+    assert made.artifact is not None
+    assert output_of(made.artifact).endswith("|v1.0.0")
+    assert shop.verdict(unit) == (Verdict.CACHED, "up to date")
+    shop.write("../other/go.mod", other.replace("v1.0.0", "v1.1.0"))
+    verdict, reason = shop.verdict(unit)
+    assert (verdict, reason.rpartition("/other/")[2]) == (Verdict.RUN, "go.mod changed")
+    time.sleep(0.06)
+    (made,) = shop.run(unit)
+    assert made.artifact is not None
+    assert output_of(made.artifact).endswith("|v1.1.0")
+
+
+def test_a_module_that_begins_above_or_beside_a_package_counts(shop: GoModule) -> None:
+    unit = shop.unit("app", "./cmd/app")
+    shop.build(unit)
+    for name in ("inner/go.mod", "cmd/go.mod"):
+        shop.write(name, "module example.com/inside\n")
+        verdict, reason = shop.verdict(unit)
+        assert (verdict, reason.split()[0].endswith(f"/{name}")) == (Verdict.RUN, True)
+        (shop.source / name).unlink()
+        assert shop.verdict(unit) == (Verdict.CACHED, "up to date")
+
+
+def test_a_source_from_the_future_is_recorded(shop: GoModule) -> None:
+    future = time.time() + 1e6
+    for name in ("cmd/app/main.go", "inner"):
+        os.utime(shop.source / name, (future, future))
+    unit = shop.unit("app", "./cmd/app")
+    shop.build(unit)
+    assert shop.verdict(unit) == (Verdict.CACHED, "up to date")

@@ -19,6 +19,7 @@ SMALL = frozenset({"filelock", "msgspec", "packaging", "tomli", "typing_extensio
 OWN = frozenset(
     [
         "config",
+        "decoding",
         "digest",
         "errors",
         "execute",

@@ -277,6 +277,17 @@ def test_a_traceback_is_for_debug(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "Free some"), (errno.EIO, "--debug")])
+def test_an_error_of_the_disk_says_what_helps(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], number: int, words: str
+) -> None:
+    pipeline.failure = OSError(number, os.strerror(number), "/disk/out")
+    assert call("build") == 4
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: /disk/out: {os.strerror(number)}\n")
+    assert words in said
+
+
 def test_ctrl_c_anywhere_ends_with_130(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -349,3 +349,19 @@ def test_discarding_says_why_a_file_cannot_go(tmp_path: Path) -> None:
 def write(path: Path) -> Path:
     path.write_text("x")
     return path
+
+
+def test_what_must_outlive_a_power_cut_is_synced_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced = tmp_path / "file", []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    atomic_write(target, b"1", sync=False)
+    target.unlink()
+    assert synced == []
+    atomic_write(target, b"2")
+    assert synced == [(target.stat().st_ino, False)]

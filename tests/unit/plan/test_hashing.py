@@ -101,6 +101,17 @@ def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
     assert not hasher.fresh()[str(file)].believes(file.stat())
 
 
+def test_a_time_set_beyond_the_clock_is_believed_by_the_ctime(file: Path) -> None:
+    future = file.stat().st_mtime_ns + 10**15
+    os.utime(file, ns=(future, future))
+    clock = Clock(file)
+    clock.now = file.stat().st_ctime_ns + RACY_NS // 5
+    hasher = Hasher({}, clock, clock.pause)
+    hasher.digest(file)
+    assert len(clock.pauses) == 1
+    assert hasher.fresh()[str(file)].believes(file.stat())
+
+
 def test_what_is_no_file_has_no_digest(tmp_path: Path) -> None:
     hasher = Hasher({})
     (tmp_path / "dangling").symlink_to("nowhere")

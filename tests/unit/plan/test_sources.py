@@ -26,9 +26,9 @@ def package(tmp_path: Path) -> Path:
     return root
 
 
-def tree(root: Path) -> SourceTree:
-    """Return a tree that remembers nothing of earlier looks."""
-    return SourceTree(root=str(root), hasher=Hasher({}))
+def tree(root: Path, now_ns: int = 10**19) -> SourceTree:
+    """Return a tree that remembers nothing of earlier looks, and to which no time is future."""
+    return SourceTree(root=str(root), hasher=Hasher({}, clock=lambda: now_ns))
 
 
 def test_what_the_compiler_could_take_counts_and_tests_do_not(package: Path) -> None:
@@ -52,6 +52,14 @@ def test_an_embed_pattern_watches_what_it_could_match(
     package: Path, pattern: str, names: tuple[str, ...]
 ) -> None:
     assert embed_names(str(package), pattern) == names
+
+
+def test_a_module_file_that_appears_beside_a_package_takes_it_out_of_its_module(
+    package: Path,
+) -> None:
+    taken = tree(package).package("other", [])
+    (package / "other" / "go.mod").touch()
+    assert (tree(package).change(taken) or "").endswith("other/go.mod is new")
 
 
 def test_an_escape_in_a_pattern_watches_everything(package: Path) -> None:
@@ -139,6 +147,15 @@ def test_a_file_that_left_an_embedded_directory_shows_in_its_time(package: Path)
     assert not tree(package).changed_since(taken, future)
     os.utime(package / "static" / "deep", ns=(future, future))
     assert tree(package).changed_since(taken, future)
+
+
+def test_a_time_set_beyond_the_clock_is_no_change(package: Path) -> None:
+    taken = tree(package).package(".", [])
+    now = max(later(package), *(later(package / name) for name in taken.names)) + 10**9
+    for path in (package, package / "main.go"):
+        os.utime(path, ns=(now + 10**15, now + 10**15))
+    assert not tree(package, now).changed_since(taken, now)
+    assert tree(package, now).changed_since(taken, (package / "main.go").stat().st_ctime_ns)
 
 
 def test_single_files_have_no_directory_to_watch(tmp_path: Path) -> None:

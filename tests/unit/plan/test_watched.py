@@ -108,12 +108,15 @@ def test_what_is_in_a_package_and_its_scripts_matter(root: Path) -> None:
     assert not watched.matters(str(root / "other"))
 
 
-def test_after_a_failed_compile_the_whole_tree_matters(root: Path) -> None:
+def test_after_a_failed_compile_every_source_and_every_new_name_matters(root: Path) -> None:
     watched = look(root, wide=True)
     for name in ("src/README.md", "src/new", "src/cmd/app/static/x"):
+        assert watched.matters(str(root / name), is_name=True)
+        assert not watched.matters(str(root / name))
+    for name in ("src/new.go", "src/cmd/app/static/go.mod"):
         assert watched.matters(str(root / name))
     for name in ("src/.git/index", "src/out/x/app", "out/app", "src/cmd/.x.go.swp"):
-        assert not watched.matters(str(root / name))
+        assert not watched.matters(str(root / name), is_name=True)
     assert str(root / "src/out") not in dict(watched.places)
 
 
