@@ -124,3 +124,13 @@ def test_paths_keep_meaning_what_they_mean_where_they_were_written(root: Path) -
     assert package.scripts.postinstall == "../postinst"
     assert package.deb.files == {"/usr/share/lintian/overrides/sidecar": "../notice"}
     assert package.links == {"/var/lib/sidecar/env": "/etc/sidecar.env"}
+
+
+def test_files_may_lie_in_the_go_tree(root: Path) -> None:
+    tree = root / "tree"
+    tree.mkdir()
+    (tree / "notice").write_text("theirs")
+    text = GOOD.replace('copyright" = "notice"', 'copyright" = "${source}/notice"')
+    (root / "targets.toml").write_text(text)
+    package = load_project(root / "targets.toml", tree).config.packages["sidecar"]
+    assert package.files == {"/usr/share/doc/sidecar/copyright": "tree/notice"}
