@@ -73,7 +73,7 @@ def _image(tree: Path, item: PlannedImage, known: frozenset[str]) -> Image:
         name=item.name,
         dockerfile=item.dockerfile,
         files=files,
-        args=_machine_arguments(item.name),
+        args=_machine_arguments(tree, item),
         variants=not item.base and _has_variants(tree, item.dockerfile),
         left_out=_obstacle(tree, item, missing),
     )
@@ -132,12 +132,17 @@ def _has_variants(tree: Path, dockerfile: str) -> bool:
     return re.search(r"^FROM\s+\$\{?BASE_DISTRIBUTION", text, re.MULTILINE) is not None
 
 
-def _machine_arguments(name: str) -> dict[str, str]:
+def _machine_arguments(tree: Path, item: PlannedImage) -> dict[str, str]:
     """Return what docker-builder takes from the names of images of virtual machines."""
-    match = _VM.fullmatch(name)
+    match = _VM.fullmatch(item.name)
     if match is None:
         return {}
-    return {"VM_IMAGE_NAME": match["name"], "VM_IMAGE_VERSION": match["version"]}
+    values = {"VM_IMAGE_NAME": match["name"], "VM_IMAGE_VERSION": match["version"]}
+    try:
+        text = (tree / item.dockerfile).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return values
+    return {name: value for name, value in values.items() if f"ARG {name}" in text}
 
 
 def _settle(text: str) -> str:

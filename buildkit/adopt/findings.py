@@ -17,6 +17,7 @@ from buildkit.adopt.dockerfiles import (
     own_arguments,
 )
 from buildkit.adopt.dockerplan import PLAN, adopt_plan, parse_plan
+from buildkit.adopt.fpm import read_packages
 from buildkit.adopt.golist import Package, main_packages
 from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
 from buildkit.adopt.module import Module, inner_modules, read_module
@@ -52,11 +53,15 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
         binaries = with_own_names(binaries, read_scripts(tree), copied_names(tree))
     tags, groups = istio.list_settings(make) if make else ((), {})
     prebuilt = istio.read_prebuilt(tree)
-    found = _images(tree, binaries, prebuilt)
+    names = [item.name for item in binaries if not item.left_out]
+    names += [item.name for item in prebuilt]
+    packages = read_packages(tree, names)
+    names += [file for item in packages if not item.left_out for file in item.outputs]
+    found = _images(tree, names)
     args, images, doubts = _arguments(tree, make, prebuilt, found.images)
-    packages = [package for listing in listings.values() for package in listing]
     hub = istio.read_hub(tree)
-    stamps = _with_hub(find_stamps(tree, module.path, packages), hub)
+    every = [package for listing in listings.values() for package in listing]
+    stamps = _with_hub(find_stamps(tree, module.path, every), hub)
     return Findings(
         name=_project_name(module.path, tree),
         module=module.path,
@@ -72,6 +77,7 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
         prebuilt=prebuilt,
         args=args,
         variants=_VARIANTS if any(image.variants for image in images) and make else {},
+        packages=packages,
         images=images,
         undecided=(
             *found.undecided,
@@ -82,9 +88,7 @@ def read_tree(tree: Path, listings: Mapping[str, tuple[Package, ...]]) -> Findin
     )
 
 
-def _images(tree: Path, binaries: tuple[Binary, ...], prebuilt: tuple[Prebuilt, ...]) -> Adopted:
-    names = [item.name for item in binaries if not item.left_out]
-    names += [item.name for item in prebuilt]
+def _images(tree: Path, names: list[str]) -> Adopted:
     try:
         text = (tree / PLAN).read_text(encoding="utf-8", errors="replace")
     except OSError:

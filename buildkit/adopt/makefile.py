@@ -19,7 +19,7 @@ def read_variables(text: str) -> dict[str, str]:
     ``+=`` adds. Conditions are not weighed: both branches are read, in order.
     """
     found: dict[str, str] = {}
-    for line in _logical_lines(text):
+    for line in logical_lines(text):
         match = None if line.startswith("\t") else _ASSIGNMENT.match(line.strip())
         if match is None:
             continue
@@ -48,7 +48,8 @@ def words(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(expand(variables.get(name, ""), variables).split())
 
 
-def _logical_lines(text: str) -> list[str]:
+def logical_lines(text: str) -> list[str]:
+    """Return the lines of a makefile, those that a backslash continues as one."""
     return re.sub(r"\\\n[ \t]*", " ", text.replace("\r\n", "\n")).split("\n")
 
 

@@ -70,6 +70,38 @@ class Prebuilt(Struct, frozen=True, kw_only=True):
     remark: str = ""
 
 
+class Packaged(Struct, frozen=True, kw_only=True):
+    """A package for Linux distributions.
+
+    Attributes:
+        binaries: what is compiled or fetched, and its path in the package.
+        files: path in the package, and the path below the tree.
+        config: as ``files``, for what users edit.
+        scripts: when it runs, as ``[packages.NAME.scripts]`` has it, and the path below the tree.
+        own_depends: dependencies that one format alone has.
+        missing: paths in the package of what nothing here makes; it goes without them.
+        left_out: why it is written as a comment only.
+    """
+
+    name: str
+    description: str
+    maintainer: str
+    formats: tuple[str, ...]
+    binaries: Mapping[str, str]
+    files: Mapping[str, str]
+    config: Mapping[str, str]
+    scripts: Mapping[str, str]
+    depends: tuple[str, ...]
+    own_depends: Mapping[str, tuple[str, ...]]
+    missing: tuple[str, ...] = ()
+    left_out: str = ""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of its files, as images copy them."""
+        return tuple(f"{self.name}.{kind}" for kind in self.formats)
+
+
 class Image(Struct, frozen=True, kw_only=True):
     """A container image from a Dockerfile of the tree.
 
@@ -114,5 +146,6 @@ class Findings(Struct, frozen=True, kw_only=True):
     prebuilt: tuple[Prebuilt, ...] = ()
     args: Mapping[str, str | FileValue] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    packages: tuple[Packaged, ...] = ()
     images: tuple[Image, ...] = ()
     undecided: tuple[str, ...] = ()

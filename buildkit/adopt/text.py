@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tomli_w
 
-from buildkit.adopt.model import Binary, FileValue, Findings, Image, Prebuilt, Stamp
+from buildkit.adopt.model import Binary, FileValue, Findings, Image, Packaged, Prebuilt, Stamp
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -30,6 +30,7 @@ def write_targets(findings: Findings, *, source: str, toolchain: str) -> str:
         *_go(findings, toolchain),
         _binaries(findings.binaries),
         *(_fetch(item) for item in findings.prebuilt),
+        *(_package(item) for item in findings.packages),
         *_variants(findings),
         *(_image(item) for item in findings.images),
         _undecided(findings.undecided),
@@ -69,7 +70,7 @@ def _basic(text: str) -> str:
 def _commented(lines: Iterable[str], reason: str) -> Iterator[str]:
     yield f"# {reason}:"
     for line in lines:
-        yield f"# {line}"
+        yield f"# {line}".rstrip()
 
 
 def _head(findings: Findings, source: str) -> Iterator[str]:
@@ -167,6 +168,35 @@ def _fetch(item: Prebuilt) -> Iterator[str]:
     yield "]"
 
 
+def _package(item: Packaged) -> list[str]:
+    head = f"packages.{toml_key(item.name)}"
+    lines = [
+        f"[{head}]",
+        f"description = {toml_value(item.description)}",
+        f"maintainer = {toml_value(item.maintainer)}",
+        f"formats = {toml_value(item.formats)}",
+        f"binaries = {toml_value(item.binaries)}",
+    ]
+    if item.depends:
+        lines.append(f"depends = {toml_value(item.depends)}")
+    if item.scripts:
+        lines.append(f"scripts = {toml_value(_in_source(item.scripts))}")
+    parts = [lines]
+    for key, paths in (("files", item.files), ("config", item.config)):
+        pairs = [f"{toml_key(k)} = {toml_value(v)}" for k, v in _in_source(paths).items()]
+        parts += [[f"[{head}.{key}]", *pairs]] if pairs else []
+    for kind, names in item.own_depends.items():
+        parts.append([f"[{head}.{kind}]", f"depends = {toml_value(names)}"])
+    if item.missing:
+        lines.insert(0, f"# Without {', '.join(item.missing)}: nothing here makes it.")
+    whole = [line for part in parts for line in ("", *part)][1:]
+    return list(_commented(whole, item.left_out)) if item.left_out else whole
+
+
+def _in_source(paths: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"${{source}}/{path}" for name, path in paths.items()}
+
+
 def _variants(findings: Findings) -> Iterator[list[str]]:
     if findings.args:
         lines = [f"{name} = {toml_value(value)}" for name, value in findings.args.items()]
@@ -182,8 +212,7 @@ def _image(item: Image) -> list[str]:
         f"dockerfile = {toml_value('${source}/' + item.dockerfile)}",
     ]
     if item.files:
-        files = {name: f"${{source}}/{path}" for name, path in item.files.items()}
-        lines.append(f"files = {toml_value(files)}")
+        lines.append(f"files = {toml_value(_in_source(item.files))}")
     if item.args:
         lines.append(f"args = {toml_value(item.args)}")
     if not item.variants:

@@ -46,7 +46,9 @@ def tree(tmp_path: Path) -> Path:
     for name in ("docker", "conf"):
         (tmp_path / name).mkdir()
     (tmp_path / "docker" / "Dockerfile.proxy").write_text(DOCKERFILE)
-    (tmp_path / "docker" / "Dockerfile.vm").write_text("FROM x\n")
+    (tmp_path / "docker" / "Dockerfile.vm").write_text(
+        "ARG VM_IMAGE_NAME=x\nARG VM_IMAGE_VERSION=1\nFROM x\n"
+    )
     for name in ("a.json", "unused.json"):
         (tmp_path / "conf" / name).write_text("{}")
     return tmp_path
