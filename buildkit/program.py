@@ -20,7 +20,7 @@ from buildkit.errors import UsageError
 from buildkit.goals import ErrorExit
 
 _UNKNOWN = re.compile(r"No idea what (['\"])(.*)\1 is!", re.DOTALL)
-_ARGUMENT = re.compile(r"Flag <Argument: ([\w-]+).*>")
+_ARGUMENT = re.compile(r"Flag <\w+: ([\w-]+).*>")
 _FORMATS = ("flat", "nested", "json")
 _NO_NUMBER = "invalid literal for int()"
 

@@ -65,9 +65,21 @@ def istio_tree(folder: Path, example: str) -> Path:
     text = (ROOT / "examples" / f"{example}.toml").read_text(encoding="utf-8")
     named = dict.fromkeys(re.findall(r'"\$\{source\}/([^"]+)"', text), "FROM scratch\n")
     for name, content in (named | _TREE).items():
+        if any(other.startswith(f"{name}/") for other in named):
+            continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return folder
+
+
+def test_istio_of_2022_has_the_images_that_its_make_had(tmp_path: Path) -> None:
+    tree = istio_tree(tmp_path, "istio-1.14")
+    config = load_project(ROOT / "examples" / "istio-1.14.toml", tree).config
+    systems = ("centos_7", "debian_11", "ubuntu_jammy", "ubuntu_xenial")
+    product = ("app", "ext-authz", "install-cni", "istioctl", "operator", "pilot", "proxyv2")
+    assert sorted(config.images) == sorted((*(f"app_sidecar_{name}" for name in systems), *product))
+    assert len(config.binaries) == 12
+    assert set(config.packages) == {"istio-sidecar", "istio-sidecar-centos-7"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
