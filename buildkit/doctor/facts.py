@@ -153,6 +153,18 @@ class EmulationFacts(Struct, frozen=True, kw_only=True):
     handler: Handler = Handler.NATIVE
 
 
+class ProgramFacts(Struct, frozen=True, kw_only=True):
+    """A program that images are built with."""
+
+    name: str
+    problem: str = ""
+    """Why it cannot be used."""
+    needed: str = ""
+    """What of the chosen tasks cannot do without."""
+    used: str = ""
+    """What else of the project uses it."""
+
+
 class DiskFacts(Struct, frozen=True, kw_only=True):
     """One file system and what a whole build writes to it."""
 
@@ -218,6 +230,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     mirrors: MirrorFacts = field(default_factory=MirrorFacts)
     hubs: tuple[HubFacts, ...] = ()
     emulation: tuple[EmulationFacts, ...] = ()
+    programs: tuple[ProgramFacts, ...] = ()
     disks: tuple[DiskFacts, ...] = ()
     memory: MemoryFacts
     clock: ClockFacts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ from buildkit.doctor.facts import (
     HubFacts,
     MemoryFacts,
     MirrorFacts,
+    ProgramFacts,
     ProjectFacts,
     TreeFacts,
 )
@@ -58,12 +58,12 @@ from buildkit.pipeline.check import check_templates, lock_problems
 from buildkit.pipeline.golang import locked_go
 from buildkit.pipeline.local import local_registry
 from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.needs import buildx_facts, daemon_need, mmdebstrap_facts
 from buildkit.pipeline.planning import BOTH, Planned, make_plan
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import TARGETS, Workshop, user_store
 from buildkit.plan.destinations import Destination, names_hub
 from buildkit.plan.options import Goal, Options
-from buildkit.plan.units import BuildImage, EngineName
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.reference import split_hub
@@ -75,7 +75,6 @@ COLUMNS = ("state", "check", "meaning")
 
 _COMMON = ("amd64", "arm64")
 """The architectures that are looked at where no project names any."""
-_RUN = re.compile(r"^\s*RUN\s", re.MULTILINE | re.IGNORECASE)
 
 
 def show_health(goals: frozenset[Goal], options: Options) -> None:
@@ -174,6 +173,7 @@ class _Gathering:
                 docker.arch or self._host.arch,
                 is_elsewhere=docker.is_virtual or not sys.platform.startswith("linux"),
             ),
+            programs=self._programs(planned),
             disks=self._disks(planned),
             memory=self._memory(planned),
             clock=ClockFacts(now=self._now, commit=self._shop.git.commit_time if self._shop else 0),
@@ -275,8 +275,11 @@ class _Gathering:
             system=sys.platform,
             host_name=platform.node(),
             now=self._now,
-            needed=_daemon_need(planned),
+            needed=daemon_need(planned),
         )
+
+    def _programs(self, planned: Planned | None) -> tuple[ProgramFacts, ...]:
+        return () if planned is None else (*mmdebstrap_facts(planned), *buildx_facts(planned))
 
     def _destinations(self) -> tuple[Destination, ...]:
         return self._shop.settings.destinations if self._shop else ()
@@ -356,19 +359,3 @@ def _refused(name: str, error: BuildkitError) -> ProjectFacts:
     details = "; ".join(error.details.splitlines())
     text = f"{error.brief}: {details}" if details else error.brief
     return ProjectFacts(targets=name, error=text, resolution=error.resolution)
-
-
-def _daemon_need(planned: Planned | None) -> str:
-    """Return why a run cannot do without the daemon; empty where it can."""
-    if planned is None:
-        return ""
-    engine = planned.shop.settings.engine
-    if engine in {EngineName.DOCKER, EngineName.BUILDX}:
-        return f"the {engine} engine"
-    images = {
-        item.template: unit.name
-        for unit in planned.graph.units
-        if isinstance(item := unit.action, BuildImage)
-    }
-    running = [name for path, name in images.items() if _RUN.search(path.read_text())]
-    return f"RUN in image/{running[0]}" if running and engine is EngineName.AUTO else ""

@@ -27,6 +27,7 @@ from buildkit.doctor.checks.network import (
     check_pip,
     check_proxy,
 )
+from buildkit.doctor.checks.programs import check_program
 from buildkit.doctor.checks.project import (
     check_go,
     check_go_environment,
@@ -63,6 +64,7 @@ def _docker(facts: Facts) -> Iterator[Finding | None]:
         yield check_daemon_disk(facts.docker)
         yield check_daemon_proxy(facts.docker, facts.proxy)
         yield check_daemon_clock(facts.docker, facts.system)
+    yield from (check_program(item, facts.system) for item in facts.programs)
     yield from (check_emulation(item) for item in facts.emulation)
 
 

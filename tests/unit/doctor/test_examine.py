@@ -21,6 +21,7 @@ from buildkit.doctor.facts import (
     Handler,
     HubFacts,
     MemoryFacts,
+    ProgramFacts,
     ProjectFacts,
     TreeFacts,
 )
@@ -43,6 +44,7 @@ PROJECT = replace(
     hubs=(HubFacts(hub="localhost:5000"),),
     credentials=(CredentialFacts(path="/h/config.json"),),
     emulation=(EmulationFacts(arch="amd64"), EmulationFacts(arch="arm64")),
+    programs=(ProgramFacts(name="mmdebstrap"),),
     disks=(DiskFacts(folders=("/out",), free=10**11),),
 )
 
@@ -108,6 +110,10 @@ def test_a_mac_with_colima_and_airplay() -> None:
         (replace(PROJECT, go=GoFacts()), {Goal.BUILD, Goal.DOCKER, Goal.PACKAGE}),
         (replace(PROJECT, docker=DockerFacts(problem="gone", needed="x")), {Goal.DOCKER}),
         (replace(PROJECT, docker=DockerFacts(problem="gone")), set()),
+        (
+            replace(PROJECT, programs=(ProgramFacts(name="buildx", problem="no", needed="x"),)),
+            {Goal.DOCKER},
+        ),
         (replace(PROJECT, cache=CacheFacts(place="/c", error="closed")), set(Goal)),
     ],
 )
