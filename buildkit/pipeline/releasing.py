@@ -126,6 +126,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         UsageError: see :func:`buildkit.release.refusals.check_terms`.
     """
     from buildkit.config.layers import local_path  # noqa: PLC0415 - a no-op build needs none
+    from buildkit.plan.asked import open_bases  # noqa: PLC0415
     from buildkit.release.refusals import Terms, check_terms  # noqa: PLC0415
     from buildkit.release.version import release_version  # noqa: PLC0415
     from buildkit.vcs import read_history, tagged_commit, untracked_files  # noqa: PLC0415
@@ -151,6 +152,7 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         now=time.time(),
         local_file=local_path(targets).name if shop.project.is_local else "",
         unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
+        open_bases=tuple(sorted(open_bases(shop.project.config, shop.settings))),
         assigned=options.set or (),
         untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
         changed_files=_changed_configuration(shop),

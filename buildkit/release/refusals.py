@@ -35,6 +35,7 @@ class Terms(Struct, frozen=True, kw_only=True):
         now: the clock, in seconds since 1970.
         local_file: the name of a local configuration that is in force; empty where none is.
         unlocked: fetched files that no lock pins.
+        open_bases: bases whose packages nothing pins.
         assigned: what ``--set`` gave.
         untracked: files of the source that git neither knows nor ignores.
         changed_files: of the configuration's own tree, where that is another one.
@@ -55,6 +56,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     now: float
     local_file: str = ""
     unlocked: tuple[str, ...] = ()
+    open_bases: tuple[str, ...] = ()
     assigned: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
     changed_files: tuple[str, ...] = ()
@@ -158,6 +160,11 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         )
     for name in terms.unlocked:
         yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."
+    for name in terms.open_bases:
+        yield (
+            f"base {name} has whatever packages there are today",
+            f"Let bases.{name}.archive name an archive as it was on one day.",
+        )
 
 
 def _minute(time: int) -> str:

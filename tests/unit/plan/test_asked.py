@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from buildkit.config.load import parse_config
-from buildkit.plan.asked import asked_bases
+from buildkit.plan.asked import asked_bases, open_bases
 from tests.unit.plan.projects import settings
 
 TEXT = """
@@ -34,6 +34,15 @@ adopted = { dockerfile = "Dockerfile", default = false }
 """
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    for name in ("proxy", "child", "pilot", "system"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "Dockerfile.j2").write_text("FROM {{ base }}\n")
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("only", "bases"),
     [
@@ -48,12 +57,18 @@ adopted = { dockerfile = "Dockerfile", default = false }
     ],
 )
 def test_only_bases_that_a_wanted_image_may_start_from_are_asked_for(
-    tmp_path: Path, only: tuple[str, ...], bases: set[str]
+    root: Path, only: tuple[str, ...], bases: set[str]
 ) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    for name in ("proxy", "child", "pilot", "system"):
-        (tmp_path / "images" / name).mkdir(parents=True)
-        (tmp_path / "images" / name / "Dockerfile.j2").write_text("FROM {{ base }}\n")
-    config = parse_config(TEXT, "targets.toml", tmp_path)
+    config = parse_config(TEXT, "targets.toml", root)
     assert asked_bases(config, replace(settings(), only=only)) == bases
     assert asked_bases(config, replace(settings(), only_images=only)) == bases
+
+
+def test_a_system_is_open_where_its_archive_moves_on(root: Path) -> None:
+    system = 'kind = "bootstrap", suite = "trixie"'
+    fixed = f'{{ {system}, archive = "https://example.com/20260101" }}'
+    text = TEXT.replace('whole = { kind = "scratch" }', f"whole = {{ {system} }}\nfixed = {fixed}")
+    config = parse_config(text.replace('["nothing"]', '["fixed"]'), "targets.toml", root)
+    assert open_bases(config, settings()) == set()
+    assert open_bases(config, replace(settings(), only=("system",))) == {"whole"}
+    assert open_bases(config, replace(settings(), only=("pilot",))) == set()

@@ -60,6 +60,7 @@ def test_a_version_that_somebody_names_needs_no_tag_yet() -> None:
         (replace(GOOD, tags=("rc", "v2.0.0"), tagged=""), "tagged rc, v2.0.0", "--version 2.0.0"),
         (replace(GOOD, tags=(), tagged=OTHER), f"names commit {OTHER[:12]}", "another version"),
         (replace(GOOD, is_named=True, tagged=OTHER), "1.2.3 is taken", "another version"),
+        (replace(GOOD, open_bases=("full",)), "base full has whatever", "bases.full.archive"),
         (replace(GOOD, unlocked=("Envoy for linux/amd64",)), "pinned by no lock", "invoke lock"),
         (replace(GOOD, assigned=("go.cgo=true",)), "--set go.cgo=true", "targets.toml"),
         (replace(GOOD, license=""), "license file: there is none", "release.license = false"),
