@@ -37,7 +37,7 @@ def run_merge(options: Options, shards: str) -> None:
     shop = Workshop.open(options)
     signing = read_signing(shop.project, options, shop.environ)
     previous = read_previous(options.previous)
-    check_dist(shop)
+    check_dist(shop, signs=signing is not None)
     parts = order_parts(_read_parts(shop, split_list(shards)))
     folder = dist_folder(options, shop)
     with closing(shop.reporter):

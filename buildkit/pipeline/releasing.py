@@ -80,7 +80,7 @@ def run_release(
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)
-            check_dist(shop)
+            check_dist(shop, signs=signing is not None)
             outcomes = carry_out(planned)
             judge(shop, planned.graph, outcomes)
             released = write_release(Made.of(planned, outcomes, terms, history, signing))
@@ -209,7 +209,7 @@ def write_release(made: Made) -> Released:
     _refuse_problems(made)
     _refuse_untracked(made)
     folder = dist_folder(made.shop.options, made.shop)
-    before = check_dist(made.shop)
+    before = check_dist(made.shop, signs=made.signing is not None)
     outlined = outline(made)
     if before is not None and before.inputs == outlined.inputs:
         _check_seals(folder, before, made)
@@ -256,14 +256,19 @@ def _refuse_problems(made: Made) -> None:
         )
 
 
-def check_dist(shop: Workshop) -> ReleaseDocument | None:
+def check_dist(shop: Workshop, *, signs: bool) -> ReleaseDocument | None:
     """Return the release that is there as it was made; None for none, or with ``--force``.
+
+    Args:
+        shop: says where.
+        signs: whether the release that is to be there will be signed.
 
     Raises:
         VerificationError: it was changed by hand.
-        UsageError: something else than a release lies there.
+        UsageError: something else than a release lies there, or one whose signatures would go.
     """
-    from buildkit.release.dist import check_replaceable, read_dist  # noqa: PLC0415
+    from buildkit.release.dist import SIGNATURE, check_replaceable, read_dist  # noqa: PLC0415
+    from buildkit.release.documents import RELEASE_FILE  # noqa: PLC0415
 
     folder = dist_folder(shop.options, shop)
     check_replaceable(folder)
@@ -272,6 +277,11 @@ def check_dist(shop: Workshop) -> ReleaseDocument | None:
     before = read_dist(folder)
     if before is not None:
         check_untouched(folder, before, shop.hasher)
+        if not signs and (folder / f"{RELEASE_FILE}{SIGNATURE}").exists():
+            raise UsageError(
+                f"{folder.name} is signed, and this one would not be",
+                resolution="Give --sign or --key; --force makes it without.",
+            )
     return before
 
 

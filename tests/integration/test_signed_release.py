@@ -117,6 +117,9 @@ def test_a_signed_release_is_the_same_each_time_and_verified(project: Project, h
     project.run("verify", "dist", "--key", "cosign.pub", "--rebuild")
     code, error = project.fails("verify", "dist", "--key", "foreign.pub")
     assert (code, "of another key" in error) == (9, True), error
+    code, error = project.fails(*words[:-1])
+    assert (code, "dist is signed, and this one would not be" in error) == (2, True), error
+    assert files(project.dist) == before
     (project.dist / "release.json.sig").unlink()
     code, error = project.fails(*words)
     assert (code, "release.json.sig is missing" in error) == (9, True), error
