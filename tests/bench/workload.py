@@ -95,7 +95,7 @@ class Workload:
         yield 'schema_version = 1\n[project]\nname = "bench"\n[version]\ngit = false\n'
         yield f'[matrix]\nplatforms = ["{self.platform}"]\n[bases.none]\nkind = "scratch"\n'
         for name in self.names:
-            yield f'[images.{name}]\nbase = ["none"]\ndockerfile = "Dockerfile.j2"\n'
+            yield f'[images.{name}]\nbase = ["none"]\ntemplate = "Dockerfile.j2"\n'
             file = self.program(name).relative_to(self.folder)
             yield f'files = {{ {name} = "{file}" }}\n'
             yield f'variables = {{ program = "{name}" }}\n'
