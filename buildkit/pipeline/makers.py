@@ -66,6 +66,7 @@ class Makers:
             overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
             outline=self.images.outline,
+            find_program=lambda name: shutil.which(name, path=shop.environ.get("PATH")),
             host=shop.host,
         )
 

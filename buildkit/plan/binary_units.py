@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from buildkit.config.check import binary_platforms
@@ -71,6 +73,7 @@ def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
         ldflags=(merged.ldflags or ()) if debug else ("-s", "-w", *(merged.ldflags or ())),
         gcflags=("all=-N -l",) if debug else (merged.gcflags or ()),
         cgo=bool(merged.cgo),
+        compilers=_compilers(draft, merged, platform) if merged.cgo else (),
         env=tuple(sorted((merged.env or {}).items())),
         trimpath=not debug,
         stamps=stamps,
@@ -83,6 +86,15 @@ def _compile(draft: Draft, name: str, platform: Platform) -> Unit:
     )
     needs = tuple(command_id(draft.config, need, platform) for need in binary.needs)
     return Unit(kind=Kind.BINARY, name=name, platform=platform, action=action, needs=needs)
+
+
+def _compilers(draft: Draft, settings: GoSettings, platform: Platform) -> tuple[Path, ...]:
+    """Return the C compilers that Go takes, by its own defaults where nothing is set (cmd/cgo)."""
+    defaults = ("clang", "clang++") if platform.os == "darwin" else ("gcc", "g++")
+    env = settings.env or {}
+    words = (env.get(*item).split() for item in zip(("CC", "CXX"), defaults, strict=True))
+    found = (draft.facts.find_program(word[0]) for word in words if word)
+    return tuple(Path(path) for path in found if path)
 
 
 def command_id(config: Config, name: str, platform: Platform | None) -> str:

@@ -41,6 +41,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """What the Docker daemon runs, or would run; None where no image is asked for."""
     outline: ReadOutline = no_outline
     """Reads what a Dockerfile that is used as it is asks for."""
+    find_program: Callable[[str], str | None] = lambda _: None
+    """Returns the path of a program that children find, None where there is none."""
     host: Platform = field(default_factory=Platform.host)
     """What commands run on, with the binaries that they start."""
 

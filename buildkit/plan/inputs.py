@@ -44,7 +44,7 @@ def inputs(  # noqa: PLR0911 - one for each kind
     """Return a unit's inputs, taking those of its needs from ``given``."""
     match unit.action:
         case Compile() as action:
-            return _compile(action)
+            return _compile(action, hasher)
         case Download() as action:
             return _download(action, hasher)
         case RunCommand() as action:
@@ -61,7 +61,7 @@ def inputs(  # noqa: PLR0911 - one for each kind
             return _package(action, given, hasher)
 
 
-def _compile(action: Compile) -> dict[str, str]:
+def _compile(action: Compile, hasher: Hasher) -> dict[str, str]:
     found = {
         "the Go toolchain": action.toolchain,
         "the workspace": action.workspace,
@@ -75,6 +75,9 @@ def _compile(action: Compile) -> dict[str, str]:
     }
     if not action.trimpath:
         found["where the source is"] = str(action.source)
+    found |= {
+        f"the compiler {path.name}": hasher.digest(path) or "missing" for path in action.compilers
+    }
     found |= {f"variable {name}": value for name, value in action.env}
     found |= {f"stamp {name}": value for name, value in action.stamps}
     return found | {f"volatile stamp {name}": text for name, text in action.volatile_stamps}

@@ -70,6 +70,8 @@ class Compile(Struct, frozen=True, kw_only=True):
     ldflags: tuple[str, ...]
     gcflags: tuple[str, ...]
     cgo: bool
+    compilers: tuple[Path, ...] = ()
+    """The C compilers that cgo starts."""
     env: tuple[tuple[str, str], ...]
     trimpath: bool
     stamps: tuple[tuple[str, str], ...]

@@ -154,6 +154,21 @@ def test_settings_of_a_group_replace_those_of_go_and_its_environment_joins() -> 
     assert pilot.trimpath
 
 
+def test_cgo_names_the_compilers_that_go_would_start() -> None:
+    facts = replace(FACTS, find_program={"gcc": "/bin/gcc", "zig": "/bin/zig"}.get)
+
+    def compilers(settings: str, platform: str = "linux/amd64") -> tuple[Path, ...]:
+        text = TEXT.replace('env = { GOAMD64 = "v2", SHARED = "1" }', f"cgo = true\n{settings}")
+        made = graph(Goal.BUILD, text=text, facts=facts, only="pilot", platform=platform)
+        (action,) = (item.action for item in made.units if isinstance(item.action, Compile))
+        return action.compilers
+
+    assert compilers('env = { CC = "zig cc" }') == (Path("/bin/zig"),)
+    assert compilers("") == (Path("/bin/gcc"),)
+    assert compilers("", "darwin/arm64") == ()
+    assert compiled("pilot").compilers == ()
+
+
 def test_symbols_keep_names_and_optimise_nothing() -> None:
     pilot = compiled("pilot", symbols=True)
     assert pilot.ldflags == ("-extldflags=-static",)

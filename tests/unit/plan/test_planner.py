@@ -221,6 +221,16 @@ def test_a_changed_setting_runs_with_both_values(
     assert world.verdict(world.change(**fields)) == (Verdict.RUN, reason)
 
 
+def test_another_c_compiler_runs_again(world: World) -> None:
+    compiler = world.root / "gcc"
+    compiler.write_text("12")
+    world.app = world.change(cgo=True, compilers=(compiler,))
+    world.build(world.app)
+    assert world.verdict(world.app) == UP_TO_DATE
+    compiler.write_text("13")
+    assert world.verdict(world.app) == (Verdict.RUN, "the compiler gcc changed")
+
+
 def test_another_source_tree_with_the_same_output_runs(world: World) -> None:
     world.build(world.app)
     verdict, reason = world.verdict(world.change(source=Path("/elsewhere")))
