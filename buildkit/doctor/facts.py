@@ -89,6 +89,30 @@ class DockerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BuildxFacts:
+    """BuildKit through the docker CLI."""
+
+    needed: str = ""
+    """What asks for it; empty where nothing does, and then nobody looked."""
+    problem: str = ""
+    """Why it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapFacts:
+    """mmdebstrap, and who needs it."""
+
+    program: str = ""
+    """Where it is."""
+    bases: tuple[str, ...] = ()
+    """The bases in use that it installs."""
+    stopped: tuple[str, ...] = ()
+    """Of what cannot be made for want of it: the unit and why."""
+    evaded: tuple[str, ...] = ()
+    """What takes another base for want of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
     """One file with credentials; nothing secret is kept."""
 
@@ -224,6 +248,8 @@ class Facts:
     go: GoFacts
     tree: TreeFacts | None = None
     docker: DockerFacts
+    buildx: BuildxFacts = field(default_factory=BuildxFacts)
+    bootstrap: BootstrapFacts = field(default_factory=BootstrapFacts)
     credentials: tuple[CredentialFacts, ...] = ()
     absent_auth_file: str = ""
     """What REGISTRY_AUTH_FILE names, where that does not exist."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,8 @@ from typing import Any
 from buildkit.collection import read_limit, scan, survey
 from buildkit.doctor.checks import examine
 from buildkit.doctor.facts import (
+    BootstrapFacts,
+    BuildxFacts,
     CacheFacts,
     ClockFacts,
     DiskFacts,
@@ -53,6 +54,7 @@ from buildkit.log import Reporter, choose_reporter
 from buildkit.memory import available_memory
 from buildkit.pipeline.caching import VARIABLE
 from buildkit.pipeline.check import check_templates, lock_problems
+from buildkit.pipeline.doctor_images import bootstrap_facts, buildx_facts, daemon_need
 from buildkit.pipeline.golang import locked_go
 from buildkit.pipeline.local import local_registry
 from buildkit.pipeline.makers import Makers
@@ -61,7 +63,6 @@ from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import TARGETS, Workshop, user_store
 from buildkit.plan.destinations import Destination, names_hub
 from buildkit.plan.options import Goal, Options
-from buildkit.plan.units import BuildImage, EngineName
 from buildkit.platform import Platform
 from buildkit.proc import Processes
 from buildkit.reference import split_hub
@@ -73,7 +74,6 @@ COLUMNS = ("state", "check", "meaning")
 
 _COMMON = ("amd64", "arm64")
 """The architectures that are looked at where no project names any."""
-_RUN = re.compile(r"^\s*RUN\s", re.MULTILINE | re.IGNORECASE)
 
 
 def show_health(goals: frozenset[Goal], options: Options) -> None:
@@ -163,6 +163,8 @@ class _Gathering:
             go=self._go(),
             tree=self._tree(),
             docker=docker,
+            buildx=self._buildx(planned),
+            bootstrap=self._bootstrap(planned),
             credentials=gather_credentials(self._environ, self._registries()),
             absent_auth_file=absent_auth_file(self._environ),
             proxy=gather_proxy(self._environ),
@@ -274,7 +276,25 @@ class _Gathering:
             system=sys.platform,
             host_name=platform.node(),
             now=self._now,
-            needed=_daemon_need(planned),
+            needed=daemon_need(planned.graph, planned.shop.settings.engine) if planned else "",
+        )
+
+    def _buildx(self, planned: Planned | None) -> BuildxFacts:
+        if planned is None:
+            return BuildxFacts()
+
+        def ask() -> str:
+            from buildkit.images.buildx import buildx_problem  # noqa: PLC0415 - few images ask
+
+            return buildx_problem(self._processes, self._environ, Path.cwd())
+
+        return buildx_facts(planned.graph, planned.shop.settings.engine, ask)
+
+    def _bootstrap(self, planned: Planned | None) -> BootstrapFacts:
+        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see _buildx
+
+        return (
+            bootstrap_facts(planned.graph, MISSING, self._environ) if planned else BootstrapFacts()
         )
 
     def _destinations(self) -> tuple[Destination, ...]:
@@ -355,19 +375,3 @@ def _refused(name: str, error: BuildkitError) -> ProjectFacts:
     details = "; ".join(error.details.splitlines())
     text = f"{error.brief}: {details}" if details else error.brief
     return ProjectFacts(targets=name, error=text, resolution=error.resolution)
-
-
-def _daemon_need(planned: Planned | None) -> str:
-    """Return why a run cannot do without the daemon; empty where it can."""
-    if planned is None:
-        return ""
-    engine = planned.shop.settings.engine
-    if engine in {EngineName.DOCKER, EngineName.BUILDX}:
-        return f"the {engine} engine"
-    images = {
-        item.template: unit.name
-        for unit in planned.graph.units
-        if isinstance(item := unit.action, BuildImage)
-    }
-    running = [name for path, name in images.items() if _RUN.search(path.read_text())]
-    return f"RUN in image/{running[0]}" if running and engine is EngineName.AUTO else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from buildkit.doctor.checks.builders import check_bootstrap, check_buildx
 from buildkit.doctor.checks.docker import (
     check_daemon,
     check_daemon_clock,
@@ -63,6 +64,8 @@ def _docker(facts: Facts) -> Iterator[Finding | None]:
         yield check_daemon_disk(facts.docker)
         yield check_daemon_proxy(facts.docker, facts.proxy)
         yield check_daemon_clock(facts.docker, facts.system)
+    yield check_buildx(facts.buildx)
+    yield check_bootstrap(facts.bootstrap, facts.system)
     yield from (check_emulation(item) for item in facts.emulation)
 
 

@@ -10,6 +10,8 @@ import pytest
 from buildkit.doctor.checks import examine
 from buildkit.doctor.facts import (
     DARWIN,
+    BootstrapFacts,
+    BuildxFacts,
     CacheFacts,
     ClockFacts,
     CredentialFacts,
@@ -108,6 +110,12 @@ def test_a_mac_with_colima_and_airplay() -> None:
         (replace(PROJECT, go=GoFacts()), {Goal.BUILD, Goal.DOCKER, Goal.PACKAGE}),
         (replace(PROJECT, docker=DockerFacts(problem="gone", needed="x")), {Goal.DOCKER}),
         (replace(PROJECT, docker=DockerFacts(problem="gone")), set()),
+        (replace(PROJECT, buildx=BuildxFacts(needed="x", problem="gone")), {Goal.DOCKER}),
+        (
+            replace(PROJECT, bootstrap=BootstrapFacts(stopped=("image/x has no base",))),
+            {Goal.DOCKER},
+        ),
+        (replace(PROJECT, bootstrap=BootstrapFacts(evaded=("x uses another",))), set()),
         (replace(PROJECT, cache=CacheFacts(place="/c", error="closed")), set(Goal)),
     ],
 )
