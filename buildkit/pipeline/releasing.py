@@ -30,6 +30,7 @@ from buildkit.pipeline.signing import read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Goal, Options
+from buildkit.plan.unlocked import unpinned_systems
 from buildkit.platform import Platform
 from buildkit.release.shards import shard_of
 
@@ -71,6 +72,8 @@ def run_release(options: Options, environ: Mapping[str, str] | None = None) -> N
     with closing(shop.reporter):
         with only_run(shop.state, sys.argv, shop.reporter.note), shop.store.in_use():
             planned = prepare(shop, Makers(shop), goals)
+            for text in unpinned_systems(planned.graph.units):
+                shop.reporter.warn(text)
             check_dist(shop)
             outcomes = carry_out(planned)
             judge(shop, planned.graph, outcomes)

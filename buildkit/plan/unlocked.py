@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from buildkit.plan.units import Download, Unit
+from buildkit.plan.units import AssembleBase, Download, Unit
 
 LABEL = "org.meshwright.unlocked"
 """The label of an image that holds such a file: the names of what is not locked."""
@@ -56,6 +56,17 @@ def unlocked_notes(units: Iterable[Unit]) -> tuple[str, ...]:
         if unit.name in names and not action.override
     ]
     return tuple(notes)
+
+
+def unpinned_systems(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Say which bases nothing pins: those of kind bootstrap that name no archive of their own."""
+    bases = {unit.name: unit.action.base for unit in units if isinstance(unit.action, AssembleBase)}
+    return tuple(
+        f"base/{name} has the packages of the day on which the user's cache got it; the provenance "
+        f"names them, and bases.{name}.archive, a snapshot of one day, fixes them"
+        for name, base in bases.items()
+        if base.kind == "bootstrap" and not base.archive
+    )
 
 
 def _is_given(unit: Unit) -> bool:

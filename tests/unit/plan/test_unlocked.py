@@ -10,7 +10,7 @@ from buildkit.plan.graph import Graph
 from buildkit.plan.options import Goal
 from buildkit.plan.planner import Plan
 from buildkit.plan.units import BuildImage, Download, Override, Step, Verdict
-from buildkit.plan.unlocked import LABEL, unlocked
+from buildkit.plan.unlocked import LABEL, unlocked, unpinned_systems
 from buildkit.platform import Platform
 from tests.unit.plan.projects import FACTS, TEXT, graph
 
@@ -66,3 +66,17 @@ def test_it_stands_for_envoy_and_for_no_other_fetched_file() -> None:
         if isinstance(unit.action, Download)
     }
     assert actions == {"envoy": OWN, "ztunnel": None}
+
+
+def test_a_system_is_pinned_by_an_archive_of_its_own_alone() -> None:
+    def told(base: str) -> tuple[str, ...]:
+        text = TEXT.replace('base = ["pilot"]', 'base = ["system"]')
+        text = text.replace("[bases]", f"[bases]\nsystem = {{ {base} }}")
+        return unpinned_systems(graph(Goal.DOCKER, text=text, platform="linux/amd64").units)
+
+    (found,) = told('kind = "bootstrap", suite = "bookworm"')
+    assert found.startswith("base/system has the packages of the day")
+    assert "bases.system.archive" in found
+    archive = "https://example.com/20260101T000000Z"
+    assert told(f'kind = "bootstrap", suite = "bookworm", archive = "{archive}"') == ()
+    assert told('kind = "static"') == ()
