@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from buildkit.attest import purl
 from buildkit.attest.buildinfo import BuildInfo, Module
+from buildkit.attest.component import Component
 from buildkit.config.lock import FilePin, Lock, PackagePin
 from buildkit.digest import Digest
 from buildkit.plan.units import AssembleBase, Download, Override, Unit
@@ -96,6 +97,19 @@ def unit_materials(units: Iterable[Unit], digests: Mapping[str, str]) -> Iterato
                 yield from map(_package, packages)
                 if digest:
                     yield _base(action.base.reference, unit, digest)
+
+
+def system_materials(unit: str, layer: str, packages: Iterable[Component]) -> Iterator[Material]:
+    """Yield a system that no lock pins: its layer, and the packages that are in it.
+
+    Args:
+        unit: the base's id.
+        layer: its DiffID, as ``sha256:<hex>``.
+        packages: what dpkg says is installed; it keeps no digest of a package's file.
+    """
+    yield Material(uri="", digests=(("sha256", layer.removeprefix("sha256:")),), name=unit)
+    for package in packages:
+        yield Material(uri=package.purl)
 
 
 def _linked(module: Module) -> Material:

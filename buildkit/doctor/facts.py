@@ -86,6 +86,28 @@ class DockerFacts(Struct, frozen=True, kw_only=True):
     """Why the project cannot do without, empty where it can."""
 
 
+class BuildxFacts(Struct, frozen=True, kw_only=True):
+    """BuildKit through the docker CLI."""
+
+    needed: str = ""
+    """What asks for it; empty where nothing does, and then nobody looked."""
+    problem: str = ""
+    """Why it cannot be used."""
+
+
+class BootstrapFacts(Struct, frozen=True, kw_only=True):
+    """mmdebstrap, and who needs it."""
+
+    program: str = ""
+    """Where it is."""
+    bases: tuple[str, ...] = ()
+    """The bases in use that it installs."""
+    stopped: tuple[str, ...] = ()
+    """Of what cannot be made for want of it: the unit and why."""
+    evaded: tuple[str, ...] = ()
+    """What takes another base for want of it."""
+
+
 class CredentialFacts(Struct, frozen=True, kw_only=True):
     """One file with credentials; nothing secret is kept."""
 
@@ -153,18 +175,6 @@ class EmulationFacts(Struct, frozen=True, kw_only=True):
     handler: Handler = Handler.NATIVE
 
 
-class ProgramFacts(Struct, frozen=True, kw_only=True):
-    """A program that images are built with."""
-
-    name: str
-    problem: str = ""
-    """Why it cannot be used."""
-    needed: str = ""
-    """What of the chosen tasks cannot do without."""
-    used: str = ""
-    """What else of the project uses it."""
-
-
 class DiskFacts(Struct, frozen=True, kw_only=True):
     """One file system and what a whole build writes to it."""
 
@@ -223,6 +233,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     go: GoFacts
     tree: TreeFacts | None = None
     docker: DockerFacts
+    buildx: BuildxFacts = field(default_factory=BuildxFacts)
+    bootstrap: BootstrapFacts = field(default_factory=BootstrapFacts)
     credentials: tuple[CredentialFacts, ...] = ()
     absent_auth_file: str = ""
     """What REGISTRY_AUTH_FILE names, where that does not exist."""
@@ -230,7 +242,6 @@ class Facts(Struct, frozen=True, kw_only=True):
     mirrors: MirrorFacts = field(default_factory=MirrorFacts)
     hubs: tuple[HubFacts, ...] = ()
     emulation: tuple[EmulationFacts, ...] = ()
-    programs: tuple[ProgramFacts, ...] = ()
     disks: tuple[DiskFacts, ...] = ()
     memory: MemoryFacts
     clock: ClockFacts

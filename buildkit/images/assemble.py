@@ -59,7 +59,9 @@ def refusal(dockerfile: Dockerfile, stages: tuple[Stage, ...]) -> BuildkitError 
         return None
     line, problem = min(found)
     return dockerfile.error(
-        line, problem, resolution="Leave it out, or use --engine docker for this image."
+        line,
+        problem,
+        resolution="Leave it out, or let --engine auto take the daemon's builder that knows it.",
     )
 
 

@@ -25,7 +25,7 @@ from buildkit.images.nearby import chosen_context
 from buildkit.images.recipe import Recipe
 from buildkit.oci.layer import write_layer
 from buildkit.plan.units import Progress
-from buildkit.proc import Runner
+from buildkit.proc import Completed, Runner
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -34,8 +34,9 @@ _PASSED = re.compile(
     r"PATH|HOME|USER|TMPDIR|LANG|SSH_AUTH_SOCK|XDG_.*|DOCKER_.*|(https?|no|all)_proxy",
     re.IGNORECASE,
 )
-_SYNTAX = re.compile(r"#\s*syntax\s*=", re.IGNORECASE)
 _HEREDOC_VERSION = 23
+_NOT_FETCHED = re.compile(r"^ > resolve image config for ", re.MULTILINE)
+"""How BuildKit names that failed step, seen with Docker 20.10; bases are looked up otherwise."""
 
 
 class BuildxBackend(Struct, frozen=True, kw_only=True):
@@ -55,16 +56,15 @@ class BuildxBackend(Struct, frozen=True, kw_only=True):
             check_origin(recipe.dockerfile, copy, images)
         items = (item for stage in recipe.stages for item in stage.instructions)
         line = next((item.line for item in items if item.heredocs), 0)
-        has_syntax = any(_SYNTAX.match(text) for text in recipe.dockerfile.text.split("\n")[:5])
-        if not line or has_syntax:
+        if not line or recipe.dockerfile.front_end:
             return
         version = str(client.version()["Version"])
         if int(re.match(r"\d*", version)[0] or _HEREDOC_VERSION) < _HEREDOC_VERSION:  # type: ignore[index]  # it matches anything
             raise recipe.dockerfile.error(
                 line,
                 f"a here-document needs Docker 23 or newer, this one is {version}",
-                resolution="Begin the Dockerfile with # syntax=docker/dockerfile:1, which is "
-                "fetched from Docker Hub, or put the text in a file.",
+                resolution="Let line 1 be # syntax=docker/dockerfile:1, a front end image that the "
+                "daemon then fetches from Docker Hub; or put the text in a file.",
             )
 
     def build(self, client: DockerClient, job: Job, progress: Progress) -> LocalImage:
@@ -77,7 +77,7 @@ class BuildxBackend(Struct, frozen=True, kw_only=True):
         done = self.runner.run(
             self._command(job, context, dockerfile, identity), env=self._env(job), cwd=job.folder
         )
-        done.check(f"{job.unit} cannot be built")
+        _check(done, job)
         image = find_image(client, identity.read_text().strip()) if identity.exists() else None
         if image is None:
             raise BuildError(f"{job.unit} cannot be built", details="buildx names no image.")
@@ -102,6 +102,21 @@ class BuildxBackend(Struct, frozen=True, kw_only=True):
     def _env(self, job: Job) -> dict[str, str]:
         passed = {name: value for name, value in self.environ.items() if _PASSED.fullmatch(name)}
         return passed | {"BUILDX_CONFIG": str(job.folder / "buildx"), "DOCKER_CLI_HINTS": "false"}
+
+
+def _check(done: Completed, job: Job) -> None:
+    front_end = job.recipe.dockerfile.front_end
+    if front_end is None or done.returncode == 0 or not _NOT_FETCHED.search(done.output):
+        done.check(f"{job.unit} cannot be built")
+        return
+    line, image = front_end
+    raise BuildError(
+        f"{job.recipe.dockerfile.origin}, line {line}: the front end image {image} cannot be had",
+        details=done.output,
+        resolution="The daemon fetches it before it reads the Dockerfile: let it reach that "
+        "registry, name a mirror's in that line, or leave the line out, with Docker 23 or newer "
+        "or without here-documents.",
+    )
 
 
 def docker_program(environ: Mapping[str, str]) -> str:

@@ -123,7 +123,8 @@ def _blank(item: Instruction) -> list[str]:
 
 def _check_instruction(dockerfile: Dockerfile, item: Instruction) -> None:
     if item.heredocs:
-        raise _needs_buildkit(dockerfile, item, "a here-document", _HEREDOC[item.name])
+        found = _needs_buildkit(dockerfile, item, "a here-document", _HEREDOC[item.name])
+        raise found if dockerfile.front_end else _with_front_end(found)
     for name, _ in item.flags:
         if (item.name, name) in _REFUSED:
             fix = _REFUSED[item.name, name]
@@ -189,6 +190,15 @@ def _needs_buildkit(
         told.brief,
         details=told.details,
         resolution=f"{resolution} Or use --engine buildx, the docker CLI's builder.",
+    )
+
+
+def _with_front_end(error: BuildKitNeededError) -> BuildKitNeededError:
+    return BuildKitNeededError(
+        error.brief,
+        details=error.details,
+        resolution=f"{error.resolution} Before Docker 23 that needs # syntax=docker/dockerfile:1 "
+        "in line 1 as well, a front end image that the daemon fetches from Docker Hub.",
     )
 
 

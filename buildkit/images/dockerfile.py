@@ -12,9 +12,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.errors import ConfigError
 from buildkit.images.words import split_words
@@ -61,6 +62,8 @@ class Dockerfile(Struct, frozen=True, kw_only=True):
     text: str
     escape: str
     instructions: tuple[Instruction, ...]
+    front_end: tuple[int, str] | None = None
+    """Line and image of ``# syntax=``: BuildKit fetches it and reads the file with it."""
 
     def error(self, line: int, problem: str, *, resolution: str = "") -> ConfigError:
         """Return an error that points at a line."""
@@ -80,19 +83,26 @@ def parse(text: str, *, origin: str = "Dockerfile") -> Dockerfile:
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     lines = text.split("\n")
-    escape = _escape(lines, origin)
-    frame = Dockerfile(origin=origin, text=text, escape=escape, instructions=())
+    directives = _directives(lines, origin)
+    frame = Dockerfile(
+        origin=origin,
+        text=text,
+        escape=_escape(directives, origin),
+        instructions=(),
+        front_end=directives.get("syntax"),
+    )
     instructions = tuple(_instructions(lines, frame))
     if not any(item.name == "FROM" for item in instructions):
         raise ConfigError(
             f"{origin} has no FROM",
             resolution="Start it with FROM {{ base }}, which names the image's base.",
         )
-    return Dockerfile(origin=origin, text=text, escape=escape, instructions=instructions)
+    return replace(frame, instructions=instructions)
 
 
-def _escape(lines: list[str], origin: str) -> str:
-    seen: dict[str, str] = {}
+def _directives(lines: list[str], origin: str) -> dict[str, tuple[int, str]]:
+    """Return line and value of each parser directive: those above everything else."""
+    seen: dict[str, tuple[int, str]] = {}
     for number, line in enumerate(lines, start=1):
         match = _DIRECTIVE.fullmatch(line.strip())
         if not match:
@@ -101,13 +111,18 @@ def _escape(lines: list[str], origin: str) -> str:
         if key in seen:
             raise ConfigError(f"{origin}, line {number}: the directive '{key}' is given twice")
         if key in _DIRECTIVES:
-            seen[key] = match[2]
-        if key == "escape" and match[2] not in {"\\", "`"}:
-            raise ConfigError(
-                f"{origin}, line {number}: the escape character is {match[2]}",
-                resolution="It can be \\ or `.",
-            )
-    return seen.get("escape", "\\")
+            seen[key] = (number, match[2])
+    return seen
+
+
+def _escape(directives: Mapping[str, tuple[int, str]], origin: str) -> str:
+    line, escape = directives.get("escape", (0, "\\"))
+    if escape not in {"\\", "`"}:
+        raise ConfigError(
+            f"{origin}, line {line}: the escape character is {escape}",
+            resolution="It can be \\ or `.",
+        )
+    return escape
 
 
 def _instructions(lines: list[str], frame: Dockerfile) -> Iterator[Instruction]:

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from buildkit.collection import read_limit, scan, survey
 from buildkit.doctor.checks import examine
 from buildkit.doctor.facts import (
+    BootstrapFacts,
+    BuildxFacts,
     CacheFacts,
     ClockFacts,
     DiskFacts,
@@ -26,7 +28,6 @@ from buildkit.doctor.facts import (
     HubFacts,
     MemoryFacts,
     MirrorFacts,
-    ProgramFacts,
     ProjectFacts,
     TreeFacts,
 )
@@ -55,10 +56,10 @@ from buildkit.log import Reporter, choose_reporter
 from buildkit.memory import available_memory
 from buildkit.pipeline.caching import VARIABLE
 from buildkit.pipeline.check import check_templates, lock_problems
+from buildkit.pipeline.doctor_images import bootstrap_facts, buildx_facts, daemon_need
 from buildkit.pipeline.golang import locked_go
 from buildkit.pipeline.local import local_registry
 from buildkit.pipeline.makers import Makers
-from buildkit.pipeline.needs import buildx_facts, daemon_need, mmdebstrap_facts
 from buildkit.pipeline.planning import BOTH, Planned, make_plan
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import TARGETS, Workshop, user_store
@@ -163,6 +164,8 @@ class _Gathering:
             go=self._go(),
             tree=self._tree(),
             docker=docker,
+            buildx=self._buildx(planned),
+            bootstrap=self._bootstrap(planned),
             credentials=gather_credentials(self._environ, self._registries()),
             absent_auth_file=absent_auth_file(self._environ),
             proxy=gather_proxy(self._environ),
@@ -173,7 +176,6 @@ class _Gathering:
                 docker.arch or self._host.arch,
                 is_elsewhere=docker.is_virtual or not sys.platform.startswith("linux"),
             ),
-            programs=self._programs(planned),
             disks=self._disks(planned),
             memory=self._memory(planned),
             clock=ClockFacts(now=self._now, commit=self._shop.git.commit_time if self._shop else 0),
@@ -275,11 +277,26 @@ class _Gathering:
             system=sys.platform,
             host_name=platform.node(),
             now=self._now,
-            needed=daemon_need(planned),
+            needed=daemon_need(planned.graph, planned.shop.settings.engine) if planned else "",
         )
 
-    def _programs(self, planned: Planned | None) -> tuple[ProgramFacts, ...]:
-        return () if planned is None else (*mmdebstrap_facts(planned), *buildx_facts(planned))
+    def _buildx(self, planned: Planned | None) -> BuildxFacts:
+        if planned is None:
+            return BuildxFacts()
+
+        def ask() -> str:
+            from buildkit.images.buildx import buildx_problem  # noqa: PLC0415 - few images ask
+
+            return buildx_problem(self._processes, self._environ, Path.cwd())
+
+        return buildx_facts(planned.graph, planned.shop.settings.engine, ask)
+
+    def _bootstrap(self, planned: Planned | None) -> BootstrapFacts:
+        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see _buildx
+
+        return (
+            bootstrap_facts(planned.graph, MISSING, self._environ) if planned else BootstrapFacts()
+        )
 
     def _destinations(self) -> tuple[Destination, ...]:
         return self._shop.settings.destinations if self._shop else ()

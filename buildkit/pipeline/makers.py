@@ -61,7 +61,7 @@ class Makers:
             assembler=self._assembler_version() if images else "",
             archive=self._archive(bases) if images else "",
             cached_bases=bases,
-            no_bootstrap=self.no_bootstrap() if images else "",
+            no_bootstrap=self._no_bootstrap() if images else "",
             unrunnable=self.images.unrunnable,
             overrides=self._overrides(),
             daemon=self.images.daemon_platform() if images else None,
@@ -228,8 +228,7 @@ class Makers:
         record = self._shop.book.get(unit)
         return record is not None and (not record.path or Path(record.path).exists())
 
-    def no_bootstrap(self) -> str:
-        """Say why bases of kind bootstrap cannot be made here; empty where they can."""
+    def _no_bootstrap(self) -> str:
         from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see docker
 
         return "" if shutil.which("mmdebstrap", path=self._shop.environ.get("PATH")) else MISSING

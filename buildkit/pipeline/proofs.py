@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from buildkit.attest.materials import (
     binary_materials,
     file_material,
     source_material,
+    system_materials,
     toolchain_material,
     unit_materials,
 )
@@ -34,7 +35,7 @@ from buildkit.attest.spdx import NAMESPACE, license_expression, spdx_document
 from buildkit.attest.statement import Statement, Subject
 from buildkit.config.lock import lock_path
 from buildkit.digest import Digest
-from buildkit.oci.model import Image, Layer
+from buildkit.oci.model import OCI_LAYER, Descriptor, Image, Layer
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.units import (
     Artifact,
@@ -188,6 +189,7 @@ class Proofs:
         artifacts = self._made.artifacts
         digests = {identity: item.digest for identity, item in artifacts.items()}
         yield from unit_materials(self._made.units.values(), digests)
+        yield from unpinned_materials(self._made, self._contents)
         for info in self._build_infos():
             yield from binary_materials(info)
 
@@ -230,6 +232,29 @@ class Proofs:
         url = self._shop.project.config.project.url
         namespace = f"{url}/spdx" if url.startswith("https://") else NAMESPACE
         return spdx_document(root, epoch=self._shop.epoch(), namespace=namespace)
+
+
+def unpinned_materials(
+    made: Products, look: Callable[[Layer], LayerContents]
+) -> Iterator[Material]:
+    """Yield what is in bases of kind bootstrap, of which the lock knows nothing.
+
+    Args:
+        made: what a run made or found made.
+        look: looks through a layer.
+    """
+    for identity, artifact in made.artifacts.items():
+        action = made.units[identity].action
+        is_system = isinstance(action, AssembleBase) and action.base.kind == "bootstrap"
+        if is_system and artifact.path is not None:
+            packages = image_contents([look(_base_layer(artifact, artifact.path))]).packages()
+            yield from system_materials(identity, artifact.digest, packages)
+
+
+def _base_layer(artifact: Artifact, path: Path) -> Layer:
+    digest = Digest.parse(artifact.digest)
+    described = Descriptor(media_type=OCI_LAYER, digest=digest, size=artifact.size)
+    return Layer(descriptor=described, diff_id=digest, open=lambda: path.open("rb"))
 
 
 def _fetched(action: Download, digest: Digest) -> Component:

@@ -11,6 +11,7 @@ import msgspec
 from buildkit import __version__
 from buildkit.build.stamps import holds_text
 from buildkit.collection import read_limit
+from buildkit.config.model import Base
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
 from buildkit.pipeline.release_pieces import Made, archive_trees, pieces
@@ -222,6 +223,8 @@ def _pins(made: Made) -> Iterator[tuple[str, str]]:
                 for source, pin in sources:
                     yield f"{unit.id} from {source.wheel or source.url}", f"sha256:{pin.sha256}"
             case Download():
+                yield unit.id, artifact.digest
+            case AssembleBase(base=Base(kind="bootstrap")):
                 yield unit.id, artifact.digest
             case AssembleBase(packages=packages, digest=digest):
                 if digest:

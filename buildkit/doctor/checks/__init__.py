@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from buildkit.doctor.checks.builders import check_bootstrap, check_buildx
 from buildkit.doctor.checks.docker import (
     check_daemon,
     check_daemon_clock,
@@ -27,7 +28,6 @@ from buildkit.doctor.checks.network import (
     check_pip,
     check_proxy,
 )
-from buildkit.doctor.checks.programs import check_program
 from buildkit.doctor.checks.project import (
     check_go,
     check_go_environment,
@@ -64,7 +64,8 @@ def _docker(facts: Facts) -> Iterator[Finding | None]:
         yield check_daemon_disk(facts.docker)
         yield check_daemon_proxy(facts.docker, facts.proxy)
         yield check_daemon_clock(facts.docker, facts.system)
-    yield from (check_program(item, facts.system) for item in facts.programs)
+    yield check_buildx(facts.buildx)
+    yield check_bootstrap(facts.bootstrap, facts.system)
     yield from (check_emulation(item) for item in facts.emulation)
 
 

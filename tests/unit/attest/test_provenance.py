@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from buildkit.attest.buildinfo import BuildInfo, Module
+from buildkit.attest.distribution import Distribution, dpkg_components
 from buildkit.attest.materials import (
     Material,
     binary_materials,
     file_material,
     module_material,
     source_material,
+    system_materials,
     toolchain_material,
     unit_materials,
 )
@@ -113,6 +115,14 @@ def test_units_bring_downloads_packages_and_bases() -> None:
     assert libc["uri"] == "pkg:deb/debian/libc6@2.41-12?arch=amd64"
     assert pulled["uri"].startswith(f"pkg:oci/base@sha256:{SHA}?arch=amd64")
     assert envoy["digest"] == libc["digest"] == pulled["digest"] == {"sha256": SHA}
+
+
+def test_a_system_that_no_lock_pins_is_named_by_its_packages() -> None:
+    status = "Package: sudo\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.9\n"
+    packages = dpkg_components(status, Distribution(id="debian", version="12"))
+    layer, sudo = json_of(*system_materials("base/b@linux/amd64", f"sha256:{SHA}", packages))
+    assert layer == {"name": "base/b@linux/amd64", "digest": {"sha256": SHA}}
+    assert sudo == {"uri": "pkg:deb/debian/sudo@1.9?arch=amd64&distro=debian-12"}
 
 
 def test_a_local_file_that_replaces_a_download_is_said() -> None:

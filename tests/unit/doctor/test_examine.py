@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from buildkit.doctor.checks import examine
 from buildkit.doctor.facts import (
     DARWIN,
+    BootstrapFacts,
+    BuildxFacts,
     CacheFacts,
     ClockFacts,
     CredentialFacts,
@@ -21,7 +23,6 @@ from buildkit.doctor.facts import (
     Handler,
     HubFacts,
     MemoryFacts,
-    ProgramFacts,
     ProjectFacts,
     TreeFacts,
 )
@@ -44,7 +45,6 @@ PROJECT = replace(
     hubs=(HubFacts(hub="localhost:5000"),),
     credentials=(CredentialFacts(path="/h/config.json"),),
     emulation=(EmulationFacts(arch="amd64"), EmulationFacts(arch="arm64")),
-    programs=(ProgramFacts(name="mmdebstrap"),),
     disks=(DiskFacts(folders=("/out",), free=10**11),),
 )
 
@@ -110,10 +110,12 @@ def test_a_mac_with_colima_and_airplay() -> None:
         (replace(PROJECT, go=GoFacts()), {Goal.BUILD, Goal.DOCKER, Goal.PACKAGE}),
         (replace(PROJECT, docker=DockerFacts(problem="gone", needed="x")), {Goal.DOCKER}),
         (replace(PROJECT, docker=DockerFacts(problem="gone")), set()),
+        (replace(PROJECT, buildx=BuildxFacts(needed="x", problem="gone")), {Goal.DOCKER}),
         (
-            replace(PROJECT, programs=(ProgramFacts(name="buildx", problem="no", needed="x"),)),
+            replace(PROJECT, bootstrap=BootstrapFacts(stopped=("image/x has no base",))),
             {Goal.DOCKER},
         ),
+        (replace(PROJECT, bootstrap=BootstrapFacts(evaded=("x uses another",))), set()),
         (replace(PROJECT, cache=CacheFacts(place="/c", error="closed")), set(Goal)),
     ],
 )

@@ -78,6 +78,16 @@ def test_a_daemon_of_this_machine(tmp_path: Path) -> None:
     assert not any((found.is_podman, found.is_virtual, found.has_proxy))
 
 
+def test_a_daemons_disk_that_nobody_may_see_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("shutil.disk_usage", closed)
+    assert docker({}, DockerRootDir=str(tmp_path)).free is None
+
+
 def test_a_daemon_in_a_virtual_machine_has_a_disk_of_its_own(tmp_path: Path) -> None:
     found = docker({}, system=DARWIN, DockerRootDir=str(tmp_path), Name="colima")
     assert found.is_virtual
@@ -132,6 +142,19 @@ def test_a_daemon_that_does_not_answer_and_another_that_may(tmp_path: Path) -> N
     assert ("Colima", str(place / "docker.sock")) in found.other_sockets
     assert not found.is_refused
     assert found.needed == "x"
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_socket_that_is_closed_to_this_user_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_open: bool
+) -> None:
+    place = tmp_path / "docker.sock"
+    place.touch()
+    # Nothing is closed to root, so that modes would not do.
+    monkeypatch.setattr("os.access", lambda *_: is_open)
+    environ = {"DOCKER_HOST": f"unix://{place}"}
+    found = gather_docker(environ, system="linux", host_name="h", now=NOW, needed="", ask=fails)
+    assert found.is_refused is not is_open
 
 
 def test_the_socket_that_was_asked_is_no_other(tmp_path: Path) -> None:

@@ -167,7 +167,36 @@ def test_a_here_document_needs_a_newer_daemon_or_front_end(scene: Scene) -> None
     checked(scene, text, "23.0.1")
     checked(scene, text, "dev")
     checked(scene, f"# syntax=docker/dockerfile:1\n{text}")
+    with pytest.raises(ConfigError, match="line 5: a here-document needs Docker 23"):
+        checked(scene, f"# below a comment it is one\n# syntax=docker/dockerfile:1\n{text}")
     checked(scene, "FROM a\nRUN --mount=type=cache,target=/c make\n")
+
+
+# What the BuildKit of Docker 20.10 says, with its first lines left out.
+UNREACHED = b"""\
+#3 resolve image config for docker.io/docker/dockerfile:1
+#3 ERROR: failed to do request: Head "https://registry.example.com/v2/": no such host
+------
+ > resolve image config for docker.io/docker/dockerfile:1:
+------
+ERROR: failed to solve: rpc error: code = Unknown desc = failed to solve with frontend
+"""
+
+
+def test_a_front_end_image_that_cannot_be_fetched_is_named_with_its_line(scene: Scene) -> None:
+    scene.answer = (1, b"", UNREACHED)
+    words = "D, line 1: the front end image docker/dockerfile:1 cannot be had"
+    with pytest.raises(BuildError, match=words) as caught:
+        scene.build()
+    assert "no such host" in caught.value.details
+    assert "leave the line out, with Docker 23 or newer" in caught.value.resolution
+
+
+def test_a_failure_is_not_the_front_ends_where_there_is_none(scene: Scene) -> None:
+    scene.answer = (1, b"", UNREACHED)
+    scene.job = replace(scene.job, recipe=recipe("FROM a\nUSER 1\n"), bases={0: "a"})
+    with pytest.raises(BuildError, match="image/x@linux/arm64 cannot be built"):
+        scene.build()
 
 
 def test_an_image_that_is_not_pinned_is_not_copied_from(scene: Scene) -> None:

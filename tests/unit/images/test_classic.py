@@ -87,3 +87,14 @@ def test_images_that_the_daemon_has_are_copied_from_by_its_names() -> None:
     text = classic_text(dockerfile, stages, {0: "local/x"}, {"tools:1": "local/tools:arm"})
     assert "COPY --from=local/tools:arm /t /t" in text
     assert "COPY --from=other /o /o" in text
+
+
+def test_a_here_document_says_what_an_older_daemon_needs_too() -> None:
+    def advice(text: str) -> str:
+        with pytest.raises(ConfigError, match="here-document needs BuildKit") as caught:
+            refuse_unsupported(*prepared(text))
+        return caught.value.resolution
+
+    text = "FROM x\nRUN <<E\nmake\nE\n"
+    assert "Before Docker 23 that needs # syntax=docker/dockerfile:1 in line 1" in advice(text)
+    assert "Before Docker 23" not in advice(f"# syntax=docker/dockerfile:1\n{text}")

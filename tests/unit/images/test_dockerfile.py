@@ -51,6 +51,12 @@ def test_the_escape_directive_changes_continuation() -> None:
     assert [item.name for item in dockerfile.instructions] == ["FROM", "COPY", "USER"]
 
 
+def test_the_front_end_is_what_the_directive_names() -> None:
+    assert parse("# escape=`\n# syntax = d/f:1\nFROM x\n").front_end == (2, "d/f:1")
+    assert parse("# other\n# syntax=d/f:1\nFROM x\n").front_end is None
+    assert parse("FROM x\n").front_end is None
+
+
 def test_a_directive_below_a_comment_is_a_comment() -> None:
     assert parse("# about\n# escape=`\nFROM x\n").escape == "\\"
 

@@ -161,7 +161,7 @@ def test_auto_goes_to_docker_with_run_and_says_so(world: World) -> None:
 def test_oci_refuses_run_by_line(world: World) -> None:
     with pytest.raises(ConfigError, match="line 3: RUN needs a daemon") as caught:
         world.image(RUN, EngineName.OCI)
-    assert "--engine docker" in caught.value.resolution
+    assert "--engine auto" in caught.value.resolution
     assert (world.told, world.sent) == ([], [])
     assert not (world.folder / "images").exists()
 
