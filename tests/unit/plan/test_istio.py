@@ -174,6 +174,14 @@ def test_one_warning_names_what_to_use_for_all_other_names() -> None:
     assert unread_names({"HUB": "a"}) == ""
 
 
+def test_an_envoy_or_ztunnel_of_ones_own_is_told_the_way() -> None:
+    own = {"ISTIO_ENVOY_LINUX_RELEASE_PATH": "/e", "BUILD_ZTUNNEL": "1", "GCFLAGS": "all=-N"}
+    assert unread_names(own) == (
+        "not read from the environment: BUILD_ZTUNNEL (use [command.ztunnel] with cargo); "
+        "GCFLAGS (use go.gcflags, or --symbols); ISTIO_ENVOY_LINUX_RELEASE_PATH (use --envoy)"
+    )
+
+
 def test_no_name_is_both_read_and_warned_of() -> None:
     read = {"VERSION", "HUB", "HUBS", "TAG", "TAGS", "TARGET_OS", "TARGET_ARCH", "DEBUG"}
     read |= {"DOCKER_TARGETS", "DOCKER_ARCHITECTURES"} | ENVOY_KEYS.keys()
