@@ -29,8 +29,8 @@ from tests.bench.turns import Turn, Turns, bare_import
 
 EVERY = frozenset(unit(name, platform) for name in BINARIES for platform in PLATFORMS)
 
-_COLD_ROUNDS = 2
-"""Enough for each tool to be the first one and the last one once; a turn takes minutes."""
+_COLD_ROUNDS = 1
+"""A turn takes minutes, so that what disturbs it for a second does not count."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Bench:
         gocache: the warm cache that all share.
         turns: notes what each turn costs.
         program: GoReleaser.
-        cold: also measure with empty caches, twice at most.
+        cold: also measure with empty caches, once.
         edits: numbers, each of which is taken once.
     """
 
