@@ -130,6 +130,8 @@ class Bench:
 
     def _cold(self) -> None:
         """Compile from nothing, with nothing kept of earlier turns."""
+        # We would say that the tree is another one than its commit, and so make other bytes.
+        self.module.commit(next(self.edits))
         empty = self.folder / "empty"
         bench = replace(
             self,
