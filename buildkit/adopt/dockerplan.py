@@ -14,6 +14,7 @@ import msgspec.yaml
 from msgspec import Struct
 
 from buildkit.adopt.dockerfiles import compiling_line, copied_paths
+from buildkit.adopt.istio import read_text
 from buildkit.adopt.model import Image
 from buildkit.errors import ConfigError
 from buildkit.images.dockerfile import parse
@@ -125,10 +126,7 @@ def _obstacle(tree: Path, item: PlannedImage, missing: list[str]) -> str:
 
 
 def _has_variants(tree: Path, dockerfile: str) -> bool:
-    try:
-        text = (tree / dockerfile).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+    text = read_text(tree / dockerfile)
     return re.search(r"^FROM\s+\$\{?BASE_DISTRIBUTION", text, re.MULTILINE) is not None
 
 

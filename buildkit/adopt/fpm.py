@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from buildkit.adopt.istio import read_text
 from buildkit.adopt.makefile import expand, logical_lines, read_variables
 from buildkit.adopt.model import Packaged
 
@@ -35,10 +36,7 @@ def read_packages(tree: Path, binaries: Iterable[str]) -> tuple[Packaged, ...]:
         tree: its root.
         binaries: the names of everything that is compiled or fetched.
     """
-    try:
-        text = (tree / PACKAGING).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
+    text = read_text(tree / PACKAGING)
     variables = _with_lists(text, read_variables(text))
     calls: dict[str, dict[str, argparse.Namespace]] = {}
     for call in _calls(text, variables):
