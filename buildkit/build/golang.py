@@ -14,8 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from buildkit.build.gocommand import Target, list_argv, make_calls
+from buildkit.build.golisting import GoListing
 from buildkit.build.gosources import GoSources, source_key
 from buildkit.build.stamps import stamp_problem
+from buildkit.digest import Digest
 from buildkit.errors import BuildError, BuildkitError
 from buildkit.machine import check_machine
 from buildkit.plan.hashing import Hasher
@@ -41,6 +43,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
         volatile: gives the values of ``${git...}`` and ``${created}``.
         jobs: how many actions one `go build` runs at once.
         scratch: a directory on the file system of the outputs.
+        listings: a directory for what Go told of the sources.
     """
 
     go: Callable[[], GoCommand]
@@ -49,6 +52,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
     volatile: Callable[[], Mapping[str, str]]
     jobs: int
     scratch: Path
+    listings: Path
 
     def build(
         self,
@@ -84,8 +88,10 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
                 # meanwhile, and then its digest is taken.
                 for target in targets:
                     _place(built[target], target.action.output)
-                found = described.result()
+                found, keep = described.result()
                 sources, packages = found.settled(started), found.linked()
+                if all(source_key(target.action.package) in sources for target in targets):
+                    keep()
             problems = [
                 self._problem(target, target.stamps(volatile), target.action.output, packages)
                 for target in targets
@@ -145,14 +151,25 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
             peak = max(peak, done.peak_memory)
         return built, peak
 
-    def _describe(self, command: GoCommand, targets: tuple[Target, ...]) -> GoSources:
-        argv = list_argv(command.program, targets[0])
-        argv += [target.action.package for target in targets]
-        done = self._run(command, targets[0], argv, None)
+    def _describe(
+        self, command: GoCommand, targets: tuple[Target, ...]
+    ) -> tuple[GoSources, Callable[[], None]]:
         action = targets[0].action
-        tree = SourceTree(root=str(action.source), hasher=self.hasher)
-        listing = done.stdout if done.returncode == 0 else b""
-        return GoSources.of(listing, tree, action.workspace)
+        asked = list_argv(command.program, targets[0])
+        packages = [target.action.package for target in targets]
+        surroundings = (action.toolchain, action.workspace, str(action.source))
+        listing = GoListing(
+            place=self.listings / f"{action.group or 'default'}-{targets[0].platform.slug}.json",
+            question=str(Digest.of_json([asked, targets[0].variables, surroundings])),
+            tree=SourceTree(root=str(action.source), hasher=self.hasher),
+            workspace=action.workspace,
+        )
+
+        def ask() -> bytes:
+            done = self._run(command, targets[0], [*asked, *packages], None)
+            return done.stdout if done.returncode == 0 else b""
+
+        return listing.describe(map(source_key, packages), ask)
 
     def _run(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.build.gomodules import local_modules
 from buildkit.decoding import decode_json
@@ -15,7 +16,7 @@ from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import SourceDirectory
 
 
-class _Module(Struct, frozen=True, rename="pascal"):
+class _Module(Struct, frozen=True, rename="pascal", omit_defaults=True):
     path: str
     main: bool = False
     version: str = ""
@@ -32,7 +33,9 @@ class _Module(Struct, frozen=True, rename="pascal"):
         return self.main or not self.dir or (self.replace is not None and not self.replace.version)
 
 
-class _Package(Struct, frozen=True, rename="pascal"):
+class Package(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """One package as `go list` tells of it, see `go help list`."""
+
     import_path: str
     name: str = ""
     dir: str = ""
@@ -48,6 +51,18 @@ class _Package(Struct, frozen=True, rename="pascal"):
     def parts(self) -> tuple[str, ...]:
         """Itself and all that it imports."""
         return (self.import_path, *self.deps)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether a program is made of it."""
+        return self.name == "main"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files can change while go.mod and go.sum stay as they are."""
+        if self.standard or not self.dir:
+            return False
+        return self.module is None or self.module.is_local
 
 
 _T = TypeVar("_T")
@@ -66,28 +81,37 @@ class GoSources(Struct, frozen=True, kw_only=True):
     """
 
     tree: SourceTree
+    packages: tuple[Package, ...]
     described: Mapping[str, tuple[SourceDirectory, ...]]
     """The directories of each local package, by import path."""
     module_files: SourceDirectory
-    mains: tuple[_Package, ...]
 
     @classmethod
-    def of(cls, listing: bytes, tree: SourceTree, workspace: str) -> GoSources:
+    def of(cls, packages: tuple[Package, ...], tree: SourceTree, workspace: str) -> GoSources:
         """Describe the sources.
 
         Args:
-            listing: what ``go list -deps`` printed; empty where it failed.
+            packages: what ``go list -deps`` told of the tree, see :func:`read_listing`.
             tree: the source that it was about.
             workspace: the go.work in force, relative to the tree; empty for none.
         """
-        packages = tuple(_decode(listing))
-        local = tuple(package for package in packages if _is_local(package))
+        local = tuple(package for package in packages if package.is_local)
         return cls(
             tree=tree,
+            packages=packages,
             described={item.import_path: tuple(_directories(item, tree)) for item in local},
             module_files=tree.files(_module_files(local, tree, workspace)),
-            mains=tuple(package for package in packages if package.name == "main"),
         )
+
+    @property
+    def mains(self) -> tuple[Package, ...]:
+        """The packages that programs are made of."""
+        return tuple(package for package in self.packages if package.is_main)
+
+    @property
+    def directories(self) -> tuple[SourceDirectory, ...]:
+        """All that is described, always in the same order."""
+        return (self.module_files, *(item for group in self.described.values() for item in group))
 
     def settled(self, started_ns: int) -> Mapping[str, tuple[SourceDirectory, ...]]:
         """Return the directories of each main package, once the compiler ended.
@@ -116,18 +140,19 @@ class GoSources(Struct, frozen=True, kw_only=True):
                     self.module_files,
                     *(item for path in paths for item in self.described[path]),
                 )
-        return self._by_name(found)
+        return self.by_name(found)
 
     def linked(self) -> Mapping[str, frozenset[str]]:
         """Return which packages each main package consists of.
 
         The linker calls the main package ``main`` whatever its import path is.
         """
-        return self._by_name(
+        return self.by_name(
             {item.import_path: frozenset({"main", *item.parts}) for item in self.mains}
         )
 
-    def _by_name(self, found: Mapping[str, _T]) -> Mapping[str, _T]:
+    def by_name(self, found: Mapping[str, _T]) -> Mapping[str, _T]:
+        """Add the :func:`source_key` of programs to what has import paths as keys."""
         keys = {self.tree.relative(item.dir): item.import_path for item in self.mains}
         return {**found, **{key: found[path] for key, path in keys.items() if path in found}}
 
@@ -137,21 +162,16 @@ def source_key(package: str) -> str:
     return posixpath.normpath(package)
 
 
-def _decode(listing: bytes) -> Iterator[_Package]:
-    # `go list -json` prints one indented object after another, not an array.
-    text = listing.decode()
-    for block in text.split("\n}\n"):
-        if block.strip():
-            yield decode_json(block + "\n}", _Package)
+def read_listing(listing: bytes) -> tuple[Package, ...]:
+    """Return what counts of what ``go list -deps`` printed: local packages and programs."""
+    # It prints one indented object after another, not an array.
+    blocks = (block for block in listing.decode().split("\n}\n") if block.strip())
+    packages = (decode_json(block + "\n}", Package) for block in blocks)
+    counted = (package for package in packages if package.is_local or package.is_main)
+    return tuple(p if p.is_main else replace(p, deps=()) for p in counted)
 
 
-def _is_local(package: _Package) -> bool:
-    if package.standard or not package.dir:
-        return False
-    return package.module is None or package.module.is_local
-
-
-def _directories(package: _Package, tree: SourceTree) -> Iterator[SourceDirectory]:
+def _directories(package: Package, tree: SourceTree) -> Iterator[SourceDirectory]:
     directory = tree.relative(package.dir)
     excluded = (*package.ignored_go_files, *package.ignored_other_files)
     yield tree.package(directory, package.embed_files, excluded)
@@ -159,7 +179,7 @@ def _directories(package: _Package, tree: SourceTree) -> Iterator[SourceDirector
         yield tree.embedded(directory, pattern)
 
 
-def _module_files(packages: Iterable[_Package], tree: SourceTree, workspace: str) -> set[str]:
+def _module_files(packages: Iterable[Package], tree: SourceTree, workspace: str) -> set[str]:
     """Return the files that decide which modules there are, and in which versions."""
     found = {"go.mod", "go.sum"} | ({workspace, f"{workspace}.sum"} if workspace else set())
     folders: dict[str, set[str]] = {}

@@ -146,6 +146,7 @@ class GoSupply:
             volatile=shop.volatile,
             jobs=actions_within(shop.available_memory, shop.settings.jobs),
             scratch=shop.state / "tmp",
+            listings=shop.state / "listings",
         )
 
 

@@ -35,6 +35,26 @@ _CONSTRAINTS = re.compile(
 """What go/build decides by: the comments that a file begins with, and its package clause."""
 
 
+_HEAD = re.compile(
+    rb"""
+    (?:\xef\xbb\xbf)?
+    (?:\s | //[^\n]* | /\*.*?\*/)*+
+    package\s+\w+
+    (?:
+        \s | ; | //[^\n]* | /\*.*?\*/
+        | import\s*(?:[\w.]+\s+)?(?:"[^"\n]*"|`[^`]*`)
+        | import\s*\((?:\s | ; | //[^\n]* | /\*.*?\*/ | [\w.]+ | "[^"\n]*" | `[^`]*`)*+\)
+    )*+
+    (?=(?:func|var|const|type)\b|\Z)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""A Go file up to its first declaration that is no import (the Go specification, "Source file
+organization"); no match where it is written in another way."""
+
+_EMBED = b"//go:embed"
+
+
 class SourceTree(Struct, frozen=True, kw_only=True):
     """A Go tree on disk.
 
@@ -115,16 +135,29 @@ class SourceTree(Struct, frozen=True, kw_only=True):
                 return f"{self._short(before.path, name)} changed"
         return None
 
+    def outline(self, source: SourceDirectory) -> str:
+        """Return the digest of what the go command goes by when it lists packages.
+
+        That is which files there are, and of Go files what is above the first declaration; a
+        file that embeds others counts whole, as one of another language does.
+        """
+        if not source.path:
+            return str(Digest.of_json(source))
+        parts = [(name, self._head(source.path, name, digest)) for name, digest in source.files]
+        left_out = [(name, constraints) for name, _, constraints in source.excluded]
+        return str(Digest.of_json([source.path, source.pattern, source.names, parts, left_out]))
+
     def changed_since(self, source: SourceDirectory, limit_ns: int) -> bool:
         """Tell whether anything of a directory changed at or after a time, in ns since 1970.
 
         A file that was removed or renamed away shows in its directory's time alone.
         """
+        folder = self._absolute(source.path)
         every = {*source.names, *(name for name, _ in source.files)}
-        paths = {self._absolute(source.path, name) for name in every}
+        paths = {f"{folder}/{name}" for name in every}
         if source.path:
-            paths |= {os.path.dirname(path) for path in paths}  # noqa: PTH120 - see hashing
-            paths.add(self._absolute(source.path))
+            below = {os.path.dirname(name) for name in every if "/" in name}  # noqa: PTH120 - see hashing
+            paths |= {folder, *(f"{folder}/{name}" for name in below)}
         now = self.hasher.now_ns()
         return any(_changed_ns(path, now) >= limit_ns for path in paths)
 
@@ -138,15 +171,28 @@ class SourceTree(Struct, frozen=True, kw_only=True):
 
     def _constraints(self, directory: str, name: str) -> str:
         """Return the digest of what decides that a file is left out; empty if it is gone."""
-        try:
-            with open(self._absolute(directory, name), "rb") as stream:  # noqa: PTH123 - see hashing
-                data = stream.read()
-        except (FileNotFoundError, NotADirectoryError):
+        data = self._read(directory, name)
+        if data is None:
             return ""
         head = _CONSTRAINTS.match(data)
         # Without cgo an import of "C" leaves a file out as well.
         counts = name.endswith(".go") and (b'"C"' in data or not (head and head["package"]))
         return str(Digest.of_bytes(data if counts or head is None else head[0]))
+
+    def _head(self, directory: str, name: str, digest: str) -> str:
+        """Return the digest of what of a file counts in an outline; empty for none of it."""
+        if not name.endswith(".go"):
+            return digest if is_build_name(name) else ""
+        data = self._read(directory, name)
+        head = None if data is None or _EMBED in data else _HEAD.match(data)
+        return str(Digest.of_bytes(head[0])) if head else digest
+
+    def _read(self, directory: str, name: str) -> bytes | None:
+        try:
+            with open(self._absolute(directory, name), "rb") as stream:  # noqa: PTH123 - see hashing
+                return stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def _names(self, source: SourceDirectory) -> tuple[str, ...]:
         path = self._absolute(source.path)

@@ -59,6 +59,7 @@ FILES = {
     "cmd/site/one.html": "1",
     "inner/mode.go": '//go:build !agent\n\npackage inner\n\nconst Mode = "full"\n',
     "inner/agent.go": '//go:build agent\n\npackage inner\n\nconst Mode = "agent"\n',
+    "more/more.go": 'package more\n\nconst Text = "more"\n',
     "main.go": "package main\n\nfunc main() {}\n",
 }
 HOST = Platform.host()
@@ -106,6 +107,7 @@ class GoModule:
             volatile=lambda: volatile,
             jobs=2,
             scratch=self.out / "tmp",
+            listings=self.out / "listings",
         )
 
     def build(self, *units: Unit, volatile: Mapping[str, str] | None = None) -> list[Artifact]:

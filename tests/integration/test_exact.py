@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buildkit.digest import Digest
@@ -73,6 +73,12 @@ NEUTRAL: dict[str, Edit] = {
 }
 EFFECTIVE: dict[str, Edit] = {
     "the program": write("cmd/app/main.go", APP + "\nfunc init() { note = `#` }\n"),
+    "an import": write(
+        "cmd/app/main.go",
+        APP.replace("\n)", '\n\t"example.com/tiny/more"\n)', 1)
+        + "\nfunc init() { note = `#` + more.Text }\n",
+    ),
+    "what may be imported": write("more/more.go", 'package more\n\nconst Text = "#"\n'),
     "an embedded file": write("cmd/app/page.txt", "page #"),
     "a page": write("cmd/site/page#.html", "#"),
     "a package": write("inner/mode.go", '//go:build !agent\n\npackage inner\n\nconst Mode = "#"\n'),
@@ -144,7 +150,10 @@ class Oracle:
         self._outputs[unit.name] = output
 
     def _content(self, name: str) -> str:
-        found = {p for pattern in MADE_FROM[name] for p in self._shop.source.glob(pattern)}
+        program = self._shop.source / "cmd/app/main.go"
+        imported = name == "app" and "tiny/more" in program.read_text()
+        patterns = (*MADE_FROM[name], *(["more/*.go"] if imported else []))
+        found = {p for pattern in patterns for p in self._shop.source.glob(pattern)}
         counted = sorted(path for path in found if not path.name.endswith("_test.go"))
         return repr([(str(path), path.read_text()) for path in counted])
 
@@ -177,6 +186,7 @@ def try_turns(root: Path, turns: list[list[tuple[str, int]]]) -> None:
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(turns=[[("an import", 1)], [("what may be imported", 2)], [("an import", 3)]])
 @given(turns=TURNS)
 def test_a_few_sequences_of_edits(
     turns: list[list[tuple[str, int]]], tmp_path_factory: pytest.TempPathFactory

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.build.gosources import GoSources
+from buildkit.build.gosources import GoSources, read_listing
 from buildkit.build.stamps import stamp_flag, stamp_problem
 from buildkit.errors import ConfigError
 from buildkit.plan.hashing import Hasher
@@ -58,7 +58,9 @@ def test_a_program_consists_of_its_dependencies_under_both_names() -> None:
         b'{\n"ImportPath": "example.com/v2/cmd/app",\n"Name": "main",\n"Dir": "/src/cmd/app",\n'
         b'"Deps": ["fmt", "example.com/v2/version"]\n}\n'
     )
-    found = GoSources.of(listing, SourceTree(root="/src", hasher=Hasher({})), "").linked()
+    found = GoSources.of(
+        read_listing(listing), SourceTree(root="/src", hasher=Hasher({})), ""
+    ).linked()
     expected = {"main", "fmt", "example.com/v2/version", "example.com/v2/cmd/app"}
     assert found == {"example.com/v2/cmd/app": expected, "cmd/app": expected}
 

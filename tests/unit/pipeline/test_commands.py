@@ -57,6 +57,7 @@ def started(root: Path, *units: Unit) -> list[Call]:
         volatile=lambda: VALUES,
         jobs=3,
         scratch=root / "out" / "tmp",
+        listings=root / "out" / "listings",
     )
     builder.build(plan(*units).steps, {}, lambda _: None)
     return [call for call in runner.calls if "build" in call.argv]

@@ -233,3 +233,94 @@ def test_the_nearest_workspace_counts(tmp_path: Path) -> None:
     assert find_workspace(str(source)) == "../../go.work"
     (source / "go.work").touch()
     assert find_workspace(str(source)) == "go.work"
+
+
+GO_FILE = """\
+// Package app is one.
+
+//go:build !agent
+
+package app
+
+import "fmt" // for tracing
+import (
+	. "strings"; _ `embed`
+	/* grouped */
+	other "example.com/other"
+)
+
+func init() { fmt.Println(other.Word) }
+"""
+
+
+def outline(package: Path, *names: str) -> str:
+    looked = tree(package.parent)
+    return looked.outline(looked.package(package.name, names))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("main.go", GO_FILE.replace("other.Word", "other.Words")),
+        ("main.go", GO_FILE + "\n// import is no declaration here\nimport_ := 1"),
+        ("static/one.html", "another"),
+    ],
+)
+def test_an_outline_stays_while_edits_are_below_the_imports(
+    package: Path, name: str, text: str
+) -> None:
+    (package / "main.go").write_text(GO_FILE)
+    before = outline(package, "static/one.html")
+    (package / name).write_text(text)
+    assert outline(package, "static/one.html") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("main.go", GO_FILE.replace("!agent", "agent")),
+        ("main.go", GO_FILE.replace("package app", "package another")),
+        ("main.go", GO_FILE.replace('"fmt"', '"log"')),
+        ("main.go", GO_FILE.replace("other ", "renamed ")),
+        ("main.go", GO_FILE.replace("/* grouped */", '"os"')),
+        ("main.go", GO_FILE.replace("func init", 'import "os"\nfunc init')),
+        ("main.go", GO_FILE.replace("func init", '/**/;import/**/"os"\nfunc init')),
+        ("main.go", GO_FILE + "\n//go:embed page.html\nvar page string\n"),
+        ("asm.s", "another"),
+        ("new.go", "package app\n"),
+    ],
+)
+def test_an_outline_changes_with_what_packages_are_listed_by(
+    package: Path, name: str, text: str
+) -> None:
+    (package / "main.go").write_text(GO_FILE)
+    before = outline(package)
+    (package / name).write_text(text)
+    assert outline(package) != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GO_FILE + "\n//go:embed *.html\nvar pages embed.FS\n",
+        GO_FILE.replace("package app", "package /* of */ app"),
+        GO_FILE.replace('"fmt"', '/* of */ "fmt"'),
+        "nothing of Go",
+    ],
+)
+def test_a_file_that_embeds_or_is_not_understood_counts_whole(package: Path, text: str) -> None:
+    (package / "main.go").write_text(text)
+    before = outline(package)
+    (package / "main.go").write_text(text + "// more\n")
+    assert outline(package) != before
+
+
+def test_an_outline_has_a_missing_file_and_a_left_out_ones_constraints(package: Path) -> None:
+    looked = tree(package.parent)
+    described = looked.package("pkg", ["page.html"], ["main.go"])
+    before = looked.outline(described)
+    (package / "main.go").write_text("//go:build agent\n")
+    assert looked.outline(looked.again(described)) != before
+    (package / "main.go").write_text("main.go")
+    (package / "page.html").unlink()
+    assert looked.outline(looked.again(described)) != before
