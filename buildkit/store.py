@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
 from msgspec import Struct
 
 from buildkit.digest import Digest
 from buildkit.errors import FULL
+from buildkit.locks import lock, try_lock
 
 _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -89,19 +88,6 @@ def discard(path: Path) -> None:
         if not path.is_dir():
             raise
         shutil.rmtree(path)
-
-
-def file_lock(path: Path) -> FileLock:
-    """Return the lock of a file that is this tool's alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _clear(path)
-    return FileLock(path)
-
-
-def _clear(lock: Path) -> None:
-    if lock.is_dir():
-        # Another thread may do the same and hold the lock by now: its file must stay.
-        shutil.rmtree(lock, ignore_errors=True)
 
 
 def write_sealed(target: Path, data: bytes, *, sync: bool = True) -> None:
@@ -217,41 +203,23 @@ class Store(Struct, frozen=True):
         with tempfile.TemporaryDirectory(dir=base) as name, names_full_disk(base):
             yield Path(name)
 
-    def lock(self, name: str) -> FileLock:
+    def lock(self, name: str) -> AbstractContextManager[None]:
         """Return a lock that other processes using this store respect."""
-        return file_lock(self._lock_file(name))
+        return lock(self._lock_file(name))
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> AbstractContextManager[None]:
         """Keep those that collect out during the block; any number may use the store at once."""
-        with self._flock(fcntl.LOCK_SH):
-            yield
+        return lock(self._lock_file("use"), shared=True)
 
     @contextmanager
     def unused(self) -> Iterator[bool]:
         """Yield whether nobody uses the store, and keep it so during the block."""
-        with self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB) as is_free:
-            yield is_free
-
-    @contextmanager
-    def _flock(self, operation: int) -> Iterator[bool]:
-        # FileLock knows no shared lock; flock(2) has both, and ends with its process.
-        path = self._lock_file("use")
-        _clear(path)
-        with path.open("ab") as stream:
-            try:
-                fcntl.flock(stream, operation)
-            except OSError:
-                # Taken; or a file system without locks, where nothing is collected.
-                yield False
-            else:
-                yield True
+        with try_lock(self._lock_file("use")) as attempt:
+            yield attempt()
 
     def _lock_file(self, name: str) -> Path:
         self.mark()
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        return locks / f"{name}.lock"
+        return self.root / "locks" / f"{name}.lock"
 
 
 @contextmanager

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
-from buildkit.store import discard, file_lock, read_sealed, write_sealed
+from buildkit.locks import try_lock
+from buildkit.store import discard, read_sealed, write_sealed
 
 _FIRST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
+_POLL_SECONDS = 0.05
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -44,18 +45,17 @@ def only_run(state: Path, argv: Sequence[str], say: Callable[[str], None]) -> It
         argv: the command line of this run, which others will be told.
         say: takes for whom it waits, each time that is another run.
     """
-    lock = file_lock(state / "lock")
-    _acquire(lock, state, say)
     note = state / "holder.json"
-    try:
-        command = shlex.join([Path(argv[0]).name, *argv[1:]])
-        holder = Holder(process=os.getpid(), command=command, since=int(time.time()))
-        # After a power cut nobody holds the lock, and nobody reads this.
-        write_sealed(note, canonical_json(holder), sync=False)
-        yield
-    finally:
-        discard(note)
-        lock.release()
+    with try_lock(state / "lock") as attempt:
+        _wait(attempt, state, say)
+        try:
+            command = shlex.join([Path(argv[0]).name, *argv[1:]])
+            holder = Holder(process=os.getpid(), command=command, since=int(time.time()))
+            # After a power cut nobody holds the lock, and nobody reads this.
+            write_sealed(note, canonical_json(holder), sync=False)
+            yield
+        finally:
+            discard(note)
 
 
 def read_holder(state: Path) -> Holder | None:
@@ -77,15 +77,12 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _acquire(lock: FileLock, state: Path, say: Callable[[str], None]) -> None:
-    said, patience = "", _FIRST_SECONDS
-    while True:
-        try:
-            lock.acquire(timeout=patience)
-        except Timeout:
+def _wait(attempt: Callable[[], bool], state: Path, say: Callable[[str], None]) -> None:
+    said, due = "", time.monotonic() + _FIRST_SECONDS
+    while not attempt():
+        if time.monotonic() >= due:
             who = str(read_holder(state) or "another run")
             if who != said:
                 say(f"waiting for {who}: both use {state.parent}")
-            said, patience = who, _AGAIN_SECONDS
-        else:
-            return
+            said, due = who, time.monotonic() + _AGAIN_SECONDS
+        time.sleep(_POLL_SECONDS)

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError, FetchError
+from buildkit.locks import lock
 from buildkit.proc import Runner
 from buildkit.toolchain.choose import GoChoice, LockedGo
 from buildkit.toolchain.environment import child_environment, read_settings
@@ -76,7 +76,7 @@ def provision_go(
         raise AssertionError
     home = locked.home(cache)
     try:
-        with _lock(home):
+        with lock(home.with_name(f".{home.name}.lock")):
             # Another process may have finished it while this one waited.
             if (ready := toolchain_at(home)) is not None:
                 return ready
@@ -210,14 +210,6 @@ def _checked(home: Path, locked: LockedGo) -> Toolchain:
     if toolchain is None or not os.access(toolchain.go, os.X_OK):
         raise FetchError(f"{MODULE}@{locked.module_version} holds no Go")
     return toolchain
-
-
-def _lock(home: Path) -> FileLock:
-    home.parent.mkdir(parents=True, exist_ok=True)
-    path = home.with_name(f".{home.name}.lock")
-    if path.is_dir():
-        shutil.rmtree(path)
-    return FileLock(path)
 
 
 @contextmanager

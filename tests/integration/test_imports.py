@@ -14,7 +14,7 @@ from tests.integration.tiny_project import Tree
 
 pytestmark = pytest.mark.go
 
-SMALL = frozenset({"filelock", "msgspec", "packaging", "tomli", "typing_extensions"})
+SMALL = frozenset({"msgspec", "packaging", "tomli", "typing_extensions"})
 """What a build with nothing to do needs beside Invoke and the standard library."""
 OWN = frozenset(
     [
@@ -26,6 +26,7 @@ OWN = frozenset(
         "flags",
         "glibc",
         "goals",
+        "locks",
         "log",
         "memory",
         "pipeline",
