@@ -1,4 +1,8 @@
-"""What is compiled: a Go module of the size of a service mesh, with nothing of anybody else."""
+"""What is compiled: a Go module of the size of a service mesh.
+
+Of others it has the standard library and gRPC, which every mesh speaks: a hundred packages
+beside as many hundreds that Istio needs.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 MODULE = "example.com/bench"
+REQUIRED = "google.golang.org/grpc"
+REQUIRED_VERSION = "v1.75.1"
 PACKAGES, FILES = 312, 2500
 PLATFORMS = ("linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64")
 GROUPS = {"": ("full",), "agent": ("agent", "small")}
@@ -73,7 +79,7 @@ _TAGGED = 8
 _STANDARD = ("net/http", "encoding/json", "text/template", "go/parser", "archive/zip", "log/slog")
 _KEPT = (
     "var Uses = []any{http.Get, json.Marshal, template.New, parser.ParseFile, "
-    "zip.OpenReader, slog.Info}\n"
+    "zip.OpenReader, slog.Info, grpc.NewServer, grpc.NewClient}\n"
 )
 _STAMPED = """\
 package stamp
@@ -110,12 +116,17 @@ class GoModule:
         return {f"{MODULE}/stamp.Version": "version", f"{MODULE}/stamp.Revision": "git.revision"}
 
     def create(self) -> None:
-        """Write everything anew and commit it."""
+        """Write everything anew and commit it; Go fetches what is required.
+
+        Raises:
+            subprocess.CalledProcessError: that cannot be fetched, or git fails.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
         for name, text in self.content():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        self._run("go", "mod", "tidy")
         self._git("init", "--quiet")
         # GoReleaser says that there is no commit where it finds no remote; nothing is fetched.
         self._git("remote", "add", "origin", f"https://{MODULE}.git")
@@ -124,9 +135,12 @@ class GoModule:
 
     def content(self) -> Iterator[tuple[str, str]]:
         """Yield the name and the text of every file."""
-        yield "go.mod", f"module {MODULE}\n\ngo 1.24\n"
+        yield (
+            "go.mod",
+            f"module {MODULE}\n\ngo 1.24\n\nrequire {REQUIRED} {REQUIRED_VERSION}\n",
+        )
         yield "stamp/stamp.go", _STAMPED
-        yield "pkg/standard/standard.go", _standard()
+        yield "pkg/others/others.go", _others()
         for number in range(self.packages):
             yield from self._package(number)
         for position, name in enumerate(BINARIES):
@@ -181,15 +195,17 @@ class GoModule:
     def _git(self, *words: str) -> str:
         who = ("-c", "user.name=bench", "-c", "user.email=bench@example.com")
         quiet = ("-c", "commit.gpgsign=false", "-c", "gc.auto=0")
-        command = ["git", *who, *quiet, *words]
+        return self._run("git", *who, *quiet, *words)
+
+    def _run(self, *command: str) -> str:
         return subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, check=True
         ).stdout
 
 
-def _standard() -> str:
-    imports = "".join(f'\t"{name}"\n' for name in _STANDARD)
-    return f"package standard\n\nimport (\n{imports})\n\n{_KEPT}"
+def _others() -> str:
+    imports = "".join(f'\t"{name}"\n' for name in (*_STANDARD, REQUIRED))
+    return f"package others\n\nimport (\n{imports})\n\n{_KEPT}"
 
 
 def _part(name: str, part: int) -> str:
@@ -201,12 +217,12 @@ def _part(name: str, part: int) -> str:
 
 
 def _main(name: str, last: int) -> str:
-    imports = (f"cmd/{name}/leaf", f"pkg/p{last:03}", "pkg/standard", "stamp")
+    imports = (f"cmd/{name}/leaf", "pkg/others", f"pkg/p{last:03}", "stamp")
     lines = "".join(f'\t"{MODULE}/{path}"\n' for path in imports)
     return (
         f'package main\n\nimport (\n\t"fmt"\n\n{lines})\n\nfunc main() {{\n'
         f"\tfmt.Println(stamp.Version, stamp.Revision, leaf.Turn, p{last:03}.Sum)\n"
-        "\tfmt.Println(len(standard.Uses))\n}\n"
+        "\tfmt.Println(len(others.Uses))\n}\n"
     )
 
 

@@ -15,7 +15,14 @@ from buildkit.store import atomic_write
 from tests.bench.build import bench_build
 from tests.bench.build_peers import ABSENT, GORELEASER_MODULE
 from tests.bench.chart import draw
-from tests.bench.gomodule import BINARIES, GROUPS, PLATFORMS, GoModule
+from tests.bench.gomodule import (
+    BINARIES,
+    GROUPS,
+    PLATFORMS,
+    REQUIRED,
+    REQUIRED_VERSION,
+    GoModule,
+)
 from tests.bench.images import bench_images
 from tests.bench.results import COMPARISON_COLUMNS, COST_COLUMNS, Results
 from tests.bench.surroundings import Surroundings, look
@@ -63,7 +70,7 @@ def write_build(docs: Path, results: Results, module: GoModule, place: Surroundi
         results,
         title=f"{len(BINARIES)} Go programs for {len(PLATFORMS)} platforms",
         subtitle=(
-            f"A generated module of {size['packages']} packages and {size['files']} files. "
+            f"A generated module of {size['packages']} packages, {size['files']} files and gRPC. "
             "Medians; caches are warm unless cold; each scenario has its own scale."
         ),
         footer=str(place),
@@ -78,6 +85,7 @@ def _size(module: GoModule) -> dict[str, Any]:
     return {
         "packages": len({str(Path(path).parent) for path in files}),
         "files": len(files),
+        "requires": [f"{REQUIRED}@{REQUIRED_VERSION}"],
         "binaries": len(BINARIES),
         "groups": len(GROUPS),
         "platforms": list(PLATFORMS),
