@@ -6,12 +6,14 @@ blobs in the user's cache, and becomes a tar while something reads it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.decoding import decode_json
 from buildkit.digest import Digest
@@ -148,18 +150,21 @@ class Sheet(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def write_sheet(path: Path, sheet: Sheet) -> None:
-    """Write a sheet."""
-    write_sealed(path, msgspec.json.encode(sheet))
+    """Write a sheet; what is not in the cache is named from where the sheet is."""
+    folder = path.parent
+    written = _with_sources(sheet, lambda source: _from_folder(source, folder))
+    write_sealed(path, msgspec.json.encode(written))
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a sheet.
+    """Read a sheet, wherever it and what it names were moved together.
 
     Raises:
         BuildError: it is not there or damaged.
     """
     try:
-        return decode_json(read_sealed(path) or b"", Sheet)
+        sheet = decode_json(read_sealed(path) or b"", Sheet)
+        return _with_sources(sheet, lambda source: os.path.normpath(path.parent / source))
     except (OSError, msgspec.MsgspecError) as error:
         raise BuildError(
             f"{path.name} cannot be read",
@@ -189,15 +194,46 @@ def sheet_problem(
     for path, blob in sorted(_blobs(sheet, store).items()):
         if digest(path) != str(blob):
             return f"{blob.short} is no longer in the cache as it was"
-    return None
+    # What they hold is among the inputs, by where they are now.
+    gone = sorted(name for name in _sources(sheet) if not os.path.lexists(name))
+    return f"{Path(gone[0]).name} is no longer where it was" if gone else None
 
 
 def _blobs(sheet: Sheet, store: Store) -> dict[Path, Digest]:
     """Return the blobs without which the image could not be read again, by where they lie."""
     plain = (layer.digest for layer in sheet.layers if not layer.entries and layer.remote is None)
     found = {store.blob(digest): digest for digest in plain}
-    for name in {item.source for layer in sheet.layers for item in layer.entries}:
+    for name in _sources(sheet):
         # Of this cache or of one that was elsewhere when the image was made.
         if match := _BLOB.search(name):
             found[Path(name)] = Digest(match[1])
     return found
+
+
+def _sources(sheet: Sheet) -> set[str]:
+    """Return the files that layers are made of."""
+    return {item.source for layer in sheet.layers for item in layer.entries if item.source}
+
+
+def _with_sources(sheet: Sheet, change: Callable[[str], str]) -> Sheet:
+    """Return a sheet whose layers' files have other names."""
+    names = {name: change(name) for name in _sources(sheet)}
+    if all(name == other for name, other in names.items()):
+        return sheet
+    layers = (
+        replace(
+            layer,
+            entries=tuple(
+                replace(item, source=names[item.source]) if item.source else item
+                for item in layer.entries
+            ),
+        )
+        for layer in sheet.layers
+    )
+    return replace(sheet, layers=tuple(layers))
+
+
+def _from_folder(source: str, folder: Path) -> str:
+    # What has nothing above it in common with the sheet is not moved with it.
+    alone = os.path.commonpath((source, folder)) == "/"
+    return source if alone or _BLOB.search(source) else os.path.relpath(source, folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
@@ -34,6 +35,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     size: int
     path: str = ""
+    """Absolute; the file names what is below ``out/`` relative to that, which may be moved."""
     reference: tuple[str, ...] = ()
     problem: str = ""
     seconds: float = 0.0
@@ -60,6 +62,7 @@ class RecordBook:
 
     def __init__(self, path: Path, book: _Book, owner: str) -> None:
         self._path = path
+        self._out = path.absolute().parent.parent
         self._owner = owner
         self._book = book
         self._lock = threading.Lock()
@@ -99,7 +102,10 @@ class RecordBook:
 
     def get(self, unit: str) -> Record | None:
         """Return a unit's last success."""
-        return self._book.units.get(unit)
+        record = self._book.units.get(unit)
+        if record is None or not record.path or record.path.startswith("/"):
+            return record
+        return replace(record, path=f"{self._out}/{record.path}")
 
     def units(self) -> tuple[str, ...]:
         """Return the ids of all units with a record."""
@@ -128,7 +134,7 @@ class RecordBook:
             sources=tuple(keyed),
             digest=artifact.digest,
             size=artifact.size,
-            path=str(artifact.path or ""),
+            path=self._stored(artifact.path),
             reference=artifact.reference,
             problem=artifact.problem,
             seconds=round(seconds, 3),
@@ -153,6 +159,10 @@ class RecordBook:
         with self._lock:
             if not self._is_saved or hasher.hashed:
                 self._save(hasher)
+
+    def _stored(self, path: Path | None) -> str:
+        inside = path is not None and path.is_relative_to(self._out)
+        return str(path.relative_to(self._out) if path and inside else path or "")
 
     def _save(self, hasher: Hasher) -> None:
         used = {key for record in self._book.units.values() for key in record.sources}

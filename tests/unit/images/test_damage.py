@@ -115,6 +115,22 @@ def test_the_sheet_of_another_image_is_a_problem(store: Store, image: Artifact) 
     assert sheet_problem(image, store, digest) == "its description is of another image"
 
 
+def test_an_image_that_was_moved_with_its_files_is_read_there(store: Store, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "out" / "state").mkdir(parents=True)
+    (tree / "out" / "app").write_bytes(b"a program")
+    layer = layers_of(store).describe([file("app", tree / "out" / "app")])
+    sheet = Sheet(config=image_config(LINUX, (layer.digest,)).decode(), layers=(layer,))
+    write_sheet(tree / "out" / "state" / "sheet.json", sheet)
+    moved = tree.rename(tmp_path / "moved")
+    place = moved / "out" / "state" / "sheet.json"
+    made = Artifact(unit="image/x", digest=str(sheet.id), size=1, path=place)
+    assert sheet_problem(made, store, digest) is None
+    assert read_sheet(place).layers[0].entries[0].source == str(moved / "out" / "app")
+    (moved / "out" / "app").unlink()
+    assert sheet_problem(made, store, digest) == "app is no longer where it was"
+
+
 def from_store(store: Store, tmp_path: Path) -> tuple[Artifact, Digest, Digest]:
     """Return an image with a plain layer of the store, and one that is a part of a blob there."""
     layers = layers_of(store)

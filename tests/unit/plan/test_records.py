@@ -54,6 +54,21 @@ def test_a_record_comes_back_as_it_was_written(written: Path) -> None:
     assert (found.reference, found.problem) == (MADE.reference, MADE.problem)
 
 
+def test_what_lies_below_out_is_found_where_that_was_moved(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    book = RecordBook.open(out / "state" / "records.json")
+    for name, place in (("in", out / "state" / "sheet.json"), ("beside", tmp_path / "cache")):
+        made = Artifact(unit=f"image/{name}", digest="sha256:1", size=1, path=place)
+        book.put(made, {}, 1.0, Hasher({}))
+    moved = out.rename(tmp_path / "moved")
+    again = RecordBook.open(moved / "state" / "records.json")
+    found = {unit: record.path for unit in again.units() if (record := again.get(unit))}
+    assert found == {
+        "image/in": str(moved / "state" / "sheet.json"),
+        "image/beside": str(tmp_path / "cache"),
+    }
+
+
 def test_a_book_that_was_never_written_is_empty(path: Path) -> None:
     book = RecordBook.open(path)
     assert book.units() == ()
