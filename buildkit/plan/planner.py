@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import filterfalse
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -51,6 +52,13 @@ class Plan(Struct, frozen=True, kw_only=True):
         return tuple(s for s in self.steps if s.verdict in {Verdict.RUN, Verdict.RESTORED})
 
 
+class _Looked(Struct):
+    """What was found of the directories of one source, by their keys."""
+
+    same: set[str] = field(default_factory=set)
+    changed: dict[str, str] = field(default_factory=dict)
+
+
 class Planner(Struct, kw_only=True):
     """Plans graphs against the records of earlier runs.
 
@@ -71,7 +79,7 @@ class Planner(Struct, kw_only=True):
     blocked: Mapping[Kind, str] = field(default_factory=dict)
     skipped: Mapping[Kind, str] = field(default_factory=dict)
     force: bool = False
-    _changes: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    _changes: dict[str, _Looked] = field(default_factory=dict)
 
     def plan(self, graph: Graph) -> Plan:
         """Decide every unit of a graph."""
@@ -150,13 +158,16 @@ class Planner(Struct, kw_only=True):
         root = str(unit.action.source if isinstance(unit.action, Compile) else Path())
         tree = SourceTree(root=root, hasher=self.hasher)
         # Binaries share most directories, on all platforms: each is looked at once per run.
-        found = self._changes.setdefault(root, {})
-        for key in keys:
-            if key not in found:
+        found = self._changes.setdefault(root, _Looked())
+        for key in filterfalse(found.same.__contains__, keys):
+            if key not in found.changed:
                 before = load(key)
-                found[key] = tree.change(before) if before else "its record is damaged"
-            if found[key]:
-                return found[key]
+                change = tree.change(before) if before else "its record is damaged"
+                if change is None:
+                    found.same.add(key)
+                    continue
+                found.changed[key] = change
+            return found.changed[key]
         return None
 
 
