@@ -66,6 +66,8 @@ class Session(Struct):
     options: Options
     run: Runner
     _goals: set[Goal] = field(default_factory=set)
+    _views: list[Runner] = field(default_factory=list)
+    _is_due: bool = False
     _repeats: bool = False
     _documents: list[str] = field(default_factory=list)
 
@@ -78,18 +80,41 @@ class Session(Struct):
 
         Args:
             run: returns when the user ends it; no goals stand for those of build and docker.
+
+        Raises:
+            UsageError: the goals are only to be looked at.
         """
-        self.run, self._repeats = run, True
+        if self._views:
+            raise UsageError(
+                "`watch` makes things, and `plan` and `graph` only show what would be made",
+                resolution="Call them one after another.",
+            )
+        self.run, self._repeats, self._is_due = run, True, True
+
+    def view(self, show: Runner) -> None:
+        """Have the goals of the call shown by ``show`` and not carried out, wherever they stand.
+
+        For whatever else follows it is a dry run.
+
+        Args:
+            show: changes nothing; no goals stand for those of build and docker.
+        """
+        self._check_end()
+        self._views.append(show)
+        self._is_due = True
+        self.options = replace(self.options, dry_run=True)
 
     def flush(self) -> None:
-        """Carry out what was registered."""
+        """Carry out what was registered, or show it."""
         goals, self._goals = frozenset(self._goals), set()
-        if goals or self._repeats:
-            with self._collected():
-                self.run(goals, self.options)
+        if goals or self._is_due:
+            self._is_due = False
+            for run in self._views or [self.run]:
+                with self._collected():
+                    run(goals, self.options)
 
     def show(self, action: Callable[[frozenset[Goal], Options], None]) -> None:
-        """Hand what was registered before to ``action`` instead of carrying it out."""
+        """Hand what was registered before to ``action``, and carry out what comes after."""
         self._check_end()
         goals, self._goals = frozenset(self._goals), set()
         with self._collected():

@@ -185,7 +185,7 @@ def plan(session: Session) -> None:
     """Show what would run and why; alone, for build and docker together."""
     from buildkit.pipeline.run import show_plan  # noqa: PLC0415
 
-    session.show(show_plan)
+    session.view(show_plan)
 
 
 @mesh_task(
@@ -204,7 +204,7 @@ def graph(session: Session) -> None:
     """Print the graph of what would run as a Mermaid flowchart."""
     from buildkit.pipeline.explaining import show_graph  # noqa: PLC0415
 
-    session.show(show_graph)
+    session.view(show_graph)
 
 
 @mesh_task(*_ALL)

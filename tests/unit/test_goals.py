@@ -153,9 +153,32 @@ def test_what_is_no_goal_comes_after_the_goals_before_it(pipeline: Pipeline) -> 
     assert pipeline.order == [("run", (DOCKER,)), ("smoke", ()), ("clean", ()), ("run", (BUILD,))]
 
 
-def test_a_plan_is_shown_instead_of_carried_out(pipeline: Pipeline) -> None:
-    assert call("docker plan") == 0
-    assert pipeline.order == [("plan", (DOCKER,))]
+@pytest.mark.parametrize("words", ["docker envoy plan", "docker plan envoy", "plan docker envoy"])
+def test_a_plan_is_shown_instead_of_carried_out(pipeline: Pipeline, words: str) -> None:
+    assert call(words) == 0
+    assert pipeline.order == [("plan", (DOCKER, ENVOY))]
+
+
+@pytest.mark.parametrize("executor", [GoalExecutor, Executor])
+def test_a_plan_alone_says_so_by_no_goals(pipeline: Pipeline, executor: type[Executor]) -> None:
+    assert call("plan", executor) == 0
+    assert pipeline.order == [("plan", ())]
+
+
+def test_after_a_plan_nothing_is_carried_out(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan clean check docker") == 0
+    assert pipeline.order == [("plan", ()), ("check", ()), ("plan", (DOCKER,))]
+    assert "would remove out/" in capsys.readouterr().err
+
+
+def test_a_plan_and_a_watch_are_two_calls(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan watch docker") == 2
+    assert "Call them one after another" in capsys.readouterr().err
+    assert pipeline.calls == []
 
 
 def test_invokes_dry_is_ours(pipeline: Pipeline) -> None:
@@ -341,7 +364,7 @@ def test_explaining_comes_after_what_stands_before_it_and_has_its_own_unit(
     assert asked == [(unit, Options(tag="1")) for unit in ("app@linux/arm64", "push/app")]
 
 
-def test_the_graph_is_of_the_goals_before_it(
+def test_the_graph_is_of_the_goals_of_the_call(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[frozenset[Goal]] = []
@@ -349,6 +372,9 @@ def test_the_graph_is_of_the_goals_before_it(
     assert call("docker graph") == 0
     assert asked == [frozenset({DOCKER})]
     assert pipeline.calls == []
+    assert call("plan graph docker") == 0
+    assert asked[1:] == [frozenset({DOCKER})]
+    assert pipeline.order == [("plan", (DOCKER,))]
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
