@@ -116,7 +116,10 @@ class Session(Struct):
     def show(self, action: Callable[[frozenset[Goal], Options], None]) -> None:
         """Hand what was registered before to ``action``, and carry out what comes after."""
         self._check_end()
-        goals, self._goals = frozenset(self._goals), set()
+        goals = frozenset(self._goals)
+        if self._views:
+            self.flush()
+        self._goals = set()
         with self._collected():
             action(goals, self.options)
 

@@ -20,7 +20,7 @@ from invoke.tasks import Task
 from buildkit import tasks
 from buildkit.errors import RegistryError
 from buildkit.goals import GoalExecutor
-from buildkit.pipeline import check, explaining, locking, run, smoking, watching
+from buildkit.pipeline import check, doctoring, explaining, locking, run, smoking, watching
 from buildkit.pipeline.report import print_json
 from buildkit.plan.options import Goal, Options
 from tests.fakes.bare_config import BareConfig
@@ -171,6 +171,17 @@ def test_after_a_plan_nothing_is_carried_out(
     assert call("plan clean check docker") == 0
     assert pipeline.order == [("plan", ()), ("check", ()), ("plan", (DOCKER,))]
     assert "would remove out/" in capsys.readouterr().err
+
+
+def test_what_looks_at_the_goals_of_a_call_looks_at_the_same(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[frozenset[Goal]] = []
+    monkeypatch.setattr(explaining, "show_graph", lambda goals, _: seen.append(goals))
+    monkeypatch.setattr(doctoring, "show_health", lambda goals, _: seen.append(goals))
+    assert call("plan graph docker doctor") == 0
+    assert pipeline.order == [("plan", (DOCKER,))]
+    assert seen == [{DOCKER}, {DOCKER}]
 
 
 def test_a_plan_and_a_watch_are_two_calls(
