@@ -65,7 +65,7 @@ _FLAGS: dict[str, tuple[Any, str]] = {
     "symbols": (False, "no optimisation, symbols kept (DEBUG=1)"),
     "force": (False, "ignore records of earlier runs; init: write over a file that exists"),
     "offline": (False, "use what is cached, never the network"),
-    "fail_fast": (False, "start nothing more after the first failure"),
+    "fail_fast": (False, "end the whole run at the first failure"),
     "dry_run": (False, "show the plan, change nothing"),
     "username": (None, "whom to log in as"),
     "password_stdin": (False, "read the password from standard input"),

@@ -27,6 +27,11 @@ class Batch(Struct, frozen=True, kw_only=True):
         return self.steps[0].verdict is Verdict.RESTORED
 
     @property
+    def place(self) -> Kind:
+        """Of which kind it takes a place: what is restored waits for no compile."""
+        return Kind.FETCH if self.is_restored else self.kind
+
+    @property
     def lane(self) -> str:
         """Batches of one lane never run at once; empty for no lane.
 

@@ -47,7 +47,7 @@ class Crew(Struct, frozen=True, kw_only=True):
         limits: how many batches of a kind may run at once.
         frugal: per kind, a builder that takes less memory and longer.
         available: the bytes of memory for all that run at once.
-        fail_fast: start nothing more after a failure.
+        fail_fast: after a failure, start nothing more and end what is running.
         cancel: ends what is running.
     """
 
@@ -76,8 +76,8 @@ class Crew(Struct, frozen=True, kw_only=True):
 def execute(plan: Plan, crew: Crew) -> tuple[Outcome, ...]:
     """Carry out a plan and return one outcome per step, in the plan's order.
 
-    A failed unit aborts those that need it; all others finish, unless
-    ``fail_fast``.
+    A failed unit aborts those that need it; all others finish. With ``fail_fast``
+    it aborts all others, those that are being made included.
 
     Raises:
         CancelledError: the user ended the run; children are gone.
@@ -144,7 +144,7 @@ class _Run:
                 self._sorter.done(batch.key)
             elif self._has_place(batch):
                 self._waiting.remove(batch)
-                self._busy.update((batch.kind, batch.lane))
+                self._busy.update((batch.place, batch.lane))
                 self._futures[self._submit(pool, batch)] = batch
 
     def _submit(self, pool: ThreadPoolExecutor, batch: Batch) -> Future[list[Outcome]]:
@@ -175,20 +175,32 @@ class _Run:
             return False
         if any(other.is_alone for other in self._waiting if other is not batch):
             return False
-        is_free = self._busy[batch.kind] < self._crew.limits[batch.kind]
+        is_free = self._busy[batch.place] < self._crew.limits[batch.place]
         return is_free and self._crew.memory.has_room(batch, self._futures.values())
 
     def _finish(self, future: Future[list[Outcome]]) -> None:
         batch = self._futures.pop(future)
-        self._busy.subtract((batch.kind, batch.lane))
-        outcomes = future.result()
+        self._busy.subtract((batch.place, batch.lane))
+        outcomes = self._ended(future, batch)
         if not self._stopping and self._tries_again(batch, outcomes[0].error):
             return
         self._note(batch, outcomes)
         failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
-        if failed and self._crew.fail_fast:
-            self._stopping = f"--fail-fast, after {failed[0].unit.id}"
         self._sorter.done(batch.key)
+        if failed and self._crew.fail_fast and not self._stopping:
+            self._stopping = f"--fail-fast, after {failed[0].unit.id}"
+            self._gate.close()
+            self._crew.cancel()
+
+    def _ended(self, future: Future[list[Outcome]], batch: Batch) -> list[Outcome]:
+        """Return how a batch ended; what ``fail_fast`` cut off did not fail."""
+        if isinstance(future.exception(), CancelledError):
+            return [_aborted(step, self._stopping) for step in batch.steps]
+        outcomes = future.result()
+        if not self._stopping or not isinstance(outcomes[0].error, CancelledError):
+            return outcomes
+        end = {"status": Status.ABORTED, "reason": self._stopping, "error": None}
+        return [replace(outcome, **end) for outcome in outcomes]
 
     def _tries_again(self, batch: Batch, error: BuildkitError | None) -> bool:
         """Put back, to run alone, what was killed for lack of memory; only once."""

@@ -176,5 +176,6 @@ def maker(goals: frozenset[Goal], options: Options) -> Make:
 
 def _look(planned: Planned, outcomes: tuple[Outcome, ...]) -> Watched:
     shop = planned.shop
-    wide = any(o.status is Status.FAILED and o.unit.kind is Kind.BINARY for o in outcomes)
+    unmade = {Status.FAILED, Status.ABORTED}
+    wide = any(o.status in unmade and o.unit.kind is Kind.BINARY for o in outcomes)
     return watched_files(planned.graph, shop.book, shop.project, shop.settings.out, wide=wide)

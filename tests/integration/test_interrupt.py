@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM in the middle of a compile: children gone, nothing half-written."""
+"""Ctrl-C, SIGTERM and --fail-fast end what runs: children gone, nothing half-written."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,24 @@ from tests.integration import conftest
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 30
+
+COMMANDS = """\
+schema_version = 1
+[project]
+name = "tiny"
+source = "."
+release_hub = "docker.io/tiny"
+[matrix]
+platforms = ["linux/amd64"]
+[command.long]
+argv = ["sh", "-ec", "echo half > $$1; sleep 60 & echo $$! > $$2; wait", "sh", "${out}/long", "pid"]
+outputs = ["long"]
+directory = "${source}"
+[command.short]
+argv = ["sh", "-c", "until test -s pid; do sleep 0.02; done; exit 3"]
+outputs = ["short"]
+directory = "${source}"
+"""
 
 
 @pytest.mark.go
@@ -50,6 +69,28 @@ def test_a_stopped_build_leaves_no_child_and_no_output(
     assert not compilers(out)
     assert not (out / "linux_amd64" / "operator").exists()
     assert not list((out / ".buildkit" / "tmp").iterdir())
+
+
+def test_fail_fast_ends_the_children_of_others(tmp_path: Path) -> None:
+    (tmp_path / "targets.toml").write_text(COMMANDS)
+    command = [sys.executable, "-c", "from buildkit.tasks import main; main()", "build"]
+    done = subprocess.run(
+        [*command, "--fail-fast", "--json"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "MESHWRIGHT_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    found = {u["id"]: (u["status"], u["reason"]) for u in json.loads(done.stdout)["units"]}
+    assert found["command/short"][0] == "failed"
+    assert found["command/long"] == ("aborted", "--fail-fast, after command/short")
+    sleeper = Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline")
+    # What is dead and not yet buried has no words.
+    assert not sleeper.exists() or sleeper.read_bytes() == b""
+    assert not list((tmp_path / "out").rglob("long"))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

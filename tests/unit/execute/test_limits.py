@@ -229,9 +229,8 @@ def test_after_fail_fast_nothing_is_made_again(site: Site) -> None:
     site.fail_fast = True
     ended = threading.Event()
 
-    def late(progress: Progress) -> None:
+    def late(_progress: Progress) -> None:
         assert ended.wait(10)
-        progress("over")
         raise out_of_memory("a for linux/amd64", "")
 
     site.smith.acts[A] = late

@@ -131,6 +131,77 @@ def test_fail_fast_starts_nothing_more(site: Site) -> None:
     assert site.smith.order == [A]
 
 
+@pytest.mark.timeout(30)
+def test_fail_fast_ends_what_is_running_and_calls_it_aborted(site: Site) -> None:
+    site.fail_fast = True
+    child, stream, done = (threading.Event() for _ in range(3))
+    arm, fetched = "binary/b@linux/arm64", "image/one@linux/amd64"
+
+    def wait(_progress: Progress) -> None:
+        child.set()
+        assert site.cancelled.wait(10)
+        raise CancelledError("go was stopped")
+
+    def report(progress: Progress) -> None:
+        stream.set()
+        while not done.wait(0.005):
+            progress("more")
+
+    def fail(_progress: Progress) -> None:
+        assert child.wait(10)
+        assert stream.wait(10)
+        raise BuildError("it did not compile")
+
+    site.smith.acts = {A: fail, arm: wait, fetched: report}
+    made = {"base/x": artifact("base/x")}
+    try:
+        outcomes = site.run(
+            compiled("a"),
+            compiled("b", platform=ARM),
+            site.image("one", "base/x"),
+            running(push("x", (fetched,))),
+            made=made,
+        )
+    finally:
+        done.set()
+    reason = f"--fail-fast, after {A}"
+    assert statuses(outcomes) == {
+        A: (Status.FAILED, "it did not compile"),
+        arm: (Status.ABORTED, reason),
+        fetched: (Status.ABORTED, reason),
+        "push/x": (Status.ABORTED, reason),
+    }
+    assert [outcome.error is None for outcome in outcomes] == [False, True, True, True]
+    assert min(outcome.seconds for outcome in outcomes[1:3]) > 0
+    assert site.recorded() == []
+    assert f"aborted {fetched} ({reason})" in site.journal.lines
+
+
+@pytest.mark.timeout(30)
+def test_what_ends_well_in_spite_of_fail_fast_is_kept(site: Site) -> None:
+    site.fail_fast = True
+    arm, begun = "binary/b@linux/arm64", threading.Event()
+
+    def end_well(_progress: Progress) -> None:
+        begun.set()
+        until(site.cancelled.is_set)
+
+    def fail(_progress: Progress) -> None:
+        assert begun.wait(10)
+        raise BuildError("it did not compile")
+
+    site.smith.acts = {A: fail, arm: end_well}
+    outcomes = site.run(compiled("a"), compiled("b", platform=ARM))
+    assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.DONE]
+    assert site.recorded() == [arm]
+
+
+def test_without_fail_fast_what_was_stopped_from_outside_is_a_failure(site: Site) -> None:
+    site.fail(A, CancelledError("go was stopped"))
+    outcomes = site.run(compiled("a"), compiled("b", platform=ARM))
+    assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.DONE]
+
+
 def test_what_the_plan_settled_keeps_its_verdict(site: Site) -> None:
     steps = [
         replace(compiled(name), verdict=verdict, reason=str(verdict))
@@ -300,3 +371,13 @@ def test_a_restored_unit_waits_for_no_compile_and_holds_none_up(site: Site, tmp_
     step, made = restorable(site, tmp_path, "a")
     site.run(compiled("b"), step, compiled("c"), made={A: made})
     assert site.smith.batches == [(B, "binary/c@linux/amd64")]
+
+
+@pytest.mark.timeout(30)
+def test_a_restored_unit_takes_no_place_of_a_compile(site: Site, tmp_path: Path) -> None:
+    site.limits[Kind.BINARY] = 1
+    step, made = restorable(site, tmp_path, "a")
+    output = tmp_path / "out" / "a"
+    site.smith.acts["binary/b@linux/arm64"] = lambda _: until(output.exists)
+    outcomes = site.run(compiled("b", platform=ARM), step, made={A: made})
+    assert [outcome.status for outcome in outcomes] == [Status.DONE, Status.RESTORED]
