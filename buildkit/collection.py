@@ -22,6 +22,7 @@ from msgspec import Struct
 from buildkit.decoding import decode_json
 from buildkit.digest import canonical_json
 from buildkit.errors import UsageError
+from buildkit.intact import forget
 from buildkit.store import Store, read_sealed, write_sealed
 
 DEFAULT_LIMIT = 20_000_000_000
@@ -244,6 +245,7 @@ def _remove(path: Path, root: Path) -> None:
     # A directory goes at once or not at all.
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path.rename(Path(folder) / path.name)
+        forget(path)
         shutil.rmtree(Path(folder) / path.name, ignore_errors=True)
 
 

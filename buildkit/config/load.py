@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,14 @@ from buildkit.config.remote_tree import check_tree
 from buildkit.config.source_paths import with_source_paths
 from buildkit.errors import UsageError
 
-Obtain = Callable[[RemoteTree, Lock, Mapping[str, str]], Path]
-"""Brings a tree onto this machine, given the lock and the mirrors, and says where it lies."""
+Obtain = Callable[[RemoteTree, Lock, Mapping[str, str], Collection[str]], Path]
+"""Brings a tree onto this machine, given the lock, the mirrors and the names of the commands,
+which may write into it; says where it lies."""
 
 
-def obtain_nothing(tree: RemoteTree, _lock: Lock, _mirrors: Mapping[str, str]) -> Path:
+def obtain_nothing(
+    tree: RemoteTree, _lock: Lock, _mirrors: Mapping[str, str], _commands: Collection[str]
+) -> Path:
     """Refuse to fetch.
 
     Raises:
@@ -105,8 +108,12 @@ def load_project(
     data, origins = _laid(layers, main, assignments, environ or {})
     problems = Problems(main.page.file, main.page.text, origins=origins)
     lock = load_lock(lock_path(targets))
-    fetched, mirrors = _remote(data, main, problems) if source is None else (None, {})
-    tree = obtain(fetched, lock, mirrors) if fetched else _existing(data, source, main, problems)
+    remote = _remote(data, main, problems) if source is None else None
+    if remote is None:
+        fetched, tree = None, _existing(data, source, main, problems)
+    else:
+        fetched = _tree_of(remote)
+        tree = obtain(fetched, lock, remote.mirrors, remote.command)
     config = _decoded(with_source_paths(data, tree, main.root), problems)
     _check(config, main.root, problems)
     values_from = files_of_values(config)
@@ -145,20 +152,22 @@ def parse_config(text: str, file: str, root: Path) -> Config:
     return config
 
 
-def _remote(
-    data: dict[str, Any], main: Layer, problems: Problems
-) -> tuple[RemoteTree | None, Mapping[str, str]]:
-    """Return where the tree is fetched from, and the mirrors; None for one of the user's."""
+def _remote(data: dict[str, Any], main: Layer, problems: Problems) -> Config | None:
+    """Return the configuration that says where the tree is fetched from; None for a user's."""
     if not isinstance(_source_of(data), dict):
-        return None, {}
+        return None
     # What is fetched must be right before it is; paths in it can be looked at only then.
     config = _decoded(with_source_paths(data, main.root, main.root), problems)
+    check_tree(_tree_of(config), problems)
+    problems.raise_if_any()
+    return config
+
+
+def _tree_of(config: Config) -> RemoteTree:
     tree = config.project.source
     if not isinstance(tree, RemoteTree):
         raise TypeError(tree)
-    check_tree(tree, problems)
-    problems.raise_if_any()
-    return tree, config.mirrors
+    return tree
 
 
 def _existing(data: dict[str, Any], source: Path | None, main: Layer, problems: Problems) -> Path:

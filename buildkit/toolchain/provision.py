@@ -20,6 +20,7 @@ import msgspec
 
 from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError, FetchError
+from buildkit.intact import first_altered, seal
 from buildkit.locks import lock
 from buildkit.proc import Runner
 from buildkit.toolchain.choose import GoChoice, LockedGo
@@ -53,10 +54,10 @@ def provision_go(
     say: Callable[[str], None],
     offline: bool = False,
 ) -> Toolchain:
-    """Return the chosen toolchain, fetching it where it is not there yet.
+    """Return the chosen toolchain, fetching it where it is not there or not as it was fetched.
 
     Args:
-        choice: from :func:`choose_go`; one that has its toolchain costs nothing.
+        choice: from :func:`choose_go`; the one on PATH costs nothing.
         cache: the root of the user's cache.
         environ: the user's environment.
         runner: starts Go.
@@ -69,24 +70,29 @@ def provision_go(
         EnvironmentMissingError: nothing here can fetch it, or the cache cannot hold it.
         FetchError: it cannot be had, or is not what the lock pins.
     """
-    if choice.toolchain is not None:
-        return choice.toolchain
     locked = choice.locked
     if locked is None:
-        raise AssertionError
+        if choice.toolchain is None:
+            raise AssertionError
+        return choice.toolchain
     home = locked.home(cache)
     try:
+        if choice.toolchain is not None and not first_altered(home):
+            return choice.toolchain
         with lock(home.with_name(f".{home.name}.lock")):
             # Another process may have finished it while this one waited.
-            if (ready := toolchain_at(home)) is not None:
+            ready = toolchain_at(home)
+            altered = first_altered(home) if ready else ""
+            if ready is not None and not altered:
                 return ready
+            state = f"was altered in the cache ({altered})" if altered else "is not in the cache"
             if offline:
                 raise FetchError(
-                    f"Go {locked.version} is not in the cache, and this run is offline",
+                    f"Go {locked.version} {state}, and this run is offline",
                     details=choice.reason,
                     resolution="Run once without --offline, or put a Go that fits on PATH.",
                 )
-            say(f"{choice.reason} is fetched into {home}")
+            say(f"{choice.reason} {state} and is fetched into {home}")
             with _workspace(cache) as work:
                 go = choice.found or borrow_go(bootstrap, pip, work)
                 tree = _download(go, locked, environ, runner, work)
@@ -200,7 +206,8 @@ def _move(tree: Path, home: Path, work: Path) -> None:
     if home.exists():
         # What a cleaner of caches left of it.
         home.rename(work / "remains")
-    # Nothing verifies it again, so all of it has to be on the disk before it has its name.
+    seal(tree, home)
+    # Sizes and times, which are looked at, can be on the disk before the content is.
     os.sync()
     tree.rename(home)
 

@@ -233,6 +233,28 @@ def test_an_archive_is_unpacked_once(tmp_path: Path, supply: Supply) -> None:
     assert supply(offline=True).obtain(tree, Lock(), {}) == place
 
 
+def test_a_tree_that_was_altered_is_fetched_again_and_put_aside(mesh: Path, supply: Supply) -> None:
+    tree = RemoteTree(git=f"file://{mesh}", ref="1.1.0")
+    lock = locked(supply, tree)
+    said: list[str] = []
+    asking, offline = supply(), supply(offline=True)
+    asking.say = said.append
+    place = asking.obtain(tree, lock, {})
+    aside = place.with_name(f"{place.name}.altered")
+    for name in ("first", ".git/HEAD"):
+        before = (place / name).read_text()
+        (place / name).write_text("altered")
+        with pytest.raises(FetchError, match=rf"altered in the cache \({name}\), and .* offline"):
+            offline.obtain(tree, lock, {})
+        # What commands may have written is no damage.
+        assert offline.obtain(tree, lock, {}, ["code"]) == place
+        assert (place / name).read_text() == "altered"
+        assert asking.obtain(tree, lock, {}) == place
+        assert (place / name).read_text() == before
+        assert (aside / name).read_text() == "altered"
+        assert str(aside) in said[-1]
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,13 @@ def test_a_project_takes_the_tree_that_was_obtained(tmp_path: Path) -> None:
     save_lock(tmp_path / "targets.lock", Lock(source=SourcePin(ref="1", commit=COMMIT)))
     asked = []
 
-    def obtain(tree: RemoteTree, lock: Lock, mirrors: object) -> Path:
-        asked.append((tree, lock.source, mirrors))
+    def obtain(tree: RemoteTree, lock: Lock, mirrors: object, commands: Collection[str]) -> Path:
+        asked.append((tree, lock.source, mirrors, list(commands)))
         return tmp_path / "tree"
 
     project = load_project(tmp_path / "targets.toml", obtain=obtain)
     assert (project.source, project.fetched) == (tmp_path / "tree", RemoteTree(git="g", ref="1"))
-    assert asked == [(project.fetched, SourcePin(ref="1", commit=COMMIT), {})]
+    assert asked == [(project.fetched, SourcePin(ref="1", commit=COMMIT), {}, [])]
 
 
 def test_a_tree_that_is_named_is_used_and_nothing_is_fetched(tmp_path: Path) -> None:

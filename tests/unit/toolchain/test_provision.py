@@ -166,6 +166,19 @@ def test_what_a_cleaner_left_of_it_is_replaced(world: World, found: Toolchain) -
     assert (home / "VERSION").read_bytes() == TREE["VERSION"]
 
 
+@pytest.mark.parametrize("name", ["bin/go", "src/fmt/print.go", "pkg/tool/linux_amd64/compile"])
+def test_one_that_was_altered_is_replaced(world: World, found: Toolchain, name: str) -> None:
+    home = world.provision(world.choose(found)).goroot
+    before = (home / name).read_bytes()
+    (home / name).write_bytes(before[:-1])
+    with pytest.raises(FetchError, match=f"was altered in the cache .{name}., and .* offline"):
+        world.provision(world.choose(found), offline=True)
+    assert world.provision(world.choose(found)).goroot == home
+    assert (home / name).read_bytes() == before
+    assert f"was altered in the cache ({name})" in world.said[-1]
+    assert not list((world.cache / "tmp").iterdir())
+
+
 def test_a_cache_that_cannot_hold_it_is_told(world: World, found: Toolchain) -> None:
     world.cache.write_text("a file")
     with pytest.raises(EnvironmentMissingError, match="cannot be kept in"):
