@@ -69,10 +69,7 @@ def _place(home: Path) -> Path:
 def _names(tree: Path) -> Iterator[str]:
     for folder, below, names in os.walk(tree):
         links = [name for name in below if Path(folder, name).is_symlink()]
-        for name in (*names, *links):
-            # What git knows of the others' times, which it writes anew whenever it looks.
-            if name not in {"index", "index.lock"} or "/.git" not in folder:
-                yield os.path.relpath(f"{folder}/{name}", tree)
+        yield from (os.path.relpath(f"{folder}/{name}", tree) for name in (*names, *links))
 
 
 def _is_unmoved(home: Path, name: str, file: _File) -> bool:
