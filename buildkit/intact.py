@@ -44,16 +44,19 @@ def first_altered(home: Path) -> str:
         known = decode_json(read_sealed(_place(home)) or b"", dict[str, _File])
     except msgspec.MsgspecError:
         return "the list of its files"
-    found = {}
+    moved = {}
     for name, file in known.items():
         try:
-            found[name] = file if _is_unmoved(home, name, file) else _look(home, name)
+            found = os.lstat(f"{home}/{name}")
+            if found.st_size == file.size and found.st_mtime_ns == file.modified:
+                continue
+            moved[name] = _look(home, name)
         except OSError:
             return name
-        if found[name].content != file.content:
+        if moved[name].content != file.content:
             return name
-    if found != known:
-        write_sealed(_place(home), msgspec.json.encode(found), sync=False)
+    if moved:
+        write_sealed(_place(home), msgspec.json.encode({**known, **moved}), sync=False)
     return ""
 
 
@@ -70,11 +73,6 @@ def _names(tree: Path) -> Iterator[str]:
     for folder, below, names in os.walk(tree):
         links = [name for name in below if Path(folder, name).is_symlink()]
         yield from (os.path.relpath(f"{folder}/{name}", tree) for name in (*names, *links))
-
-
-def _is_unmoved(home: Path, name: str, file: _File) -> bool:
-    found = os.lstat(f"{home}/{name}")
-    return (found.st_size, found.st_mtime_ns) == (file.size, file.modified)
 
 
 def _look(tree: Path, name: str) -> _File:
