@@ -21,6 +21,7 @@ from buildkit.http import HttpPool
 from buildkit.oci.model import Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
+from tests.fakes.damages import damage_each
 from tests.fakes.registry import Logins
 from tests.integration.registry_servers import installed_program, serve
 from tests.integration.tiny_project import MAIN, Tree
@@ -132,8 +133,13 @@ def test_what_is_signed_is_found_beside_the_image_and_a_second_run_changes_nothi
         assert {item["predicateType"] for item in found} == kinds
         assert {f"sha256-{digest.hex}.sig", f"sha256-{digest.hex}.att"} < set(tags)
     listed = client.referrers.find(image, index.descriptor.digest)
+    # What layers hold is remembered, and looked for again where that is damaged.
+    remembered = tree.root / "cache" / "contents"
+    contents = files(remembered)
+    assert damage_each(remembered) == len(contents) > 2
     tree.document(*words)
     assert files(folder) == before
+    assert files(remembered).keys() == contents.keys()
     assert client.referrers.find(image, index.descriptor.digest) == listed
     assert client.tags(image) == tags
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.damages import DAMAGES
 from tests.fakes.files import FakeFiles
 from tests.integration.crashes import FETCHED, FETCHED_PATH, World, kind_of
 from tests.integration.registry_servers import installed_program, serve
@@ -31,35 +32,6 @@ KINDS = frozenset(
         "out/.buildkit/records.json",
     }
 )
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    if data:
-        data[len(data) * 2 // 3] ^= 0x04
-    path.write_bytes(data)
-
-
-def become_directory(path: Path) -> None:
-    path.unlink()
-    (path / "with").mkdir(parents=True)
-    (path / "with" / "a file").write_text("x")
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "emptied": empty,
-    "cut off": cut,
-    "a bit flipped": flip,
-    "a directory": become_directory,
-}
 
 
 class Site:

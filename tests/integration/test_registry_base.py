@@ -15,6 +15,7 @@ import pytest
 
 from buildkit.digest import Digest
 from buildkit.oci.model import OCI_LAYER_GZIP
+from tests.fakes.damages import DAMAGES
 from tests.fakes.registry import FakeRegistry
 from tests.integration import conftest
 from tests.integration.registry_bases import packed_layer, push_base
@@ -131,6 +132,16 @@ def test_a_base_is_pinned_and_read_at_its_mirror_and_mounted_where_it_is(project
     project.push()
     moved = project.moved()
     assert (moved["read"], moved["sent"]) == (0, 0)
+
+    # What is known of the pulled base is damaged, and the base read again.
+    sheets = project.folder / "cache" / "sheets"
+    before = {path.name: path.read_bytes() for path in sheets.iterdir()}
+    for how in ("emptied", "a directory"):
+        for path in sheets.iterdir():
+            DAMAGES[how](path)
+        (project.folder / "notes").write_text(how)
+        project.push()
+        assert {path.name: path.read_bytes() for path in sheets.iterdir()} == before
 
 
 def newest_config(registry: FakeRegistry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from buildkit.build.gotool import GoTool, GoTools
 from buildkit.errors import BuildError, FetchError
 from buildkit.store import Store
 from buildkit.toolchain import Toolchain
+from tests.fakes.damages import DAMAGES
 from tests.fakes.go import FakeGo
 from tests.fakes.runner import Call, FakeRunner, refuse
 
@@ -73,8 +74,12 @@ def test_the_next_run_finds_it_without_network_and_without_go(world: World) -> N
     assert world.tools(offline=True).obtain(TOOL) == first
 
 
-def test_a_damaged_one_is_compiled_anew(world: World) -> None:
-    world.tools().obtain(TOOL).write_bytes(b"damage")
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("folder", ["blobs", "tools"])
+def test_a_damaged_one_is_compiled_anew(world: World, folder: str, how: str) -> None:
+    world.tools().obtain(TOOL)
+    (path,) = (path for path in (world.store.root / folder).rglob("*") if path.is_file())
+    DAMAGES[how](path)
     assert world.tools().obtain(TOOL).read_bytes() == b"program"
     assert world.go.downloads == 2
 
