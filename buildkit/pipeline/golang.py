@@ -112,7 +112,8 @@ class GoSupply:
             if self._command is None:
                 from buildkit.build.golang import GoCommand  # noqa: PLC0415 - see toolchain
 
-                shop, toolchain = self._shop, self.toolchain()
+                shop = self._shop
+                toolchain = shop.answers.once(f"the Go of {self.program}", self.toolchain)
                 settings = shop.answers.once(
                     f"go env of {toolchain.goroot}",
                     lambda: read_settings(toolchain, shop.environ, shop.processes),

@@ -293,4 +293,5 @@ def kind_of(path: Path, world: World) -> str:
     place = str(path.relative_to(world.tree if world.tree in path.parents else world.root))
     place = re.sub(r"[^/]+\.lock$", "NAME.lock", place)
     place = re.sub(rf"images/{SLUG}/\w+", "images/NAME", place)
+    place = re.sub(rf"listings/\w+-{SLUG}", "listings/NAME", place)
     return re.sub(r"(/[0-9a-f]{2})?/[0-9a-f]{64}", "/#", place)

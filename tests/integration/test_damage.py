@@ -28,6 +28,7 @@ KINDS = frozenset(
         "cache/layers/#.json",
         "cache/locks/NAME.lock",
         "out/.buildkit/images/NAME.json",
+        "out/.buildkit/listings/NAME.json",
         "out/.buildkit/lock",
         "out/.buildkit/records.json",
     }
