@@ -7,11 +7,10 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from buildkit.build.gocommand import Target, list_argv, make_calls
 from buildkit.build.golisting import GoListing
@@ -24,6 +23,9 @@ from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
 from buildkit.proc import Completed, Runner, out_of_memory, out_of_space
+
+_Description = tuple[GoSources, Callable[[], None]]
+"""What binaries are made from, and what keeps that, see :class:`GoListing`."""
 
 
 class GoCommand(Struct, frozen=True, kw_only=True):
@@ -84,33 +86,39 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
                 built, peak = self._compile(command, targets, stage, volatile)
                 for target in targets:
                     check_machine(built[target], target.platform)
-                # A file that just came to its place is racy for a while: the rest is done
-                # meanwhile, and then its digest is taken.
+                settled = pool.submit(self._settle, described, started, targets)
                 for target in targets:
                     _place(built[target], target.action.output)
-                found, keep = described.result()
-                sources, packages = found.settled(started), found.linked()
-                if all(source_key(target.action.package) in sources for target in targets):
-                    keep()
-            problems = [
-                self._problem(target, target.stamps(volatile), target.action.output, packages)
-                for target in targets
-            ]
-            return tuple(
-                replace(self._artifact(target, sources, problem), peak_memory=peak)
-                for target, problem in zip(targets, problems, strict=True)
-            )
+                sources, packages = settled.result()
+                # What has just come to its place is hashed a moment later, see Hasher.
+                problems = [
+                    pool.submit(self._problem, target, target.stamps(volatile), packages)
+                    for target in targets
+                ]
+                return tuple(
+                    self._artifact(target, sources, problem, peak)
+                    for target, problem in zip(targets, problems, strict=True)
+                )
+
+    def _settle(
+        self, described: Future[_Description], started: int, targets: tuple[Target, ...]
+    ) -> tuple[Mapping[str, tuple[SourceDirectory, ...]], Mapping[str, frozenset[str]]]:
+        found, keep = described.result()
+        sources = found.settled(started)
+        if all(source_key(target.action.package) in sources for target in targets):
+            keep()
+        return sources, found.linked()
 
     def _problem(
         self,
         target: Target,
         every: Iterable[tuple[str, str]],
-        built: Path,
         packages: Mapping[str, frozenset[str]],
     ) -> str:
         action = target.action
         stamps = {name: value for name, value in every if name in action.version_stamps}
-        return stamp_problem(built, stamps, packages.get(source_key(action.package), frozenset()))
+        linked = packages.get(source_key(action.package), frozenset())
+        return stamp_problem(action.output, stamps, linked)
 
     def _volatile(self, action: Compile) -> Mapping[str, str]:
         return self.volatile() if action.volatile_stamps else {}
@@ -119,7 +127,8 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
         self,
         target: Target,
         sources: Mapping[str, tuple[SourceDirectory, ...]],
-        problem: str,
+        problem: Future[str],
+        peak: int,
     ) -> Artifact:
         output = target.action.output
         return Artifact(
@@ -128,7 +137,8 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
             size=output.stat().st_size,
             path=output,
             sources=sources.get(source_key(target.action.package)),
-            problem=problem,
+            problem=problem.result(),
+            peak_memory=peak,
         )
 
     def _compile(
@@ -151,9 +161,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
             peak = max(peak, done.peak_memory)
         return built, peak
 
-    def _describe(
-        self, command: GoCommand, targets: tuple[Target, ...]
-    ) -> tuple[GoSources, Callable[[], None]]:
+    def _describe(self, command: GoCommand, targets: tuple[Target, ...]) -> _Description:
         action = targets[0].action
         asked = list_argv(command.program, targets[0])
         packages = [target.action.package for target in targets]

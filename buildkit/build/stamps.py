@@ -6,6 +6,7 @@ ignored by the linker without a word (cmd/link, ``addstrdata``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,13 +75,16 @@ def stored_stamp(value: str) -> bytes:
 
 
 def _held(program: Path, texts: set[bytes]) -> set[bytes]:
-    """Return which of some texts a file holds, read once from front to back."""
+    """Return which of some texts a file holds, read from back to front.
+
+    Data is the last that Go's linker writes of a program without symbols.
+    """
     missing = set(texts)
     overlap = max(map(len, texts), default=1) - 1
-    tail = b""
     with program.open("rb", buffering=0) as stream:
-        while missing and (block := stream.read(_BLOCK)):
-            window = tail + block
+        for start in reversed(range(0, os.fstat(stream.fileno()).st_size, _BLOCK)):
+            if not missing:
+                break
+            window = os.pread(stream.fileno(), _BLOCK + overlap, start)
             missing -= {text for text in missing if text in window}
-            tail = window[-overlap:] if overlap else b""
     return texts - missing

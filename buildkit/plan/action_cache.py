@@ -16,13 +16,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from buildkit.decoding import decode_json
 from buildkit.digest import Digest, canonical_json
 from buildkit.plan.records import directory_key
 from buildkit.plan.units import Artifact, Compile, SourceDirectory, Unit
-from buildkit.store import Store, atomic_copy, atomic_write, note_use, read_sealed, write_sealed
+from buildkit.store import (
+    Store,
+    atomic_copy,
+    atomic_write,
+    discard,
+    note_use,
+    read_sealed,
+    write_sealed,
+)
 
 KEPT = 8
 """Results per set of declared inputs; the oldest go first."""
@@ -55,6 +63,8 @@ class ActionCache(Struct, frozen=True, kw_only=True):
     """
 
     open_store: Callable[[], Store]
+    _unread: set[str] = field(default_factory=set)
+    """The descriptions that were looked for and are missing or damaged."""
 
     @property
     def store(self) -> Store:
@@ -132,14 +142,27 @@ class ActionCache(Struct, frozen=True, kw_only=True):
 
     def _directory(self, key: str) -> SourceDirectory | None:
         try:
-            path = self.store.peek(Digest.parse(key))
-            return decode_json(path.read_bytes(), SourceDirectory) if path else None
+            if path := self.store.peek(Digest.parse(key)):
+                return decode_json(path.read_bytes(), SourceDirectory)
         except (ValueError, msgspec.MsgspecError):
-            return None
+            pass
+        self._unread.add(key)
+        return None
 
     def _keep_directory(self, source: SourceDirectory) -> str:
-        key = directory_key(source)
-        digest = Digest.parse(key)
-        if self.store.get(digest) is None:
-            atomic_write(self.store.blob(digest), canonical_json(source), sync=False)
+        data = canonical_json(source)
+        digest = Digest.of_bytes(data)
+        path, key = self.store.blob(digest), str(digest)
+        # There are hundreds of them, which were read a moment ago if they matter.
+        if key in self._unread or not _has_size(path, len(data)):
+            discard(path)
+            atomic_write(path, data, sync=False)
+        note_use(path)
         return key
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except (FileNotFoundError, NotADirectoryError):
+        return False

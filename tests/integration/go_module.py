@@ -137,7 +137,7 @@ class GoModule:
             book=planner.book,
             hasher=planner.hasher,
             reporter=Silent(sys.stderr),
-            limits={Kind.BINARY: 2},
+            limits={Kind.BINARY: 2, Kind.FETCH: 4},
             cancel=processes.cancel,
         )
         plan = planner.plan(Graph(units=tuple(map(self.settled, units))))
