@@ -66,6 +66,7 @@ def run_release(
     shop = Workshop.open(chosen, environ=environ)
     shop.packed = packed or {}
     goals = release_goals(shop)
+    _refuse_open_bases(shop, goals, terms)
     # Before anything is made: an hour of work should not end with a wrong password.
     signing = read_signing(shop.project, options, shop.environ)
     if signing is not None and options.shard:
@@ -126,7 +127,6 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         UsageError: see :func:`buildkit.release.refusals.check_terms`.
     """
     from buildkit.config.layers import local_path  # noqa: PLC0415 - a no-op build needs none
-    from buildkit.plan.asked import open_bases  # noqa: PLC0415
     from buildkit.release.refusals import Terms, check_terms  # noqa: PLC0415
     from buildkit.release.version import release_version  # noqa: PLC0415
     from buildkit.vcs import read_history, tagged_commit, untracked_files  # noqa: PLC0415
@@ -152,7 +152,6 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         now=time.time(),
         local_file=local_path(targets).name if shop.project.is_local else "",
         unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
-        open_bases=tuple(sorted(open_bases(shop.project.config, shop.settings))),
         assigned=options.set or (),
         untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
         changed_files=_changed_configuration(shop),
@@ -225,6 +224,18 @@ def _check_seals(folder: Path, document: ReleaseDocument, made: Made) -> None:
 
     if made.signing is not None:
         _refuse(folder, seal_differences(folder, document, made.signing.signer))
+
+
+def _refuse_open_bases(shop: Workshop, goals: frozenset[Goal], terms: Terms) -> None:
+    """Refuse what stands on a base that nothing pins, before an hour is spent on the rest."""
+    from buildkit.plan.graph import build_graph  # noqa: PLC0415 - few projects have such a base
+    from buildkit.plan.unlocked import open_bases  # noqa: PLC0415
+    from buildkit.release.refusals import check_bases  # noqa: PLC0415 - see write_release
+
+    config = shop.project.config
+    if any(base.kind == "bootstrap" for base in config.bases.values()):
+        graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
+        check_bases(terms, open_bases(graph.units))
 
 
 def _refuse_untracked(made: Made) -> None:
