@@ -229,9 +229,9 @@ class Makers:
         return record is not None and (not record.path or Path(record.path).exists())
 
     def _no_bootstrap(self) -> str:
-        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see docker
+        from buildkit.images.bootstrap import MISSING, find_mmdebstrap  # noqa: PLC0415 - see docker
 
-        return "" if shutil.which("mmdebstrap", path=self._shop.environ.get("PATH")) else MISSING
+        return "" if find_mmdebstrap(self._shop.environ) else MISSING
 
     def _archive(self, cached: frozenset[str]) -> str:
         shop = self._shop
