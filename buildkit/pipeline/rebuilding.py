@@ -15,7 +15,7 @@ from buildkit.plan.options import Options
 from buildkit.release.documents import LAYOUT_FOLDER, ZLIB, ReleaseDocument
 from buildkit.verify.check import Check
 from buildkit.verify.difference import first_difference, is_same_content
-from buildkit.verify.layers import Compression, compare_layers, released_layers
+from buildkit.verify.layers import Compression, Rebuilt, compare_layers, released_layers
 from buildkit.verify.release import read_release
 
 
@@ -53,25 +53,19 @@ def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -
         # What is in a layer is compared, and not what this zlib makes of it.
         packed = released_layers(folder, document) if zlib.differs else {}
         run_release(again, {**shop.environ, "GOCACHE": str(place / "go")}, packed)
-        yield from compare_folders(folder, place / "dist", document, zlib)
+        yield from compare_folders(
+            Rebuilt(folder=folder, again=place / "dist", document=document, zlib=zlib)
+        )
 
 
-def compare_folders(
-    folder: Path, again: Path, document: ReleaseDocument, zlib: Compression
-) -> Iterator[Check]:
-    """Compare two releases file by file.
-
-    Args:
-        folder: the release.
-        again: the same, made once more.
-        document: the release's own.
-        zlib: what compressed the two.
-    """
+def compare_folders(rebuilt: Rebuilt) -> Iterator[Check]:
+    """Compare two releases file by file."""
     from buildkit.release.dist import dist_files  # noqa: PLC0415 - see run_verify
     from buildkit.verify.unsigned import compare_unsigned, depends_on_key  # noqa: PLC0415
 
+    folder, again, zlib = rebuilt.folder, rebuilt.again, rebuilt.zlib
     same: dict[str, str] = {}
-    yield from compare_layers(folder, again, document, zlib)
+    yield from compare_layers(rebuilt)
     for name in sorted({*dist_files(folder), *dist_files(again)}):
         if depends_on_key(name) or not _is_expected(name, folder):
             continue
