@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from buildkit.errors import BuildkitError
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.outline import Outline
 from buildkit.plan.units import (
@@ -24,6 +25,7 @@ from buildkit.plan.units import (
     WriteLayout,
 )
 from buildkit.platform import Platform
+from buildkit.reference import Reference, mirrored
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -217,9 +219,6 @@ class ImageSupply:
 
     def push_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why a tag does not name what was pushed, asking the registry for each."""
-        from buildkit.errors import BuildkitError  # noqa: PLC0415
-        from buildkit.reference import Reference  # noqa: PLC0415
-
         action = unit.action
         for text in action.references if isinstance(action, PushIndex) else ():
             try:
@@ -309,6 +308,4 @@ class ImageSupply:
         )
 
     def _locate(self, reference: Reference) -> Reference:
-        from buildkit.reference import mirrored  # noqa: PLC0415
-
         return mirrored(reference, self._shop.project.config.mirrors)
