@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker.errors
 import pytest
 
 from buildkit.digest import canonical_json
@@ -239,8 +240,6 @@ def test_what_we_build_serves_as_a_container_and_the_daemon_reaches_it(
 
 
 def _ignore_missing(remove: Callable[[str], object], name: str) -> None:
-    import docker.errors  # noqa: PLC0415 - only where the test needs it
-
     with contextlib.suppress(docker.errors.NotFound):
         remove(name)
 
