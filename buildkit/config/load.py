@@ -205,9 +205,9 @@ def _laid(
 
 
 def _decoded(data: dict[str, Any], problems: Problems) -> Config:
-    config = decode(data, Config, "", problems)
+    config: Config = decode(data, Config, "", problems)
     problems.raise_if_any()
-    return config  # type: ignore[no-any-return]  # decode returns what its second argument says
+    return config
 
 
 def _check(config: Config, root: Path, problems: Problems) -> None:

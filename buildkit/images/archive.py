@@ -11,6 +11,7 @@ import difflib
 import lzma
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,7 +216,7 @@ class DebianArchive(Struct, frozen=True, kw_only=True):
     def _get(self, path: str, limit: int) -> bytes:
         address = f"{self.url}/{path}"
         with self.pool.open("GET", address) as response:
-            if response.status != 200:  # noqa: PLR2004 - OK
+            if response.status != HTTPStatus.OK:
                 raise FetchError(
                     f"{address} answers {response.status}",
                     resolution="Name another archive with --debian-archive or "

@@ -171,14 +171,17 @@ def print_json(document: dict[str, Any]) -> None:
 
 def human_size(size: int) -> str:
     """Return a size in decimal units, as docker images prints it."""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:  # noqa: PLR2004 - decimal units
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
+    if size < _KILO:
+        return f"{size} B"
+    value = size / _KILO
+    for unit in ("kB", "MB"):
+        if value < _KILO:
+            return f"{value:.1f} {unit}"
+        value /= _KILO
     return f"{value:.2f} GB"
 
 
+_KILO = 1000
 _VERDICTS = {"skipped": "SKIP", "blocked": "BLOCKED"}
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import docker.errors
@@ -101,7 +102,7 @@ def push_image(host: str) -> Reference:
     )
     described = Descriptor.of(OCI_CONFIG, config)
     for part, data in ((digest, layer), (described, config)):
-        client.blobs.push(reference, part, lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+        client.blobs.push(reference, part, partial(io.BytesIO, data))
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
