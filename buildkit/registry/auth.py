@@ -41,7 +41,7 @@ class Access(Struct, frozen=True, kw_only=True):
     """What a request wants to do, hence which scopes its token needs.
 
     An empty repository stands for the catalog; ``source`` is another repository
-    to mount blobs from; ``actions`` are ``pull``, ``push`` and ``delete``, or
+    to mount blobs from; ``actions`` are ``pull`` and ``push``, or
     none where only the login counts.
     """
 

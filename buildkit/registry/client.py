@@ -166,23 +166,6 @@ class RegistryClient:
         """Write an index; see :meth:`put_manifest`."""
         return self.put_manifest(reference, index.data, index.media_type)
 
-    def delete_tag(self, reference: Reference) -> bool:
-        """Remove a tag, not what it names; tell whether the registry did so.
-
-        Many registries do not support it, which is no error.
-
-        Raises:
-            RegistryError: the registry fails or refuses for another reason.
-        """
-        action = f"delete {reference}"
-        access = Access(repository=reference.repository, actions=("delete",))
-        answer = self._manifest(action, "DELETE", reference, access)
-        # 400 is what distribution 2 answers: it deletes by digest only.
-        if answer.status in {400, 404, 405}:
-            return False
-        _expect(action, reference.registry, answer, 202, 200, 204)
-        return True
-
     def tags(self, repository: Reference) -> tuple[str, ...]:
         """List a repository's tags, sorted; one that does not exist has none.
 

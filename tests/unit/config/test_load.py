@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import tomli
 
-from buildkit.config.load import load_project, parse_config
+from buildkit.config.load import load_project
 from buildkit.config.model import Config
 from buildkit.errors import ConfigError, UsageError
+from tests.unit.config.parsing import parse_config
 
 GOOD = """\
 schema_version = 1

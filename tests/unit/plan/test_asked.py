@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from buildkit.config.load import parse_config
 from buildkit.plan.asked import asked_bases
+from tests.unit.config.parsing import parse_config
 from tests.unit.plan.projects import settings
 
 TEXT = """

@@ -17,7 +17,6 @@ from buildkit.http import HttpPool
 from buildkit.oci.layout import INDEX_FILE, MARKER, MARKER_FILE, Layout, layout_index, named
 from buildkit.oci.model import (
     DOCKER_CONFIG,
-    DOCKER_LAYER_GZIP,
     DOCKER_LIST,
     DOCKER_MANIFEST,
     OCI_LAYER_GZIP,
@@ -172,6 +171,9 @@ def test_one_image_at_several_places_is_read_and_sent_for_each(
         assert {item.after for item in done} == {original.root.descriptor.digest}
         assert third.look("pilot").blobs == market.target.look("a/pilot").blobs
         assert client.tags(tags[1]) == ("1",)
+
+
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 def docker_image(platform: Platform) -> Image:
