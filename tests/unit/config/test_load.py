@@ -115,6 +115,14 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
             "targets.toml:1: schema_version: Invalid enum value 2; it can be 1",
         ),
         (
+            "[matrix]",
+            '[matrix]\ndefault = "every"',
+            (
+                "targets.toml:8: matrix.default: Invalid enum value 'every'; it can be 'all', "
+                "'host', 'native', an array"
+            ),
+        ),
+        (
             '"linux/arm64", "darwin/arm64"',
             '"linux/armm64", "darwin/arm64"',
             (
