@@ -145,9 +145,9 @@ def _has_loader(stream: BinaryIO) -> bool:
 
 
 def _linkage(stream: BinaryIO) -> Linkage | None:
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - see _has_loader
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
-    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.segments import InterpSegment
 
     try:
         elf = ELFFile(stream)
@@ -161,7 +161,7 @@ def _linkage(stream: BinaryIO) -> Linkage | None:
 
 
 def _version_names(section: object) -> Iterator[str]:
-    from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415 - see _has_loader
+    from elftools.elf.gnuversions import GNUVerNeedSection
 
     if isinstance(section, GNUVerNeedSection):
         for _, versions in islice(section.iter_versions(), _MOST):

@@ -235,7 +235,7 @@ class Terminal(Silent):
             live.stop()
 
     def _start(self) -> None:
-        from rich.live import Live  # noqa: PLC0415 - a no-op shows nothing live
+        from rich.live import Live
 
         # Never under our lock: Live draws while it holds its own, and drawing takes ours.
         self._live = Live(console=self._console, get_renderable=self._lines, refresh_per_second=8)
@@ -245,7 +245,7 @@ class Terminal(Silent):
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def _lines(self) -> Table:
-        from rich.table import Table  # noqa: PLC0415 - see started
+        from rich.table import Table
 
         grid = Table.grid(padding=(0, 2))
         with self._lock:
@@ -272,7 +272,7 @@ def choose_reporter(
         return GitHubGroups(stream)
     if environ.get("CI") or not stream.isatty() or environ.get("TERM") == "dumb":
         return Plain(stream)
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.console import Console
 
     return Terminal(Console(file=stream, emoji=False, _environ=environ))
 
@@ -286,8 +286,8 @@ def error_lines(error: BuildkitError) -> list[str]:
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich import box  # noqa: PLC0415 - see choose_reporter
-    from rich.table import Table  # noqa: PLC0415
+    from rich import box
+    from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -298,7 +298,7 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 
 def _plain(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415 - see choose_reporter
+    from rich.markup import escape
 
     return escape(text)
 

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -126,7 +127,7 @@ class SmokeRun(Struct, frozen=True, kw_only=True):
         while self.clock() < deadline:
             stage.check_alive(name)
             answer = self.ask(stage.url(name, wanted.ready_port or wanted.port) + wanted.ready, {})
-            if answer is not None and answer.status == 200:  # noqa: PLR2004 - HTTP's OK
+            if answer is not None and answer.status == HTTPStatus.OK:
                 return
             self.sleep(_POLL_SECONDS)
         raise VerificationError(

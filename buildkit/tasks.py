@@ -135,7 +135,7 @@ def envoy(session: Session) -> None:
 @mesh_task(*_ALL, "snapshot", "dist", "shard", "previous", "sign", *_SIGN)
 def release(session: Session) -> None:
     """Make all of a version: archives, packages, images, documents, in dist/."""
-    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415
+    from buildkit.pipeline.releasing import run_release
 
     session.act(run_release)
 
@@ -151,7 +151,7 @@ def release(session: Session) -> None:
 )
 def merge(session: Session, parts: str) -> None:
     """Join the parts of a release into the one that a single machine would have made."""
-    from buildkit.pipeline.merging import run_merge  # noqa: PLC0415
+    from buildkit.pipeline.merging import run_merge
 
     session.act(lambda options: run_merge(options, parts))
 
@@ -159,7 +159,7 @@ def merge(session: Session, parts: str) -> None:
 @mesh_task(*_PLACE, "dist", "to", "dry_run", "offline")
 def publish(session: Session) -> None:
     """Move a release that exists to the places of [publish]; goes on where a run broke."""
-    from buildkit.pipeline.publishing import run_publish  # noqa: PLC0415
+    from buildkit.pipeline.publishing import run_publish
 
     session.act(run_publish)
 
@@ -175,7 +175,7 @@ def publish(session: Session) -> None:
 )
 def verify(session: Session, subject: str) -> None:
     """Check a release, one of its files, or an image; prints what was compared."""
-    from buildkit.pipeline.verifying import run_verify  # noqa: PLC0415
+    from buildkit.pipeline.verifying import run_verify
 
     session.act(lambda options: run_verify(options, subject))
 
@@ -183,7 +183,7 @@ def verify(session: Session, subject: str) -> None:
 @mesh_task(*_ALL)
 def plan(session: Session) -> None:
     """Show what would run and why; alone, for build and docker together."""
-    from buildkit.pipeline.run import show_plan  # noqa: PLC0415
+    from buildkit.pipeline.run import show_plan
 
     session.view(show_plan)
 
@@ -194,7 +194,7 @@ def plan(session: Session) -> None:
 )
 def explain(session: Session, unit: str) -> None:
     """Show the whole reason of a unit's verdict: inputs, changes, command, output."""
-    from buildkit.pipeline.explaining import show_explanation  # noqa: PLC0415
+    from buildkit.pipeline.explaining import show_explanation
 
     session.act(lambda options: show_explanation(options, unit))
 
@@ -202,7 +202,7 @@ def explain(session: Session, unit: str) -> None:
 @mesh_task(*_ALL)
 def graph(session: Session) -> None:
     """Print the graph of what would run as a Mermaid flowchart."""
-    from buildkit.pipeline.explaining import show_graph  # noqa: PLC0415
+    from buildkit.pipeline.explaining import show_graph
 
     session.view(show_graph)
 
@@ -210,7 +210,7 @@ def graph(session: Session) -> None:
 @mesh_task(*_ALL)
 def watch(session: Session) -> None:
     """Make it again whenever a file is saved; alone, build and docker together."""
-    from buildkit.pipeline.watching import watch as watch_sources  # noqa: PLC0415
+    from buildkit.pipeline.watching import watch as watch_sources
 
     session.repeat(watch_sources)
 
@@ -218,7 +218,7 @@ def watch(session: Session) -> None:
 @mesh_task("source", "targets", "force", "dry_run", "json", "quiet")
 def init(session: Session) -> None:
     """Read a Go tree and write a targets.toml for it."""
-    from buildkit.pipeline.adopting import adopt_project  # noqa: PLC0415
+    from buildkit.pipeline.adopting import adopt_project
 
     # It knows by itself what a dry run is.
     session.act(adopt_project)
@@ -227,7 +227,7 @@ def init(session: Session) -> None:
 @mesh_task(*_PLACE)
 def check(session: Session) -> None:
     """Check targets.toml, its lock and the image templates; start nothing."""
-    from buildkit.pipeline.check import check_project  # noqa: PLC0415
+    from buildkit.pipeline.check import check_project
 
     session.act(check_project)
 
@@ -235,7 +235,7 @@ def check(session: Session) -> None:
 @mesh_task(*_ALL)
 def doctor(session: Session) -> None:
     """Check this machine for the tasks that stand before it; alone, for build and docker."""
-    from buildkit.pipeline.doctoring import show_health  # noqa: PLC0415
+    from buildkit.pipeline.doctoring import show_health
 
     session.show(show_health)
 
@@ -243,7 +243,7 @@ def doctor(session: Session) -> None:
 @mesh_task(*_PLACE, "platform", "only", "debian_archive", "offline")
 def lock(session: Session) -> None:
     """Resolve what comes from outside and pin it in targets.lock."""
-    from buildkit.pipeline.locking import write_lock  # noqa: PLC0415
+    from buildkit.pipeline.locking import write_lock
 
     session.act(write_lock, would="resolve what comes from outside and write the lock")
 
@@ -251,7 +251,7 @@ def lock(session: Session) -> None:
 @mesh_task(*_ALL)
 def smoke(session: Session) -> None:
     """Run the images from the registry and send requests through them."""
-    from buildkit.pipeline.smoking import run_smoke  # noqa: PLC0415
+    from buildkit.pipeline.smoking import run_smoke
 
     session.act(run_smoke, would="run the images from the registry")
 
@@ -271,7 +271,7 @@ def smoke(session: Session) -> None:
 )
 def promote(session: Session, src: str, dst: str) -> None:
     """Copy images by digest from SRC to DST, another registry; nothing is built anew."""
-    from buildkit.pipeline.promoting import run_promote  # noqa: PLC0415
+    from buildkit.pipeline.promoting import run_promote
 
     session.act(lambda options: run_promote(options, src, dst))
 
@@ -279,7 +279,7 @@ def promote(session: Session, src: str, dst: str) -> None:
 @mesh_task(*(name for name in _ALL if name != "exec"), *_SIGN)
 def attest(session: Session) -> None:
     """Write SBOMs and provenance of everything; with --key, sign and attach them to the images."""
-    from buildkit.pipeline.attesting import run_attest  # noqa: PLC0415
+    from buildkit.pipeline.attesting import run_attest
 
     session.act(run_attest, would="write SBOMs and provenance, sign and attach them")
 
@@ -287,7 +287,7 @@ def attest(session: Session) -> None:
 @mesh_task(*_PLACE, "platform", "shards", "runner", name="matrix")
 def ci_matrix(session: Session) -> None:
     """Print how machines share a release, as a GitHub matrix with cache keys of the plan."""
-    from buildkit.pipeline.matrix import show_matrix  # noqa: PLC0415
+    from buildkit.pipeline.matrix import show_matrix
 
     session.act(show_matrix)
 
@@ -295,7 +295,7 @@ def ci_matrix(session: Session) -> None:
 @mesh_task("key", "dry_run", "json", "quiet", name="generate")
 def keys_generate(session: Session) -> None:
     """Write a key pair for signing: cosign.key and cosign.pub, or what --key names."""
-    from buildkit.pipeline.keying import generate_keys  # noqa: PLC0415
+    from buildkit.pipeline.keying import generate_keys
 
     session.act(generate_keys, would="write a key pair")
 
@@ -303,7 +303,7 @@ def keys_generate(session: Session) -> None:
 @mesh_task(*_PLACE)
 def clean(session: Session) -> None:
     """Remove out/; what is cached for the user stays."""
-    from buildkit.pipeline.check import clean_out  # noqa: PLC0415
+    from buildkit.pipeline.check import clean_out
 
     session.act(clean_out, would="remove out/")
 
@@ -311,7 +311,7 @@ def clean(session: Session) -> None:
 @mesh_task(*_CACHE, "dry_run", "json", "quiet")
 def cache(session: Session) -> None:
     """Show the user's cache, and collect it."""
-    from buildkit.pipeline.caching import show_cache  # noqa: PLC0415
+    from buildkit.pipeline.caching import show_cache
 
     session.act(show_cache)
 
@@ -319,7 +319,7 @@ def cache(session: Session) -> None:
 @mesh_task(*_PLACE)
 def config(session: Session) -> None:
     """Print the configuration in force, each value with the file and line that gave it."""
-    from buildkit.pipeline.showing import show_config  # noqa: PLC0415
+    from buildkit.pipeline.showing import show_config
 
     session.act(show_config)
 
@@ -327,7 +327,7 @@ def config(session: Session) -> None:
 @mesh_task()
 def schema(session: Session) -> None:
     """Print the JSON Schema of targets.toml."""
-    from buildkit.pipeline.check import print_schema  # noqa: PLC0415
+    from buildkit.pipeline.check import print_schema
 
     session.act(print_schema)
 
@@ -335,7 +335,7 @@ def schema(session: Session) -> None:
 @mesh_task(*_PLACE, "hub", name="start")
 def registry_start(session: Session) -> None:
     """Start the local registry, if none answers at the hub."""
-    from buildkit.pipeline.local import start_registry  # noqa: PLC0415
+    from buildkit.pipeline.local import start_registry
 
     session.act(start_registry, would="start a registry where none answers")
 
@@ -343,7 +343,7 @@ def registry_start(session: Session) -> None:
 @mesh_task(*_PLACE, name="stop")
 def registry_stop(session: Session) -> None:
     """Stop the local registry that this tool started; its data stays."""
-    from buildkit.pipeline.local import stop_registry  # noqa: PLC0415
+    from buildkit.pipeline.local import stop_registry
 
     session.act(stop_registry, would="stop the registry that this tool started")
 
@@ -351,7 +351,7 @@ def registry_stop(session: Session) -> None:
 @mesh_task(*_PLACE, "hub", name="status")
 def registry_status(session: Session) -> None:
     """Say what answers at the hub and what it holds."""
-    from buildkit.pipeline.local import show_registry  # noqa: PLC0415
+    from buildkit.pipeline.local import show_registry
 
     session.act(show_registry)
 
@@ -362,7 +362,7 @@ _HOST = {"host": "the registry, such as ghcr.io or localhost:5000"}
 @mesh_task(*_LOGIN, *_PLACE, name="login", words=_HOST)
 def registry_login(session: Session, host: str) -> None:
     """Try a login at a registry and keep it where Docker would."""
-    from buildkit.pipeline.login import log_in  # noqa: PLC0415
+    from buildkit.pipeline.login import log_in
 
     session.act(lambda options: log_in(options, host), would="keep a login")
 
@@ -370,7 +370,7 @@ def registry_login(session: Session, host: str) -> None:
 @mesh_task(*_PLACE, name="logout", words=_HOST)
 def registry_logout(session: Session, host: str) -> None:
     """Forget the login of a registry."""
-    from buildkit.pipeline.login import log_out  # noqa: PLC0415
+    from buildkit.pipeline.login import log_out
 
     session.act(lambda options: log_out(options, host), would="forget a login")
 

@@ -180,7 +180,7 @@ def read_git(directory: Path, known: Commit | None = None) -> GitFacts:
 
 def _read_commit(directory: Path, worktree: Path) -> Commit | None:
     try:
-        from git import Git, GitError  # noqa: PLC0415 - importing GitPython looks for git itself
+        from git import Git, GitError
     except ImportError:
         return None
 
@@ -240,7 +240,7 @@ def read_history(directory: Path, tag: str = "") -> History:
     worktree = find_worktree(directory)
     if worktree is None:
         return History()
-    from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
+    from git import Git, GitCommandError
 
     git = _scoped(Git(str(directory)), worktree)
     tags = str(git.tag("--points-at", "HEAD")).split()
@@ -265,7 +265,7 @@ def tagged_commit(directory: Path, tag: str) -> str:
     worktree = find_worktree(directory)
     if worktree is None:
         return ""
-    from git import Git, GitCommandError  # noqa: PLC0415 - see read_git
+    from git import Git, GitCommandError
 
     git = _scoped(Git(str(directory)), worktree)
     try:
@@ -286,7 +286,7 @@ def untracked_files(directory: Path, left_out: Iterable[Path] = ()) -> tuple[str
     worktree = find_worktree(directory)
     if worktree is None:
         return ()
-    from git import Git  # noqa: PLC0415 - see read_git
+    from git import Git
 
     inside = (path for path in left_out if directory in path.parents)
     excluded = [f":(exclude){path.relative_to(directory).as_posix()}" for path in inside]
@@ -300,7 +300,7 @@ def changed_files(directory: Path) -> tuple[str, ...]:
     worktree = find_worktree(directory)
     if worktree is None:
         return ()
-    from git import Git  # noqa: PLC0415 - see read_git
+    from git import Git
 
     words = ("-z", "--name-only", "--no-ext-diff", "HEAD", "--", ".")
     found = str(_scoped(Git(str(directory)), worktree).diff(*words))
@@ -321,7 +321,7 @@ def write_commit(directory: Path, target: IO[bytes] | BufferedIOBase, prefix: st
     worktree = find_worktree(directory)
     if worktree is None:
         raise ValueError(directory)
-    from git import Git  # noqa: PLC0415 - see read_git
+    from git import Git
 
     git = _scoped(Git(str(directory)), worktree)
     # Of a user's configuration, modes and the ends of lines would come out differently.
@@ -335,7 +335,7 @@ def _change(entry: str) -> Change:
 
 
 def _describe(git: Git) -> str:
-    from git import GitCommandError  # noqa: PLC0415 - see read_git
+    from git import GitCommandError
 
     try:
         return str(git.describe("--tags", "--always"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -45,6 +45,16 @@ def find_dockerfiles(tree: Path) -> Iterator[str]:
             yield path.relative_to(tree).as_posix()
 
 
+def read_dockerfile(tree: Path, path: str) -> Dockerfile:
+    """Read a Dockerfile by its path below the tree.
+
+    Raises:
+        OSError: it is not there.
+        ConfigError: it is none; the message names the line.
+    """
+    return parse((tree / path).read_text(encoding="utf-8", errors="replace"), origin=path)
+
+
 def adopt_dockerfiles(tree: Path, binaries: Iterable[str]) -> Adopted:
     """Make an image of each Dockerfile that copies one of the binaries.
 
@@ -57,7 +67,7 @@ def adopt_dockerfiles(tree: Path, binaries: Iterable[str]) -> Adopted:
     told: list[str] = []
     for path in find_dockerfiles(tree):
         try:
-            file = parse((tree / path).read_text(encoding="utf-8", errors="replace"), origin=path)
+            file = read_dockerfile(tree, path)
         except ConfigError as error:
             told.append(f"{path} cannot be read as a Dockerfile: {error.brief}")
             continue
@@ -116,7 +126,7 @@ def copied_names(tree: Path) -> Iterator[str]:
     """Yield the names of files that the Dockerfiles of a tree copy and that it does not have."""
     for path in find_dockerfiles(tree):
         try:
-            file = parse((tree / path).read_text(encoding="utf-8", errors="replace"), origin=path)
+            file = read_dockerfile(tree, path)
         except ConfigError:
             continue
         if not compiling_line(file):
@@ -134,8 +144,7 @@ def open_arguments(tree: Path, images: Iterable[Image]) -> tuple[dict[str, str],
     values: dict[str, str] = {}
     told: list[str] = []
     for image in (image for image in images if not image.left_out):
-        text = (tree / image.dockerfile).read_text(encoding="utf-8", errors="replace")
-        declared = own_arguments({image.dockerfile: text})
+        declared = own_arguments(tree, image.dockerfile)
         names = [name for name, default in declared.items() if _is_open(name, default)]
         values |= {name: _MEANINGS[name] for name in names if name in _MEANINGS}
         if unknown := sorted(set(names) - _MEANINGS.keys()):
@@ -187,19 +196,17 @@ def _name(path: str, used: list[str]) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or used[0]
 
 
-def own_arguments(files: Mapping[str, str]) -> dict[str, str]:
-    """Return the ARGs that Dockerfiles declare, with the first default of each.
+def own_arguments(tree: Path, path: str) -> dict[str, str]:
+    """Return the ARGs that a Dockerfile declares, with the first default of each.
 
-    Args:
-        files: their texts by their names; one that cannot be read declares nothing.
+    One that cannot be read declares nothing.
     """
     found: dict[str, str] = {}
-    for origin, text in files.items():
-        try:
-            instructions = parse(text, origin=origin).instructions
-        except ConfigError:
-            continue
-        for item in instructions:
-            if item.name == "ARG":
-                found = _defaults(item) | found
+    try:
+        file = read_dockerfile(tree, path)
+    except (OSError, ConfigError):
+        return found
+    for item in file.instructions:
+        if item.name == "ARG":
+            found = _defaults(item) | found
     return found

@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 
 import msgspec.yaml
 from msgspec import Struct
+from msgspec.structs import replace
 
-from buildkit.adopt.dockerfiles import compiling_line, copied_paths
-from buildkit.adopt.istio import read_text
+from buildkit.adopt.dockerfiles import compiling_line, copied_paths, read_dockerfile
 from buildkit.adopt.model import Image
 from buildkit.errors import ConfigError
-from buildkit.images.dockerfile import parse
+from buildkit.images.dockerfile import Dockerfile
 
 PLAN = "tools/docker.yaml"
 
@@ -69,20 +69,28 @@ def adopt_plan(tree: Path, plan: Iterable[PlannedImage], binaries: Iterable[str]
 
 
 def _image(tree: Path, item: PlannedImage, known: frozenset[str]) -> Image:
-    files, missing = _staged(tree, item, known)
+    staged, missing = _staged(tree, item, known)
+    unusable = Image(name=item.name, dockerfile=item.dockerfile, files=staged, variants=False)
+    try:
+        file = read_dockerfile(tree, item.dockerfile)
+    except OSError:
+        return replace(unusable, left_out=f"{item.dockerfile} does not exist")
+    except ConfigError as error:
+        return replace(unusable, left_out=error.brief)
     return Image(
         name=item.name,
         dockerfile=item.dockerfile,
-        files=files,
-        args=_machine_arguments(tree, item),
-        variants=not item.base and _has_variants(tree, item.dockerfile),
-        left_out=_obstacle(tree, item, missing),
+        files=_used(file, staged),
+        args=_machine_arguments(file, item.name),
+        variants=not item.base and _has_variants(file),
+        left_out=_obstacle(file, item, missing),
     )
 
 
 def _staged(
     tree: Path, item: PlannedImage, known: frozenset[str]
 ) -> tuple[dict[str, str], list[str]]:
+    """Return what the plan stages of the tree, by name, and what nothing here makes."""
     files: dict[str, str] = {}
     missing: list[str] = []
     for text in (*item.files, *item.targets):
@@ -94,28 +102,16 @@ def _staged(
             files[name] = path
         else:
             missing.append(path)
-    return _used(tree, item, files), missing
+    return files, missing
 
 
-def _used(tree: Path, item: PlannedImage, files: Mapping[str, str]) -> dict[str, str]:
+def _used(file: Dockerfile, staged: Mapping[str, str]) -> dict[str, str]:
     """Return the staged files that the Dockerfile copies; the plan names some that none does."""
-    try:
-        text = (tree / item.dockerfile).read_text(encoding="utf-8", errors="replace")
-        copied = list(copied_paths(parse(text, origin=item.dockerfile)))
-    except (OSError, ConfigError):
-        return dict(files)
-    first = {path.split("/")[0] for path in copied}
-    return {name: path for name, path in files.items() if name in first}
+    first = {path.split("/")[0] for path in copied_paths(file)}
+    return {name: path for name, path in staged.items() if name in first}
 
 
-def _obstacle(tree: Path, item: PlannedImage, missing: list[str]) -> str:
-    try:
-        text = (tree / item.dockerfile).read_text(encoding="utf-8", errors="replace")
-        file = parse(text, origin=item.dockerfile)
-    except OSError:
-        return f"{item.dockerfile} does not exist"
-    except ConfigError as error:
-        return error.brief
+def _obstacle(file: Dockerfile, item: PlannedImage, missing: list[str]) -> str:
     if line := compiling_line(file):
         return f"it compiles by itself, line {line}"
     if item.base:
@@ -125,22 +121,21 @@ def _obstacle(tree: Path, item: PlannedImage, missing: list[str]) -> str:
     return ""
 
 
-def _has_variants(tree: Path, dockerfile: str) -> bool:
-    text = read_text(tree / dockerfile)
-    return re.search(r"^FROM\s+\$\{?BASE_DISTRIBUTION", text, re.MULTILINE) is not None
+def _has_variants(file: Dockerfile) -> bool:
+    return any(
+        item.name == "FROM"
+        and item.words[0].startswith(("$BASE_DISTRIBUTION", "${BASE_DISTRIBUTION"))
+        for item in file.instructions
+    )
 
 
-def _machine_arguments(tree: Path, item: PlannedImage) -> dict[str, str]:
+def _machine_arguments(file: Dockerfile, name: str) -> dict[str, str]:
     """Return what docker-builder takes from the names of images of virtual machines."""
-    match = _VM.fullmatch(item.name)
+    match = _VM.fullmatch(name)
     if match is None:
         return {}
     values = {"VM_IMAGE_NAME": match["name"], "VM_IMAGE_VERSION": match["version"]}
-    try:
-        text = (tree / item.dockerfile).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return values
-    return {name: value for name, value in values.items() if f"ARG {name}" in text}
+    return {name: value for name, value in values.items() if f"ARG {name}" in file.text}
 
 
 def _settle(text: str) -> str:

@@ -106,8 +106,7 @@ def _arguments(
     if make is None:
         values, told = open_arguments(tree, images)
         return values, images, told
-    texts = {image.dockerfile: istio.read_text(tree / image.dockerfile) for image in images}
-    own = {path: own_arguments({path: text}) for path, text in texts.items()}
+    own = {image.dockerfile: own_arguments(tree, image.dockerfile) for image in images}
     declared = {name: text for found in own.values() for name, text in found.items()}
     args = istio.read_arguments(tree, make, prebuilt, declared)
     own_too = (istio.with_gateway(image, own[image.dockerfile], args) for image in images)

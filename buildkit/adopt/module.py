@@ -15,6 +15,8 @@ _MODULE = re.compile(r"^module\s+(\S+)", re.MULTILINE)
 _GO = re.compile(r"^go\s+(\d\S*)", re.MULTILINE)
 _QTLS = re.compile(r"^\s*(?:require\s+)?\S+/qtls-go1-(\d+)\s+v", re.MULTILINE)
 _MINOR = re.compile(r"1\.(\d+)")
+_QTLS_FOR_ALL = 20
+"""From 1.20 on, one such module serves what comes after it too."""
 
 
 class Module(Struct, frozen=True, kw_only=True):
@@ -61,8 +63,7 @@ def parse_module(text: str) -> Module:
     version = go[1] if go else ""
     minors = [int(minor) for minor in _QTLS.findall(text)]
     limit = ""
-    # From 1.20 on, one such module serves what comes after it too.
-    if minors and max(minors) < 20:  # noqa: PLR2004 - see above
+    if minors and max(minors) < _QTLS_FOR_ALL:
         asked = _MINOR.match(version)
         least = max(min(minors), int(asked[1]) if asked else 0)
         limit = f">=1.{least},<1.{max(minors) + 1}"

@@ -22,7 +22,10 @@ _INLINE = 2
 """The flag of Go 1.18 and newer: the strings follow the header."""
 _FRAME = 16
 """Bytes of the marks around the module text."""
-_SEGMENT_64 = 0x19
+_SEGMENT_64, _SHORTEST_COMMAND = 0x19, 8
+_ELFCLASS64 = 2
+_CONTINUES = 0x80
+"""The bit of a varint's byte that another one follows."""
 
 
 class _MachO:
@@ -163,7 +166,7 @@ def _string(data: Data, place: int) -> tuple[str, int]:
         place += 1
         length |= (byte & 0x7F) << shift
         shift += 7
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
+        if not byte & _CONTINUES:
             break
     content = data[place : place + length]
     if len(content) != length:
@@ -192,7 +195,7 @@ def _sections(data: Data) -> Iterator[tuple[bytes, Range]]:
 
 def _elf_sections(data: Data) -> Iterator[tuple[bytes, Range]]:
     order = "<" if data[5] == 1 else ">"
-    is_64 = data[4] == 2  # noqa: PLR2004 - ELFCLASS64
+    is_64 = data[4] == _ELFCLASS64
     table = struct.unpack_from(f"{order}{'Q' if is_64 else 'I'}", data, 40 if is_64 else 32)[0]
     size, count, names = struct.unpack_from(f"{order}3H", data, 58 if is_64 else 46)
     form, first = (f"{order}QQ", 24) if is_64 else (f"{order}II", 16)
@@ -219,6 +222,6 @@ def _mach_sections(data: Data, base: int) -> Iterator[tuple[bytes, Range]]:
                 length, offset = struct.unpack_from("<QI", data, head + 40)
                 name = bytes(data[head : head + 16]).rstrip(b"\0")
                 yield name, (base + offset, base + offset + length)
-        if size < 8:  # noqa: PLR2004 - a command has that much at least
+        if size < _SHORTEST_COMMAND:
             return
         place += size

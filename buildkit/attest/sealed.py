@@ -53,8 +53,8 @@ def unseal(data: bytes, password: bytes) -> bytes:
         WrongPasswordError: the password is another one.
         ValueError: the data is not of this format.
     """
-    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only keys with a password need it
-    from nacl.secret import SecretBox  # noqa: PLC0415
+    from nacl.exceptions import CryptoError
+    from nacl.secret import SecretBox
 
     sealed = decode_json(data, _Sealed)
     parameters = sealed.kdf.params
@@ -73,7 +73,7 @@ def unseal(data: bytes, password: bytes) -> bytes:
 
 def seal(data: bytes, password: bytes) -> bytes:
     """Encrypt with a password; the result differs each time."""
-    from nacl.secret import SecretBox  # noqa: PLC0415 - as above
+    from nacl.secret import SecretBox
 
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
     box = SecretBox(_derive(password, salt, _STRENGTH))
@@ -88,6 +88,6 @@ def seal(data: bytes, password: bytes) -> bytes:
 
 
 def _derive(password: bytes, salt: bytes, strength: int) -> bytes:
-    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     return Scrypt(salt=salt, length=_KEY_SIZE, n=strength, r=8, p=1).derive(password)

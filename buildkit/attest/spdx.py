@@ -19,7 +19,6 @@ from buildkit.digest import Digest, canonical_json
 from buildkit.errors import ConfigError
 from buildkit.oci.image import timestamp
 
-MEDIA_TYPE = "application/spdx+json"
 SUFFIX = ".spdx.json"
 
 NAMESPACE = "https://spdx.org/spdxdocs"

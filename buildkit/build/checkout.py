@@ -36,6 +36,7 @@ _SETTINGS = {
     "http.lowSpeedTime": "60",
 }
 _LAST_LINES = 5
+_MANY = 20
 
 
 class Remote(Struct, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ class Remote(Struct, frozen=True, kw_only=True):
         hint = near_miss(ref, names)
         return FetchError(
             f"{self.url} has no tag or branch '{ref}'",
-            details=hint if hint.startswith("did") or len(names) < 20 else "",  # noqa: PLR2004
+            details=hint if hint.startswith("did") or len(names) < _MANY else "",
             resolution="Mend project.source.ref; a commit is given whole, 40 digits.",
         )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from buildkit.config.problems import Problems, near_miss
+from buildkit.config.problems import Problems, join_path, near_miss
 
 _MISSING = object()
 
@@ -105,12 +105,23 @@ def _readable(message: str, value: Any, kind: Any) -> str:
     if pattern:
         return f"'{value}' is not valid here (it must match {pattern.group(1)})"
     if message.startswith("Invalid enum value"):
-        message += f"; it can be {', '.join(map(repr, typing.get_args(kind)))}"
+        message += f"; it can be {', '.join(_choices(kind))}"
     return message.replace("`", "'").split(" - at ")[0]
 
 
+def _choices(kind: Any) -> Iterator[str]:
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        yield from map(repr, members)
+    elif origin is tuple:
+        yield "an array"
+    elif origin in {typing.Union, types.UnionType}:
+        for member in members:
+            yield from _choices(member)
+
+
 def _join(path: str, key: str) -> str:
-    quoted = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+    quoted = join_path((key,))
     return f"{path}.{quoted}" if path else quoted
 
 

@@ -184,16 +184,18 @@ def _superseded(
     path: tuple[str, ...], below: Mapping[str, Any], above: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return the keys below that mean nothing any more beside what stands above."""
-    if path == ("version",) and "file" in above:
-        return ("json", "line", "suffix")
-    is_named = len(path) == 2  # noqa: PLR2004 - kind.NAME
-    if is_named and path[0] == "images" and {"dockerfile", "template"} & above.keys():
+    match path:
+        case ("version",) if "file" in above:
+            return ("json", "line", "suffix")
         # An image has one or the other, and a Dockerfile names its bases.
-        return ("template", "base") if "dockerfile" in above else ("dockerfile",)
-    is_base = is_named and path[0] == "bases"
-    if is_base and "kind" in above and above["kind"] != below.get("kind"):
-        return tuple(below)
-    return ()
+        case ("images", _) if "dockerfile" in above:
+            return ("template", "base")
+        case ("images", _) if "template" in above:
+            return ("dockerfile",)
+        case ("bases", _) if "kind" in above and above["kind"] != below.get("kind"):
+            return tuple(below)
+        case _:
+            return ()
 
 
 def _moved(layer: Layer, main: Layer) -> dict[str, Any]:

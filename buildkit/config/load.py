@@ -16,10 +16,10 @@ from buildkit.config.check_release import check_publish, check_release
 from buildkit.config.decode import decode
 from buildkit.config.environment import from_environment
 from buildkit.config.from_file import phrase, read_value
-from buildkit.config.layers import EXAMPLES, Layer, merge, parse_toml, read_layers, read_local
+from buildkit.config.layers import EXAMPLES, Layer, merge, read_layers, read_local
 from buildkit.config.lock import Lock, load_lock, lock_path
 from buildkit.config.model import Config, FromFile, RemoteTree
-from buildkit.config.problems import Origins, Page, Problems
+from buildkit.config.problems import Origins, Problems
 from buildkit.config.remote_tree import check_tree
 from buildkit.config.source_paths import with_source_paths
 from buildkit.errors import UsageError
@@ -134,24 +134,6 @@ def load_project(
     )
 
 
-def parse_config(text: str, file: str, root: Path) -> Config:
-    """Decode and check the text of a targets file.
-
-    Args:
-        text: the TOML.
-        file: its name in messages.
-        root: the directory that its paths are relative to.
-
-    Raises:
-        ConfigError: it is wrong; the message lists every place.
-    """
-    data = with_source_paths(parse_toml(Page(file=file, text=text)), root, root)
-    problems = Problems(file, text)
-    config = _decoded(data, problems)
-    _check(config, root, problems)
-    return config
-
-
 def _remote(data: dict[str, Any], main: Layer, problems: Problems) -> Config | None:
     """Return the configuration that says where the tree is fetched from; None for a user's."""
     if not isinstance(_source_of(data), dict):
@@ -205,9 +187,9 @@ def _laid(
 
 
 def _decoded(data: dict[str, Any], problems: Problems) -> Config:
-    config = decode(data, Config, "", problems)
+    config: Config = decode(data, Config, "", problems)
     problems.raise_if_any()
-    return config  # type: ignore[no-any-return]  # decode returns what its second argument says
+    return config
 
 
 def _check(config: Config, root: Path, problems: Problems) -> None:

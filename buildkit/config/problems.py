@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from buildkit.errors import ConfigError
 
 _HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'/-]+)\s*=")
 
 
@@ -47,6 +48,15 @@ class Origins(Struct, frozen=True, kw_only=True):
                 return found
         return self.main
 
+    def keys_of(self, file: str) -> tuple[str, ...]:
+        """Return the paths of the values that a page wrote, by its name; tables are left out."""
+        tables = {keys[:length] for keys in self.written for length in range(1, len(keys))}
+        return tuple(
+            join_path(keys)
+            for keys, page in self.written.items()
+            if page.file == file and keys not in tables
+        )
+
     def phrase(self, path: str) -> str:
         """Say where a value comes from, as ``registry.hub in targets.toml``."""
         page = self.page(path)
@@ -61,10 +71,13 @@ class Problems(Struct):
     found: list[str] = field(default_factory=list)
     origins: Origins | None = None
     """Where its values were written, if not all in ``text``."""
+    pages: dict[str, Page] = field(default_factory=dict)
+    """Those with something wrong, by name."""
 
     def add(self, path: str, what: str, fix: str = "") -> None:
         """Note one problem at a TOML path such as ``images.proxyv2.hub``."""
         page = self.origins.page(path) if self.origins else Page(file=self.file, text=self.text)
+        self.pages[page.file] = page
         self.found.append(f"{page.place(path)}: {path}: {what}" + (f"; {fix}" if fix else ""))
 
     def raise_if_any(self) -> None:
@@ -76,10 +89,16 @@ class Problems(Struct):
         if not self.found:
             return
         count = len(self.found)
+        # A flag or a variable has no text, and no file to mend.
+        others = [n for n, page in self.pages.items() if not page.text and n != self.file]
+        is_file = len(others) < len(self.pages)
+        where = self.file if is_file else " and ".join(others)
+        what = [*(["the file"] if is_file else []), *(f"what {name} gives" for name in others)]
         raise ConfigError(
-            f"{self.file} has {'an error' if count == 1 else f'{count} errors'}",
+            f"{where} has {'an error' if count == 1 else f'{count} errors'}",
             details="\n".join(self.found),
-            resolution="Mend the file; `invoke check` tells when it is right, nothing was started.",
+            resolution=f"Mend {' and '.join(what)}; `invoke check` tells when it is right, "
+            "nothing was started.",
         )
 
 
@@ -134,6 +153,11 @@ def _leads_to(here: list[str], wanted: list[str]) -> bool:
         part in {want, re.sub(r"\[\d+\]$", "", want)}
         for part, want in zip(here, wanted, strict=False)
     )
+
+
+def join_path(keys: Iterable[str]) -> str:
+    """Return keys as a dotted TOML path, with quotes where one needs them."""
+    return ".".join(key if _BARE.fullmatch(key) else f'"{key}"' for key in keys)
 
 
 def split_path(dotted: str) -> list[str]:

@@ -212,7 +212,7 @@ def _credentials(
         held = load_credentials(path)
     except ConfigError as error:
         return CredentialFacts(path=str(path), is_podman=is_podman, error=error.details)
-    named = {held.credsStore, *held.credHelpers.values()} - {""}
+    named = {held.creds_store, *held.cred_helpers.values()} - {""}
     helpers = tuple(sorted(named))
     programs = {name: f"docker-credential-{name}" for name in helpers}
     search = environ.get("PATH", "")

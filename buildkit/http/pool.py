@@ -84,7 +84,7 @@ class Response:
         Raises:
             BrokenTransferError: it ended before its Content-Length, or stalled.
         """
-        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+        import urllib3
 
         try:
             yield from self._raw.stream(block_size, decode_content=False)
@@ -256,7 +256,7 @@ class HttpPool:
         raise AssertionError
 
     def _send(self, request: Request) -> urllib3.BaseHTTPResponse:
-        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+        import urllib3
 
         errors = urllib3.exceptions
         host = host_of(request.url)
@@ -306,7 +306,7 @@ class HttpPool:
             return self._managers[proxy, secure]
 
     def _connect(self, proxy: str, *, secure: bool) -> urllib3.PoolManager:
-        import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+        import urllib3
 
         context = trust(self._environ) if secure else None
         shared: dict[str, Any] = {
@@ -329,7 +329,7 @@ def _back_off(attempt: int) -> float:
 
 
 def _asked_pause(headers: Mapping[str, str], otherwise: float) -> float:
-    import urllib3  # noqa: PLC0415 - a no-op build loads no HTTP client
+    import urllib3
 
     try:
         asked = urllib3.Retry().parse_retry_after(headers["Retry-After"])

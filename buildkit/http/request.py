@@ -12,7 +12,10 @@ from buildkit.errors import FetchError
 from buildkit.http.routes import host_of, origin, without_userinfo
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+# Statuses of RFC 9110, 15; 501 is what a server will never do.
 _NOT_PROCESSED = frozenset({425, 429, 503})
+_FAILED = frozenset({408, *range(500, 600)}) - {501}
+_MOVED, _SEE_OTHER = frozenset({301, 302}), 303
 HOST_BOUND = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 Body = bytes | BinaryIO | BufferedIOBase | Iterator[bytes]
@@ -69,7 +72,7 @@ class Request:
         scheme = urlsplit(url).scheme
         if scheme != "https" and (scheme != "http" or self.url.startswith("https:")):
             raise FetchError(f"{host} redirects away from https, to '{scheme}', which is refused")
-        turns_to_get = status == 303 or (status in {301, 302} and self.method == "POST")  # noqa: PLR2004 - RFC 9110, 15.4.4
+        turns_to_get = status == _SEE_OTHER or (status in _MOVED and self.method == "POST")
         if turns_to_get and self.method != "HEAD":
             dropped = {"content-length", "content-type", "transfer-encoding"}
             headers = {key: self.headers[key] for key in self.headers if key.lower() not in dropped}
@@ -80,8 +83,7 @@ class Request:
 
     def may_repeat(self, status: int) -> bool:
         """Tell whether an answer of this status allows another try, and prepare it."""
-        failed = status == 408 or (status >= 500 and status != 501)  # noqa: PLR2004 - RFC 9110, 15
-        repeatable = status in _NOT_PROCESSED or (failed and self.method in IDEMPOTENT)
+        repeatable = status in _NOT_PROCESSED or (status in _FAILED and self.method in IDEMPOTENT)
         return repeatable and rewind(self.body, self.start)
 
 

@@ -26,7 +26,7 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     in_directory = directory.is_dir() and any(directory.iterdir())
     if not context.cert_store_stats()["x509_ca"] and not in_directory:
         # python.org's macOS builds ship without certificates.
-        import certifi  # noqa: PLC0415 - only such hosts need it
+        import certifi
 
         context.load_verify_locations(certifi.where())
     return context

@@ -11,6 +11,7 @@ import difflib
 import lzma
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,7 +148,7 @@ class DebianArchive(Struct, frozen=True, kw_only=True):
         return found
 
     def _index(self, architecture: str) -> str:
-        from debian.deb822 import Release  # noqa: PLC0415 - only for a new pin
+        from debian.deb822 import Release
 
         release = Release(self._verified_release())
         if self.suite not in {release.get("Codename"), release.get("Suite")}:
@@ -215,7 +216,7 @@ class DebianArchive(Struct, frozen=True, kw_only=True):
     def _get(self, path: str, limit: int) -> bytes:
         address = f"{self.url}/{path}"
         with self.pool.open("GET", address) as response:
-            if response.status != 200:  # noqa: PLR2004 - OK
+            if response.status != HTTPStatus.OK:
                 raise FetchError(
                     f"{address} answers {response.status}",
                     resolution="Name another archive with --debian-archive or "
@@ -238,8 +239,8 @@ def pin_of(package: Packages) -> PackagePin:
 def _paragraphs(text: str, wanted: frozenset[str]) -> dict[str, Packages]:
     # Parsing all of an index takes python-debian half a minute, so only what is
     # wanted is parsed.
-    from debian.deb822 import Packages  # noqa: PLC0415
-    from debian.debian_support import Version  # noqa: PLC0415
+    from debian.deb822 import Packages
+    from debian.debian_support import Version
 
     found: dict[str, Packages] = {}
     for paragraph in text.split("\n\n"):

@@ -225,7 +225,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
             mode = int(text, 8)
         except ValueError:
             mode = -1
-        if not 0 <= mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
+        if mode & 0o7777 != mode:
             raise changes.refuse(f"--chmod={text} is no octal mode")
         return mode
 

@@ -6,6 +6,7 @@ signature; the maintainer scripts run, for another architecture under emulation.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,11 @@ _PASSED = ("PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy")
 _EPOCH = "1577836800"
 """2020-01-01. Zero would be written to /etc/shadow, where it means an expired password."""
 _LAST_LINES = 12
+
+
+def find_mmdebstrap(environ: Mapping[str, str]) -> str:
+    """Return the path of mmdebstrap; empty where PATH has none."""
+    return shutil.which("mmdebstrap", path=environ.get("PATH", "")) or ""
 
 
 def bootstrap_entries(

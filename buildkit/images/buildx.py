@@ -59,7 +59,7 @@ class BuildxBackend(Struct, frozen=True, kw_only=True):
         if not line or recipe.dockerfile.front_end:
             return
         version = str(client.version()["Version"])
-        if int(re.match(r"\d*", version)[0] or _HEREDOC_VERSION) < _HEREDOC_VERSION:  # type: ignore[index]  # it matches anything
+        if int(re.sub(r"\D.*", "", version) or _HEREDOC_VERSION) < _HEREDOC_VERSION:
             raise recipe.dockerfile.error(
                 line,
                 f"a here-document needs Docker 23 or newer, this one is {version}",

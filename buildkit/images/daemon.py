@@ -38,7 +38,7 @@ def connect(environ: Mapping[str, str], *, timeout: int = STREAM_SECONDS) -> Doc
     Raises:
         EnvironmentMissingError: it cannot be used; the message says why.
     """
-    import docker  # noqa: PLC0415 - a no-op build must not load it
+    import docker
 
     try:
         client = docker.from_env(environment=dict(environ), timeout=timeout)
@@ -82,7 +82,7 @@ class LocalImage(Struct, frozen=True, kw_only=True):
 
 def find_image(client: DockerClient, name: str) -> LocalImage | None:
     """Return the image of a name or id, None where the daemon has none."""
-    import docker  # noqa: PLC0415
+    import docker
 
     with daemon_errors(f"the daemon does not describe {name}"):
         try:
@@ -124,7 +124,7 @@ def daemon_errors(brief: str, family: type[BuildkitError] = BuildError) -> Itera
     Raises:
         BuildkitError: of the given family.
     """
-    import docker  # noqa: PLC0415
+    import docker
 
     try:
         yield

@@ -87,7 +87,7 @@ def unpack_member(path: Path, member: str, folder: Path, name: str) -> tuple[Ent
     Raises:
         BuildError: the package is damaged or compressed in an unsupported way.
     """
-    from debian.arfile import ArError  # noqa: PLC0415 - only to assemble a base
+    from debian.arfile import ArError
 
     place = folder / f"{name}-{member}"
     place.mkdir()
@@ -142,7 +142,7 @@ def _content(entry: Entry) -> bytes:
 
 @contextmanager
 def _open_member(path: Path, member: str, name: str) -> Iterator[BinaryIO]:
-    from debian.arfile import ArFile  # noqa: PLC0415
+    from debian.arfile import ArFile
 
     with path.open("rb") as raw:
         archive = ArFile(fileobj=raw)

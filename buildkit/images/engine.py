@@ -14,6 +14,7 @@ from buildkit.glibc import Linkage
 from buildkit.images.assemble import Assembly, refusal
 from buildkit.images.classic import BuildKitNeededError
 from buildkit.images.contents import contents_problem
+from buildkit.images.exported import export_image
 from buildkit.images.labels import image_labels
 from buildkit.images.layers import Layers
 from buildkit.images.libc import check_every, check_libc, linked_programs, made_by_commands
@@ -169,7 +170,7 @@ class ImageEngine(Struct, frozen=True, kw_only=True):
         self, step: Step, platform: Platform, given: Mapping[str, Artifact], progress: Progress
     ) -> Sheet:
         (built,) = self._with_builder(step, given, progress)
-        sheet = export_sheet(self.client(), self.layers, built.digest)
+        sheet = export_image(self.client(), self.layers.store, built.digest)
         run = sheet.image_config.run
         problem = contents_problem(self._tree(sheet), run, platform, tuple(given.values()))
         return Sheet(config=sheet.config, layers=sheet.layers, problem=problem)
@@ -191,10 +192,3 @@ class ImageEngine(Struct, frozen=True, kw_only=True):
                 ) from error
             self.tell(f"{step.unit.id} is built by buildx: {error.brief}")
         return self.buildx().build((step,), given, progress)
-
-
-def export_sheet(client: DockerClient, layers: Layers, image: str) -> Sheet:
-    """Take an image out of the daemon."""
-    from buildkit.images.exported import export_image  # noqa: PLC0415 - loads the Docker SDK
-
-    return export_image(client, layers.store, image)

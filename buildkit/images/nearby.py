@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError
-from buildkit.images.daemon import check_version, unusable
+from buildkit.images.daemon import PROBE_SECONDS, check_version, connect, daemon_errors, unusable
 from buildkit.platform import Platform
 from buildkit.reference import Reference
 
@@ -69,8 +69,6 @@ def describe(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]
         version, info = _get(path, "/version"), _get(path, "/info")
         check_version(version)
         return version, info
-    from buildkit.images.daemon import PROBE_SECONDS, connect, daemon_errors  # noqa: PLC0415 - loads the SDK
-
     client = connect(environ, timeout=PROBE_SECONDS)
     try:
         with daemon_errors("the Docker daemon cannot be used", EnvironmentMissingError):
@@ -119,8 +117,6 @@ def _context(path: Path) -> str:
 
 
 def _version_by_sdk(environ: Mapping[str, str]) -> dict[str, Any]:
-    from buildkit.images.daemon import PROBE_SECONDS, connect  # noqa: PLC0415 - loads the SDK
-
     client = connect(environ, timeout=PROBE_SECONDS)
     try:
         found: dict[str, Any] = client.version()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildkit.errors import EnvironmentMissingError, FetchError
+from buildkit.images.daemon import find_image
+from buildkit.images.exported import export_image
 from buildkit.images.layers import Layers
 from buildkit.images.remote import RegistryImages
 from buildkit.images.sheet import Sheet
@@ -87,13 +89,9 @@ class ImagePrograms(Struct, frozen=True, kw_only=True):
     def _sheet(self, image: str, platform: Platform) -> Sheet:
         if not image.startswith(_ID):
             return self.remote.sheet(image, platform)
-        from buildkit.images.exported import export_image  # noqa: PLC0415 - loads the Docker SDK
-
         return export_image(self._daemon(), self.layers.store, image)
 
     def _local(self, reference: Reference) -> LocalImage | None:
-        from buildkit.images.daemon import find_image  # noqa: PLC0415 - loads the Docker SDK
-
         return find_image(self._daemon(), reference.familiar)
 
     def _daemon(self) -> DockerClient:

@@ -37,7 +37,7 @@ def render(template: Path, variables: Mapping[str, str]) -> str:
         ConfigError: the file cannot be read, has a syntax error, or uses a
             variable that does not exist; the message names the line.
     """
-    import jinja2  # noqa: PLC0415 - a no-op build renders nothing
+    import jinja2
 
     text = read_template(template)
     check_variables(template, text, variables)
@@ -73,8 +73,8 @@ def referenced_variables(template: Path, text: str) -> tuple[Variable, ...]:
     Raises:
         ConfigError: the template has a syntax error.
     """
-    import jinja2  # noqa: PLC0415 - loaded to check templates only
-    from jinja2 import meta  # noqa: PLC0415
+    import jinja2
+    from jinja2 import meta
 
     environment = _environment(template, text)
     try:
@@ -104,7 +104,7 @@ def check_variables(template: Path, text: str, known: Iterable[str]) -> None:
 
 
 def _environment(template: Path, text: str) -> Environment:
-    import jinja2  # noqa: PLC0415
+    import jinja2
 
     def load(name: str) -> tuple[str, str, None] | None:
         # Includes are not followed: the key of an image counts one template's bytes.
@@ -132,7 +132,7 @@ def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _walk(node: nodes.Node) -> Iterator[Variable]:
-    from jinja2 import nodes  # noqa: PLC0415
+    from jinja2 import nodes
 
     if isinstance(node, nodes.Filter) and node.name in _GUARDS:
         yield from (item for argument in node.args for item in _walk(argument))
@@ -148,7 +148,7 @@ def _walk(node: nodes.Node) -> Iterator[Variable]:
 
 
 def _dotted(node: nodes.Node) -> str:
-    from jinja2 import nodes  # noqa: PLC0415
+    from jinja2 import nodes
 
     match node:
         case nodes.Name(ctx="load"):

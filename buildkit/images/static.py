@@ -57,7 +57,7 @@ def user_entries() -> Iterator[Entry]:
 
 def certificate_entries() -> Iterator[Entry]:
     """Yield certifi's certificate authorities where OpenSSL, Go and Envoy look for them."""
-    import certifi  # noqa: PLC0415 - only the assembly of a base needs its path
+    import certifi
 
     yield file(CERTIFICATES, Path(certifi.where()))
     yield symlink("etc/ssl/cert.pem", f"/{CERTIFICATES}")
@@ -65,7 +65,7 @@ def certificate_entries() -> Iterator[Entry]:
 
 def zone_entries() -> Iterator[Entry]:
     """Yield the time zones of the tzdata package."""
-    from importlib.resources import files  # noqa: PLC0415 - only the assembly needs it
+    from importlib.resources import files
 
     root = Path(str(files("tzdata"))) / "zoneinfo"
     for path in sorted(root.rglob("*")):
@@ -88,13 +88,13 @@ def static_entries(project: str) -> tuple[Entry, ...]:
 
 def certificate_version() -> str:
     """Return which certificates there are, for the key of an assembled base."""
-    from importlib.metadata import version  # noqa: PLC0415 - reads the disk
+    from importlib.metadata import version
 
     return f"certifi {version('certifi')}"
 
 
 def zone_version() -> str:
     """Return which time zones there are, for the key of an assembled base."""
-    from importlib.metadata import version  # noqa: PLC0415 - reads the disk
+    from importlib.metadata import version
 
     return f"tzdata {version('tzdata')}"

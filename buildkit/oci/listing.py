@@ -7,25 +7,17 @@ specification 1.1, layer.md).
 
 from __future__ import annotations
 
-import posixpath
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from buildkit.errors import BuildError
-from buildkit.oci.layer import Entry, EntryType
+from buildkit.oci.layer import Entry
+from buildkit.oci.members import entry_of, entry_type, inside
 from buildkit.oci.tarstream import Slice
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-
-_TYPES = {
-    tarfile.REGTYPE: EntryType.FILE,
-    tarfile.AREGTYPE: EntryType.FILE,
-    tarfile.DIRTYPE: EntryType.DIRECTORY,
-    tarfile.SYMTYPE: EntryType.SYMLINK,
-    tarfile.LNKTYPE: EntryType.HARDLINK,
-}
 
 
 def list_tar(path: Path, *, name: str) -> tuple[Entry, ...]:
@@ -47,23 +39,8 @@ def list_tar(path: Path, *, name: str) -> tuple[Entry, ...]:
 
 def _entries(archive: tarfile.TarFile, path: Path) -> Iterator[Entry]:
     for member in archive:
-        kind = _TYPES.get(member.type)
+        kind = entry_type(member)
         place = inside(member.name)
-        if kind is None or not place:
-            continue
-        part = Slice(path=path, offset=member.offset_data, size=member.size)
-        link = member.linkname if kind is EntryType.SYMLINK else inside(member.linkname)
-        yield Entry(
-            path=place,
-            type=kind,
-            mode=member.mode & 0o7777,
-            uid=member.uid,
-            gid=member.gid,
-            content=part if kind is EntryType.FILE else b"",
-            link=link if kind in {EntryType.SYMLINK, EntryType.HARDLINK} else "",
-        )
-
-
-def inside(path: str) -> str:
-    """Return a path relative to the root and normal; empty for the root itself."""
-    return posixpath.normpath("/" + path).lstrip("/")
+        if kind is not None and place:
+            part = Slice(path=path, offset=member.offset_data, size=member.size)
+            yield entry_of(member, kind, place, part)

@@ -167,7 +167,3 @@ class BlockReader(io.BufferedIOBase):
             self._rest = memoryview(block)
         taken, self._rest = self._rest[:size], self._rest[size:]
         return bytes(taken)
-
-    def read1(self, size: int = -1, /) -> bytes:
-        """Return what one block still holds, at most ``size`` bytes."""
-        return self.read(BLOCK if size < 0 else size)

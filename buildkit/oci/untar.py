@@ -6,7 +6,6 @@ files of a directory, and the caller gets entries that point at them.
 
 from __future__ import annotations
 
-import posixpath
 import tarfile
 from pathlib import Path
 from typing import BinaryIO
@@ -15,15 +14,9 @@ from msgspec import Struct
 
 from buildkit.errors import BuildError
 from buildkit.oci.layer import Entry, EntryType
+from buildkit.oci.members import entry_of, entry_type, inside
 
 _BLOCK = 1 << 20
-_TYPES = {
-    tarfile.REGTYPE: EntryType.FILE,
-    tarfile.AREGTYPE: EntryType.FILE,
-    tarfile.DIRTYPE: EntryType.DIRECTORY,
-    tarfile.SYMTYPE: EntryType.SYMLINK,
-    tarfile.LNKTYPE: EntryType.HARDLINK,
-}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -68,8 +61,8 @@ def _entries(archive: tarfile.TarFile, into: Path, name: str, limits: Limits) ->
                 f"{name} is larger than expected",
                 details=f"More than {limits.entries} entries or {limits.total_bytes} bytes.",
             )
-        path = _inside(member.name, name)
-        if path:
+        _check_inside(member.name, name)
+        if path := inside(member.name):
             found[path] = _entry(archive, member, path, into / str(count), name)
             _check_hardlink(found[path], found, name)
     return tuple(found.values())
@@ -78,7 +71,7 @@ def _entries(archive: tarfile.TarFile, into: Path, name: str, limits: Limits) ->
 def _entry(
     archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, place: Path, name: str
 ) -> Entry:
-    kind = _TYPES.get(member.type)
+    kind = entry_type(member)
     if kind is None:
         raise BuildError(
             f"{name} holds a device or other special file at {member.name!r}",
@@ -86,18 +79,9 @@ def _entry(
         )
     if kind is EntryType.FILE:
         _copy(archive, member, place)
-    link = member.linkname if kind is EntryType.SYMLINK else ""
     if kind is EntryType.HARDLINK:
-        link = _inside(member.linkname, name)
-    return Entry(
-        path=path,
-        type=kind,
-        mode=member.mode & 0o7777,
-        uid=member.uid,
-        gid=member.gid,
-        content=place if kind is EntryType.FILE else b"",
-        link=link,
-    )
+        _check_inside(member.linkname, name)
+    return entry_of(member, kind, path, place)
 
 
 def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
@@ -109,12 +93,10 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> Non
             target.write(block)
 
 
-def _inside(path: str, name: str) -> str:
+def _check_inside(path: str, name: str) -> None:
     # A leading slash or "./" is common and harmless; any ".." is neither.
     if ".." in path.split("/") or "\0" in path:
         raise BuildError(f"{name} holds a path that leads out of it: {path!r}")
-    normal = posixpath.normpath("/" + path).lstrip("/")
-    return "" if normal == "." else normal
 
 
 def _check_hardlink(entry: Entry, found: dict[str, Entry], name: str) -> None:

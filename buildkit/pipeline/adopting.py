@@ -18,6 +18,7 @@ from buildkit.adopt.golist import list_packages
 from buildkit.adopt.model import Binary, Findings, Image
 from buildkit.adopt.module import read_module
 from buildkit.adopt.text import write_targets
+from buildkit.build.pins import ModuleSums, any_go, bootstrap_wheel, resolve_go
 from buildkit.config.lock import GoPin, Lock, lock_path, save_lock
 from buildkit.errors import ConfigError, UsageError
 from buildkit.log import Reporter, Silent, choose_reporter
@@ -37,6 +38,7 @@ from buildkit.toolchain import (
     read_settings,
     read_wanted,
 )
+from buildkit.toolchain.provision import provision_go
 from buildkit.wheels import Pip
 
 SYSTEMS = ("linux", "darwin")
@@ -146,9 +148,6 @@ def _supply(tree: Path, environ: Mapping[str, str], reporter: Reporter) -> _Go:
     wanted = read_wanted(tree, "")
     if found is not None and not wanted.refusal(found.version):
         return _Go(toolchain=found)
-    from buildkit.build.pins import ModuleSums, any_go, bootstrap_wheel, resolve_go  # noqa: PLC0415
-    from buildkit.toolchain.provision import provision_go  # noqa: PLC0415 - seldom needed
-
     host, pip = Platform.host(), Pip(python=Path(sys.executable), runner=runner, environ=environ)
     with any_go(found, pip, host) as asking:
         sums = ModuleSums(go=asking, environ=environ, runner=runner)

@@ -6,15 +6,18 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from buildkit.attest.bundle import envelope_bundle
 from buildkit.attest.images import ImageAttester
+from buildkit.attest.signer import Signer
 from buildkit.attest.spdx import SUFFIX
 from buildkit.attest.statement import Statement
 from buildkit.digest import Digest
 from buildkit.pipeline.attaching import attach, pushed_images
 from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
+from buildkit.pipeline.planning import Planned
 from buildkit.pipeline.proofs import Products, Proofs
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.run import carry_out, judge, prepare
@@ -23,10 +26,6 @@ from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.units import Artifact
 from buildkit.store import atomic_write
-
-if TYPE_CHECKING:
-    from buildkit.attest.signer import Signer
-    from buildkit.pipeline.planning import Planned
 
 FOLDER = "attest"
 """Below ``out/``: a directory per platform, and the provenance of all."""
@@ -103,8 +102,6 @@ def _attest(shop: Workshop, makers: Makers, made: Products, signing: Signing | N
 
 
 def _provenance(folder: Path, statement: Statement, signer: Signer | None) -> list[dict[str, str]]:
-    from buildkit.attest.bundle import envelope_bundle  # noqa: PLC0415 - only what signs
-
     if signer is None:
         for name in (ENVELOPE, BUNDLE):
             (folder / name).unlink(missing_ok=True)

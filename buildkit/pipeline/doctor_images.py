@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from buildkit.doctor.facts import BootstrapFacts, BuildxFacts
 from buildkit.plan.graph import Graph
@@ -58,16 +57,16 @@ def _buildx_need(graph: Graph, engine: EngineName) -> str:
     return ""
 
 
-def bootstrap_facts(graph: Graph, missing: str, environ: Mapping[str, str]) -> BootstrapFacts:
+def bootstrap_facts(graph: Graph, missing: str, program: str) -> BootstrapFacts:
     """Tell which bases mmdebstrap installs, and what is without it.
 
     Args:
         graph: the bases that are used, and what has none.
         missing: the words that the plan has for a machine without mmdebstrap.
-        environ: PATH.
+        program: where mmdebstrap is; empty where it is not.
     """
     return BootstrapFacts(
-        program=shutil.which("mmdebstrap", path=environ.get("PATH", "")) or "",
+        program=program,
         bases=tuple(dict.fromkeys(_bootstrapped(graph.units))),
         stopped=tuple(f"{unit} has {why}" for unit, why in graph.blocked if missing in why),
         evaded=tuple(note for note in graph.notes if missing in note),

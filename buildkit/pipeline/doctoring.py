@@ -292,11 +292,11 @@ class _Gathering:
         return buildx_facts(planned.graph, planned.shop.settings.engine, ask)
 
     def _bootstrap(self, planned: Planned | None) -> BootstrapFacts:
-        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see _buildx
+        if planned is None:
+            return BootstrapFacts()
+        from buildkit.images.bootstrap import MISSING, find_mmdebstrap  # noqa: PLC0415 - see _buildx
 
-        return (
-            bootstrap_facts(planned.graph, MISSING, self._environ) if planned else BootstrapFacts()
-        )
+        return bootstrap_facts(planned.graph, MISSING, find_mmdebstrap(self._environ))
 
     def _destinations(self) -> tuple[Destination, ...]:
         return self._shop.settings.destinations if self._shop else ()

@@ -26,7 +26,7 @@ def file_changes(watched: Watched, since_ns: int) -> Generator[tuple[str, ...]]:
     Raises:
         EnvironmentMissingError: it cannot watch so much.
     """
-    from watchfiles import Change, watch  # noqa: PLC0415 - only `invoke watch` watches
+    from watchfiles import Change, watch
 
     bursts = watch(
         *(folder for folder, _ in watched.places),

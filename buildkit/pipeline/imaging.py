@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from buildkit.errors import BuildkitError
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.outline import Outline
 from buildkit.plan.units import (
@@ -24,6 +25,7 @@ from buildkit.plan.units import (
     WriteLayout,
 )
 from buildkit.platform import Platform
+from buildkit.reference import Reference, mirrored
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -66,7 +68,7 @@ class ImageSupply:
     @cached_property
     def nearby(self) -> Nearby:
         """What the Docker daemon says of itself."""
-        from buildkit.images.nearby import look  # noqa: PLC0415 - images alone ask for it
+        from buildkit.images.nearby import look
 
         return look(self._shop.environ)
 
@@ -78,7 +80,7 @@ class ImageSupply:
 
     @cached_property
     def _outlines(self) -> Outlines:
-        from buildkit.images.outline import Outlines  # noqa: PLC0415 - many projects have none
+        from buildkit.images.outline import Outlines
 
         return Outlines()
 
@@ -94,9 +96,9 @@ class ImageSupply:
         """
         if not self.nearby.socket or not sys.platform.startswith("linux"):
             return ""
-        from buildkit.doctor.checks.machine import check_emulation  # noqa: PLC0415 - see nearby
-        from buildkit.doctor.finding import State  # noqa: PLC0415
-        from buildkit.doctor.gather import gather_emulation  # noqa: PLC0415
+        from buildkit.doctor.checks.machine import check_emulation
+        from buildkit.doctor.finding import State
+        from buildkit.doctor.gather import gather_emulation
 
         (facts,) = gather_emulation((arch,), self.daemon_platform().arch, is_elsewhere=False)
         found = check_emulation(facts)
@@ -118,8 +120,8 @@ class ImageSupply:
 
     def assembler(self) -> Builder:
         """Return the builder of bases."""
-        from buildkit.images.archive import host_archive  # noqa: PLC0415 - seldom any to make
-        from buildkit.images.bases import BaseAssembler  # noqa: PLC0415
+        from buildkit.images.archive import host_archive
+        from buildkit.images.bases import BaseAssembler
 
         shop = self._shop
         return BaseAssembler(
@@ -135,7 +137,7 @@ class ImageSupply:
 
     def engine(self) -> Builder:
         """Return the builder of images."""
-        from buildkit.images.engine import ImageEngine  # noqa: PLC0415 - a no-op builds none
+        from buildkit.images.engine import ImageEngine
 
         shop = self._shop
         return ImageEngine(
@@ -154,26 +156,26 @@ class ImageSupply:
 
     def publisher(self) -> Builder:
         """Return the builder that pushes."""
-        from buildkit.images.publish import IndexPublisher  # noqa: PLC0415 - see engine
-        from buildkit.registry.sending import Sender  # noqa: PLC0415
+        from buildkit.images.publish import IndexPublisher
+        from buildkit.registry.sending import Sender
 
         return IndexPublisher(layers=self.layers, sender=Sender(registry=self._registry()))
 
     def loader(self) -> Builder:
         """Return the builder that loads into the daemon."""
-        from buildkit.images.loading import ImageLoader  # noqa: PLC0415 - loads the Docker SDK
+        from buildkit.images.loading import ImageLoader
 
         return ImageLoader(client=self._docker, layers=self.layers)
 
     def layout_writer(self) -> Builder:
         """Return the builder that writes the layout."""
-        from buildkit.images.layout import LayoutWriter  # noqa: PLC0415 - see engine
+        from buildkit.images.layout import LayoutWriter
 
         return LayoutWriter(layers=self.layers, digest=self._shop.hasher.digest)
 
     def archive_writer(self) -> Builder:
         """Return the builder that saves images as files."""
-        from buildkit.images.saving import ArchiveWriter  # noqa: PLC0415 - see engine
+        from buildkit.images.saving import ArchiveWriter
 
         return ArchiveWriter(layers=self.layers)
 
@@ -187,7 +189,7 @@ class ImageSupply:
 
     @cached_property
     def _programs(self) -> ImagePrograms:
-        from buildkit.images.programs import ImagePrograms  # noqa: PLC0415 - seldom asked for
+        from buildkit.images.programs import ImagePrograms
 
         return ImagePrograms(
             remote=self._remote,
@@ -211,15 +213,12 @@ class ImageSupply:
         return self._sheet_problem(artifact)
 
     def _sheet_problem(self, artifact: Artifact) -> str | None:
-        from buildkit.images.sheet import sheet_problem  # noqa: PLC0415 - binaries have none
+        from buildkit.images.sheet import sheet_problem
 
         return sheet_problem(artifact, self._shop.store, self._shop.hasher.digest)
 
     def push_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why a tag does not name what was pushed, asking the registry for each."""
-        from buildkit.errors import BuildkitError  # noqa: PLC0415
-        from buildkit.reference import Reference  # noqa: PLC0415
-
         action = unit.action
         for text in action.references if isinstance(action, PushIndex) else ():
             try:
@@ -234,7 +233,7 @@ class ImageSupply:
 
     def load_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the daemon does not have an image under its names, asking it once for all."""
-        from buildkit.images.nearby import load_problem  # noqa: PLC0415 - see nearby
+        from buildkit.images.nearby import load_problem
 
         action = unit.action
         names = action.references if isinstance(action, LoadImage) else ()
@@ -242,7 +241,7 @@ class ImageSupply:
 
     def layout_present(self, unit: Unit, artifact: Artifact) -> str | None:
         """Say why the layout does not hold an image as recorded."""
-        from buildkit.images.layout import layout_problem  # noqa: PLC0415 - see engine
+        from buildkit.images.layout import layout_problem
 
         action = unit.action
         if not isinstance(action, WriteLayout):
@@ -251,24 +250,24 @@ class ImageSupply:
 
     @cached_property
     def _daemon_images(self) -> dict[str, str]:
-        from buildkit.images.nearby import list_images  # noqa: PLC0415 - see nearby
+        from buildkit.images.nearby import list_images
 
         if self.nearby.socket:
             return list_images(self.nearby.socket)
-        from buildkit.images.daemon import named_images  # noqa: PLC0415 - loads the Docker SDK
+        from buildkit.images.daemon import named_images
 
         return named_images(self._docker())
 
     @cached_property
     def _remote(self) -> RegistryImages:
-        from buildkit.images.remote import RegistryImages  # noqa: PLC0415 - see engine
+        from buildkit.images.remote import RegistryImages
 
         return RegistryImages(registry=self._registry, locate=self._locate)
 
     @cached_property
     def layers(self) -> Layers:
         """The layers of bases and images, as files and as what registries get."""
-        from buildkit.images.layers import Layers  # noqa: PLC0415 - see engine
+        from buildkit.images.layers import Layers
 
         return Layers(
             store=self._shop.store,
@@ -282,7 +281,7 @@ class ImageSupply:
         return self._registry().blobs.stream(repository, blob)
 
     def _docker_engine(self) -> DockerEngine:
-        from buildkit.images.docker import DockerEngine  # noqa: PLC0415 - loads the Docker SDK
+        from buildkit.images.docker import DockerEngine
 
         shop = self._shop
         return DockerEngine(
@@ -294,14 +293,14 @@ class ImageSupply:
         )
 
     def _buildx_engine(self) -> DockerEngine:
-        from buildkit.images.buildx import BuildxBackend  # noqa: PLC0415 - see _docker_engine
+        from buildkit.images.buildx import BuildxBackend
 
         shop = self._shop
         backend = BuildxBackend(runner=shop.processes, environ=shop.environ)
         return replace(self._docker_engine(), backend=backend)
 
     def _buildx_problem(self) -> str:
-        from buildkit.images.buildx import buildx_problem  # noqa: PLC0415 - few images ask
+        from buildkit.images.buildx import buildx_problem
 
         shop = self._shop
         return shop.answers.once(
@@ -309,6 +308,4 @@ class ImageSupply:
         )
 
     def _locate(self, reference: Reference) -> Reference:
-        from buildkit.reference import mirrored  # noqa: PLC0415
-
         return mirrored(reference, self._shop.project.config.mirrors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from pathlib import Path
 
@@ -22,8 +23,6 @@ def generate_keys(options: Options) -> None:
     Raises:
         UsageError: one of the files exists, or there is no password.
     """
-    import os  # noqa: PLC0415 - the one look at the environment of this task
-
     private = Path(options.key or _DEFAULT)
     public = private.with_suffix(".pub")
     for path in (private, public):

@@ -122,7 +122,7 @@ def local_registry(shop: Workshop, makers: Makers) -> LocalRegistry:
 
 
 def _containers(shop: Workshop, makers: Makers) -> Containers | None:
-    from buildkit.images.daemon import daemon_problem  # noqa: PLC0415 - loads the Docker SDK
+    from buildkit.images.daemon import daemon_problem  # noqa: PLC0415 - a registry that runs needs none
 
     if daemon_problem(shop.environ):
         return None

@@ -123,7 +123,7 @@ class Makers:
     @cached_property
     def pool(self) -> HttpPool:
         """Connections for downloads, with the configured mirrors."""
-        from buildkit.http import HttpPool  # noqa: PLC0415 - a no-op opens no connection
+        from buildkit.http import HttpPool
 
         shop = self._shop
         return HttpPool(
@@ -135,7 +135,7 @@ class Makers:
     @cached_property
     def plain_pool(self) -> HttpPool:
         """Connections without mirrors: for registries, and for what is published."""
-        from buildkit.http import HttpPool  # noqa: PLC0415 - see pool
+        from buildkit.http import HttpPool
 
         shop = self._shop
         return HttpPool(environ=shop.environ, offline=bool(shop.options.offline))
@@ -143,7 +143,7 @@ class Makers:
     @cached_property
     def downloads(self) -> Downloads:
         """Files by URL, resumed where a transfer was cut."""
-        from buildkit.build.download import Downloads  # noqa: PLC0415 - see pool
+        from buildkit.build.download import Downloads
 
         mirrors = self._shop.project.config.mirrors
         return Downloads(store=self._shop.store, pool=self.pool, mirrors=mirrors)
@@ -166,7 +166,7 @@ class Makers:
         Raises:
             EnvironmentMissingError: there is none that answers.
         """
-        from buildkit.images.daemon import connect  # noqa: PLC0415 - loads the Docker SDK
+        from buildkit.images.daemon import connect
 
         with self._lock:
             if self._docker is None:
@@ -177,7 +177,7 @@ class Makers:
         shop = self._shop
         if not shop.options.envoy:
             return ()
-        from buildkit.pipeline.overriding import Given  # noqa: PLC0415 - seldom given
+        from buildkit.pipeline.overriding import Given
 
         return Given(
             config=shop.project.config,
@@ -186,7 +186,7 @@ class Makers:
         ).overrides(shop.options.envoy)
 
     def _fetcher(self) -> Builder:
-        from buildkit.build.fetch import FetchBuilder  # noqa: PLC0415 - seldom anything to fetch
+        from buildkit.build.fetch import FetchBuilder
 
         shop = self._shop
         return FetchBuilder(
@@ -199,12 +199,12 @@ class Makers:
         )
 
     def _packager(self) -> Builder:
-        from buildkit.pipeline.packaging import make_packager  # noqa: PLC0415 - see _fetcher
+        from buildkit.pipeline.packaging import make_packager
 
         return make_packager(self._shop, self.go)
 
     def _commander(self) -> Builder:
-        from buildkit.build.command import CommandBuilder  # noqa: PLC0415 - most have none
+        from buildkit.build.command import CommandBuilder
 
         shop = self._shop
         return CommandBuilder(
@@ -215,7 +215,7 @@ class Makers:
         )
 
     def _assembler_version(self) -> str:
-        from buildkit.images.bases import assembler_version  # noqa: PLC0415 - see docker
+        from buildkit.images.bases import assembler_version
 
         return assembler_version(self._shop.project.config.project.name)
 
@@ -229,9 +229,9 @@ class Makers:
         return record is not None and (not record.path or Path(record.path).exists())
 
     def _no_bootstrap(self) -> str:
-        from buildkit.images.bootstrap import MISSING  # noqa: PLC0415 - see docker
+        from buildkit.images.bootstrap import MISSING, find_mmdebstrap
 
-        return "" if shutil.which("mmdebstrap", path=self._shop.environ.get("PATH")) else MISSING
+        return "" if find_mmdebstrap(self._shop.environ) else MISSING
 
     def _archive(self, cached: frozenset[str]) -> str:
         shop = self._shop
@@ -250,7 +250,7 @@ class Makers:
         }
         if wanted <= cached:
             return ""
-        from buildkit.images.archive import host_archive  # noqa: PLC0415 - see docker
+        from buildkit.images.archive import host_archive
 
         found = shop.answers.once(
             "apt's archive",
@@ -276,8 +276,8 @@ def registry_client(
         warn: takes what is wrong with the kept credentials.
         insecure: registries beyond loopback that speak plain http.
     """
-    from buildkit.registry.client import RegistryClient  # noqa: PLC0415 - see Makers.pool
-    from buildkit.registry.credentials import DockerCredentials  # noqa: PLC0415
+    from buildkit.registry.client import RegistryClient
+    from buildkit.registry.credentials import DockerCredentials
 
     credentials = DockerCredentials(environ=environ, runner=runner, warn=warn)
     return RegistryClient(pool=pool, credentials=credentials, insecure=frozenset(insecure))

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from buildkit.attest.provenance import merge_provenance
+from buildkit.attest.statement import Statement, Subject
 from buildkit.digest import Digest
 from buildkit.errors import UsageError, VerificationError
 from buildkit.pipeline.release_outputs import Released, published_before, read_previous, unit_rows
+from buildkit.pipeline.release_proofs import kept_manifests, proof_pieces, release_subjects
 from buildkit.pipeline.releasing import check_dist, check_untouched, dist_folder, report_release
 from buildkit.pipeline.signing import Signing, read_signing
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options, split_list
-
-if TYPE_CHECKING:
-    from buildkit.attest.statement import Statement, Subject
-    from buildkit.release.documents import FileEntry, ImageEntry, ReleaseDocument
-    from buildkit.release.merge import Part
+from buildkit.platform import Platform
+from buildkit.release.assemble import write_documents, write_pieces
+from buildkit.release.dist import new_dist, read_dist
+from buildkit.release.documents import FileEntry, ImageEntry, ReleaseDocument
+from buildkit.release.merge import Part, merge_files, merge_images, merge_outline, order_parts
+from buildkit.release.proofs import PROVENANCE
+from buildkit.release.sealing import seal
 
 
 def run_merge(options: Options, shards: str) -> None:
@@ -31,9 +35,6 @@ def run_merge(options: Options, shards: str) -> None:
         VerificationError: one was changed by hand, or the release that is to be replaced.
         SigningError: it is to be signed and cannot be.
     """
-    from buildkit.release.dist import new_dist  # noqa: PLC0415 - no build needs it
-    from buildkit.release.merge import order_parts  # noqa: PLC0415
-
     shop = Workshop.open(options)
     signing = read_signing(shop.project, options, shop.environ)
     previous = read_previous(options.previous)
@@ -54,8 +55,6 @@ def run_merge(options: Options, shards: str) -> None:
 
 
 def _read_parts(shop: Workshop, names: tuple[str, ...]) -> Iterator[Part]:
-    from buildkit.release.dist import read_dist  # noqa: PLC0415 - see run_merge
-
     if not names:
         raise UsageError("merge of nothing", resolution="Name the directories of the parts.")
     for name in names:
@@ -71,15 +70,6 @@ def _read_parts(shop: Workshop, names: tuple[str, ...]) -> Iterator[Part]:
 
 
 def _fill(folder: Path, parts: Sequence[Part], signing: Signing | None) -> ReleaseDocument:
-    from buildkit.pipeline.release_proofs import (  # noqa: PLC0415 - see run_merge
-        kept_manifests,
-        proof_pieces,
-    )
-    from buildkit.release.assemble import write_documents, write_pieces  # noqa: PLC0415
-    from buildkit.release.merge import merge_files, merge_images, merge_outline  # noqa: PLC0415
-    from buildkit.release.proofs import PROVENANCE  # noqa: PLC0415
-    from buildkit.release.sealing import seal  # noqa: PLC0415 - see run_merge
-
     whole = merge_outline(parts, signing.name if signing else "")
     files = merge_files(folder, parts, epoch=whole.epoch, without=frozenset({PROVENANCE}))
     images = merge_images(folder, parts)
@@ -96,10 +86,6 @@ def _fill(folder: Path, parts: Sequence[Part], signing: Signing | None) -> Relea
 def _provenance(
     parts: Sequence[Part], files: Sequence[FileEntry], images: Sequence[ImageEntry]
 ) -> Statement:
-    from buildkit.attest.provenance import merge_provenance  # noqa: PLC0415 - see run_merge
-    from buildkit.pipeline.release_proofs import release_subjects  # noqa: PLC0415
-    from buildkit.release.proofs import PROVENANCE  # noqa: PLC0415
-
     predicates, known = [], list(release_subjects(files, images))
     taken = {Digest(file.sha256) for file in files}
     try:
@@ -116,9 +102,6 @@ def _provenance(
 
 def _binaries(statement: dict[str, object], document: ReleaseDocument) -> Iterator[Subject]:
     """Yield the binaries that a part's provenance is about, which lie in archives."""
-    from buildkit.attest.statement import Subject  # noqa: PLC0415 - see run_merge
-    from buildkit.platform import Platform  # noqa: PLC0415
-
     slugs = {Platform.parse(name).slug for name in document.platforms}
     subjects = msgspec.convert(statement["subject"], list[dict[str, object]])
     for item in subjects:

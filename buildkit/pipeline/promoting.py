@@ -6,11 +6,12 @@ import re
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
 from buildkit.errors import UsageError
+from buildkit.oci.layout import Layout, image_name
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
@@ -19,12 +20,17 @@ from buildkit.plan.options import Options, split_list
 from buildkit.plan.unlocked import LABEL
 from buildkit.plan.variants import ImageVariant, chosen_variants, image_variants
 from buildkit.reference import Reference, hub_reference, split_hub
-
-if TYPE_CHECKING:
-    from buildkit.registry.attached import Attached
-    from buildkit.registry.originals import Original
-    from buildkit.registry.promotion import Promoted, Promotion
-    from buildkit.registry.sending import Sender
+from buildkit.registry.attached import Attached, find_attached
+from buildkit.registry.originals import Original, in_layout, in_registry, label_values
+from buildkit.registry.promotion import (
+    Promoted,
+    Promotion,
+    check_promotions,
+    missing_originals,
+    preview,
+    promote,
+)
+from buildkit.registry.sending import Sender
 
 _COLUMNS = ("image", "result", "attached", "digest before", "digest after")
 _PORT = re.compile(r"[^/]*:[0-9]+")
@@ -43,9 +49,6 @@ def run_promote(options: Options, source: str, target: str) -> None:
         UsageError: they cannot be meant so.
         RegistryError: a registry failed or refused, or lacks an image; no tag moved.
     """
-    from buildkit.registry.promotion import check_promotions  # noqa: PLC0415
-    from buildkit.registry.sending import Sender  # noqa: PLC0415 - images alone need them
-
     hub = source if not _is_layout(source) and not is_reference(source) else None
     shop = Workshop.open(replace(options, hub=hub or options.hub))
     if not options.dry_run:
@@ -66,8 +69,6 @@ def run_promote(options: Options, source: str, target: str) -> None:
 def _carry_out(
     shop: Workshop, promotions: tuple[Promotion, ...], sender: Sender, target: str
 ) -> tuple[Promoted, ...]:
-    from buildkit.registry.promotion import preview, promote  # noqa: PLC0415 - see run_promote
-
     no_clobber = bool(shop.options.no_clobber)
     if shop.options.dry_run:
         return preview(promotions, sender, no_clobber=no_clobber)
@@ -84,8 +85,6 @@ def _carry_out(
 
 def _attached(shop: Workshop, sender: Sender, original: Original) -> tuple[Attached, ...]:
     """Return what goes along with an image, unless the flags leave it behind."""
-    from buildkit.registry.attached import find_attached  # noqa: PLC0415 - see run_promote
-
     if shop.options.bare or not original.origin:
         return ()
     with sender.answering([Reference.parse(original.origin).registry]):
@@ -134,9 +133,6 @@ def _is_host(text: str) -> bool:
 
 
 def _of_registry(sender: Sender, references: list[Reference]) -> list[tuple[Reference, Original]]:
-    from buildkit.registry.originals import in_registry  # noqa: PLC0415 - see run_promote
-    from buildkit.registry.promotion import missing_originals  # noqa: PLC0415
-
     found, errors = [], []
     with sender.answering(reference.registry for reference in references):
         for reference in references:
@@ -156,9 +152,6 @@ def _made_images(shop: Workshop) -> tuple[str, ...]:
 
 
 def _of_layout(shop: Workshop, folder: Path) -> list[tuple[Reference, Original]]:
-    from buildkit.oci.layout import Layout, image_name  # noqa: PLC0415 - see run_promote
-    from buildkit.registry.originals import in_layout  # noqa: PLC0415
-
     layout = Layout.open(folder)
     named = [
         (Reference.parse(name), entry) for entry in layout.entries if (name := image_name(entry))
@@ -206,8 +199,6 @@ def _promotions(
     target: str,
     attached: tuple[Attached, ...],
 ) -> list[Promotion]:
-    from buildkit.registry.promotion import Promotion  # noqa: PLC0415 - see run_promote
-
     return [
         Promotion(original=original, tag=tag, attached=attached)
         for place in split_list(target)
@@ -282,8 +273,6 @@ def _warn_of_hubs(shop: Workshop, target: str) -> list[str]:
 
 def _warn_of_unlocked(shop: Workshop, promotions: tuple[Promotion, ...]) -> list[str]:
     """Say which images hold what no lock vouches for; they say so themselves."""
-    from buildkit.registry.originals import label_values  # noqa: PLC0415 - see run_promote
-
     originals = {item.original.name: item.original for item in promotions}
     warnings = [
         f"{name} holds what is not locked: {', '.join(values)}"

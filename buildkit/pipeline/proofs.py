@@ -204,7 +204,7 @@ class Proofs:
                 yield info
 
     def _data(self, unit: str) -> Iterator[Component]:
-        from importlib.metadata import version  # noqa: PLC0415 - reads the disk
+        from importlib.metadata import version
 
         action = self._made.units[unit].action
         base = self._made.units.get(action.base) if isinstance(action, BuildImage) else None

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import msgspec
+
+from buildkit.attest.keeping import KeptProofs
 from buildkit.config.check_release import ENVIRONMENT
 from buildkit.config.interpolate import interpolate
 from buildkit.config.problems import near_miss
 from buildkit.config.release_model import Publish
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError, UsageError, VerificationError
+from buildkit.oci.layout import Layout, image_name
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.releasing import check_untouched, dist_folder
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.destinations import check_protected
 from buildkit.plan.options import Options, split_list
-
-if TYPE_CHECKING:
-    from buildkit.publish.cargo import Cargo, CargoFile
-    from buildkit.publish.destination import Destination, Item, Published
-    from buildkit.publish.journal import Journal
-    from buildkit.registry.promotion import Promotion
-    from buildkit.release.documents import ReleaseDocument
+from buildkit.publish.cargo import Cargo, CargoFile
+from buildkit.publish.destination import Destination, Item, Published, publish
+from buildkit.publish.directory import Directory
+from buildkit.publish.files import FileDestination
+from buildkit.publish.github import GitHubRelease
+from buildkit.publish.github_api import GitHub
+from buildkit.publish.http_put import HttpPut
+from buildkit.publish.images import Images
+from buildkit.publish.journal import Journal
+from buildkit.reference import Reference, hub_reference
+from buildkit.registry.originals import in_layout
+from buildkit.registry.promotion import Promotion, check_promotions
+from buildkit.registry.sending import Sender
+from buildkit.release.dist import dist_files, read_dist
+from buildkit.release.documents import (
+    CHANGELOG_FILE,
+    INDEXES,
+    LAYOUT_FOLDER,
+    RELEASE_FILE,
+    ReleaseDocument,
+)
+from buildkit.release.sealing import seal_names
+from buildkit.release.version import is_prerelease
 
 _COLUMNS = ("to", "what", "was", "digest")
 
@@ -37,8 +56,6 @@ def run_publish(options: Options) -> None:
         VerificationError: the release was changed by hand.
         PublishError, RegistryError: a place refused or failed, or has something else.
     """
-    from buildkit.publish.destination import publish  # noqa: PLC0415 - no build needs it
-
     shop = Workshop.open(options)
     names = _chosen(shop, split_list(options.to))
     cargo = read_cargo(shop)
@@ -66,11 +83,6 @@ def read_cargo(shop: Workshop) -> Cargo:
         UsageError: there is none, or it is a snapshot, or a part.
         VerificationError: it was changed by hand.
     """
-    from buildkit.publish.cargo import Cargo  # noqa: PLC0415 - see run_publish
-    from buildkit.release.dist import read_dist  # noqa: PLC0415
-    from buildkit.release.documents import CHANGELOG_FILE, LAYOUT_FOLDER, RELEASE_FILE  # noqa: PLC0415
-    from buildkit.release.version import is_prerelease  # noqa: PLC0415
-
     folder = dist_folder(shop.options, shop)
     document = read_dist(folder)
     if document is None:
@@ -104,8 +116,6 @@ def read_cargo(shop: Workshop) -> Cargo:
 
 
 def _check_signed(folder: Path, document: ReleaseDocument) -> None:
-    from buildkit.release.sealing import seal_names  # noqa: PLC0415 - see run_publish
-
     wanted = seal_names(document) if document.signer else ()
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
@@ -117,10 +127,6 @@ def _check_signed(folder: Path, document: ReleaseDocument) -> None:
 
 
 def _files(folder: Path, document: ReleaseDocument) -> tuple[CargoFile, ...]:
-    from buildkit.publish.cargo import CargoFile  # noqa: PLC0415 - see run_publish
-    from buildkit.release.dist import dist_files  # noqa: PLC0415
-    from buildkit.release.documents import INDEXES, LAYOUT_FOLDER  # noqa: PLC0415
-
     names = [name for name in dist_files(folder) if not name.startswith(f"{LAYOUT_FOLDER}/")]
     known = {file.path: Digest(file.sha256) for file in document.files}
     return tuple(
@@ -162,10 +168,6 @@ def _chosen(shop: Workshop, names: tuple[str, ...]) -> tuple[str, ...]:
 def _destination(
     shop: Workshop, makers: Makers, cargo: Cargo, name: str, place: Publish
 ) -> Destination:
-    from buildkit.publish.directory import Directory  # noqa: PLC0415 - see run_publish
-    from buildkit.publish.files import FileDestination  # noqa: PLC0415
-    from buildkit.publish.http_put import HttpPut  # noqa: PLC0415
-
     match place.kind:
         case "registry":
             return _images(makers, cargo, name, place)
@@ -188,8 +190,6 @@ def _destination(
 
 
 def _filled(shop: Workshop, cargo: Cargo, place: Publish) -> Publish:
-    import msgspec  # noqa: PLC0415 - loaded anyway
-
     values = {"version": cargo.version, "project": shop.project.config.project.name}
 
     def fill(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -217,9 +217,6 @@ def _headers(shop: Workshop, name: str, place: Publish) -> dict[str, str]:
 
 
 def _github(shop: Workshop, makers: Makers, cargo: Cargo, name: str, place: Publish) -> Destination:
-    from buildkit.publish.github import GitHubRelease  # noqa: PLC0415 - see run_publish
-    from buildkit.publish.github_api import GitHub  # noqa: PLC0415
-
     token = shop.environ.get(place.token)
     if not token:
         raise _unset(name, [place.token])
@@ -234,11 +231,6 @@ def _github(shop: Workshop, makers: Makers, cargo: Cargo, name: str, place: Publ
 
 
 def _images(makers: Makers, cargo: Cargo, name: str, place: Publish) -> Destination:
-    from buildkit.attest.keeping import KeptProofs  # noqa: PLC0415 - see run_publish
-    from buildkit.publish.images import Images  # noqa: PLC0415
-    from buildkit.registry.promotion import check_promotions  # noqa: PLC0415
-    from buildkit.registry.sending import Sender  # noqa: PLC0415
-
     versions = tuple(_promotions(cargo, place, place.tags))
     channels = tuple(_promotions(cargo, place, place.channels))
     check_promotions((*versions, *channels), as_is=False)
@@ -252,11 +244,6 @@ def _images(makers: Makers, cargo: Cargo, name: str, place: Publish) -> Destinat
 
 
 def _promotions(cargo: Cargo, place: Publish, tags: tuple[str, ...]) -> list[Promotion]:
-    from buildkit.oci.layout import Layout, image_name  # noqa: PLC0415 - see run_publish
-    from buildkit.reference import Reference, hub_reference  # noqa: PLC0415
-    from buildkit.registry.originals import in_layout  # noqa: PLC0415
-    from buildkit.registry.promotion import Promotion  # noqa: PLC0415
-
     if cargo.layout is None:
         raise UsageError(
             f"the release {cargo.version} has no images",
@@ -276,8 +263,6 @@ def _promotions(cargo: Cargo, place: Publish, tags: tuple[str, ...]) -> list[Pro
 
 
 def _journal(shop: Workshop, cargo: Cargo, name: str, place: str) -> Journal:
-    from buildkit.publish.journal import Journal  # noqa: PLC0415 - see run_publish
-
     path = shop.state / "publish" / f"{name}.jsonl"
     return Journal(path, destination=place, release=cargo.digest)
 

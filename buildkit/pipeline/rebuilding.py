@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import UsageError
+from buildkit.pipeline.releasing import run_release
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options
+from buildkit.release.dist import dist_files
 from buildkit.release.documents import LAYOUT_FOLDER, ZLIB, ReleaseDocument
 from buildkit.verify.check import Check
 from buildkit.verify.difference import first_difference, is_same_content
-from buildkit.verify.layers import Compression, compare_layers, released_layers
+from buildkit.verify.layers import Compression, Rebuilt, compare_layers, released_layers
 from buildkit.verify.release import read_release
+from buildkit.verify.unsigned import compare_unsigned, depends_on_key
 
 
 def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -29,8 +33,6 @@ def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -
         UsageError: another commit is checked out.
         BuildkitError: it cannot be built.
     """
-    from buildkit.pipeline.releasing import run_release  # noqa: PLC0415 - imports this one's users
-
     document = read_release(folder)
     shop = Workshop.open(options, environ=environ)
     _check_commit(shop, document)
@@ -53,25 +55,16 @@ def rebuild_checks(options: Options, folder: Path, environ: Mapping[str, str]) -
         # What is in a layer is compared, and not what this zlib makes of it.
         packed = released_layers(folder, document) if zlib.differs else {}
         run_release(again, {**shop.environ, "GOCACHE": str(place / "go")}, packed)
-        yield from compare_folders(folder, place / "dist", document, zlib)
+        yield from compare_folders(
+            Rebuilt(folder=folder, again=place / "dist", document=document, zlib=zlib)
+        )
 
 
-def compare_folders(
-    folder: Path, again: Path, document: ReleaseDocument, zlib: Compression
-) -> Iterator[Check]:
-    """Compare two releases file by file.
-
-    Args:
-        folder: the release.
-        again: the same, made once more.
-        document: the release's own.
-        zlib: what compressed the two.
-    """
-    from buildkit.release.dist import dist_files  # noqa: PLC0415 - see run_verify
-    from buildkit.verify.unsigned import compare_unsigned, depends_on_key  # noqa: PLC0415
-
+def compare_folders(rebuilt: Rebuilt) -> Iterator[Check]:
+    """Compare two releases file by file."""
+    folder, again, zlib = rebuilt.folder, rebuilt.again, rebuilt.zlib
     same: dict[str, str] = {}
-    yield from compare_layers(folder, again, document, zlib)
+    yield from compare_layers(rebuilt)
     for name in sorted({*dist_files(folder), *dist_files(again)}):
         if depends_on_key(name) or not _is_expected(name, folder):
             continue
@@ -110,8 +103,6 @@ def _hub(document: ReleaseDocument) -> str | None:
 
 
 def _compression(document: ReleaseDocument) -> Compression:
-    import zlib  # noqa: PLC0415 - loaded anyway
-
     recorded = next((tool.version for tool in document.tools if tool.name == ZLIB), "")
     return Compression(recorded=recorded, here=zlib.ZLIB_RUNTIME_VERSION)
 

@@ -11,6 +11,7 @@ import msgspec
 from buildkit import __version__
 from buildkit.build.stamps import holds_text
 from buildkit.collection import read_limit
+from buildkit.config.lock import lock_path
 from buildkit.config.model import Base
 from buildkit.digest import Digest
 from buildkit.oci.layout import Layout
@@ -209,8 +210,6 @@ def _holds_version(unit: Unit, artifact: Artifact, version: str) -> bool:
 
 
 def _configuration(made: Made) -> dict[str, str]:
-    from buildkit.config.lock import lock_path  # noqa: PLC0415 - beside what loads it
-
     project, hasher = made.shop.project, made.shop.hasher
     paths = (*project.files, lock_path(project.targets))
     return {path.name: digest for path in paths if (digest := hasher.digest(path))}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildkit.attest.buildinfo import read_build_info
 from buildkit.config.check_release import archive_platforms
 from buildkit.config.commands import split_output
 from buildkit.config.interpolate import interpolate
@@ -43,10 +43,8 @@ from buildkit.release.changelog import changelog
 from buildkit.release.documents import CHANGELOG_FILE
 from buildkit.release.generate import printed
 from buildkit.release.licenses import ModuleVersion, license_entries, standard_license
-
-if TYPE_CHECKING:
-    from buildkit.release.refusals import Terms
-    from buildkit.vcs import History
+from buildkit.release.refusals import Terms
+from buildkit.vcs import History, write_commit
 
 _RPM_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
 """What RPM calls them; the others have Go's names."""
@@ -268,8 +266,6 @@ def _has_commit(made: Made) -> bool:
 
 
 def _source(made: Made) -> Piece:
-    from buildkit.vcs import write_commit  # noqa: PLC0415 - loads GitPython
-
     prefix = _prefix(made)
 
     def write(target: Path) -> None:
@@ -293,8 +289,6 @@ def _licenses(made: Made) -> tuple[Entry, ...]:
 
 
 def _modules(made: Made) -> Iterator[ModuleVersion]:
-    from buildkit.attest.buildinfo import read_build_info  # noqa: PLC0415 - seldom needed
-
     for unit, artifact in made.of_kind(Kind.BINARY):
         info = read_build_info(artifact.path) if artifact.path else None
         if info is None:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
+from buildkit.config.layers import local_path
+from buildkit.digest import Digest
 from buildkit.errors import UsageError, VerificationError
+from buildkit.images.layers import PackedLayer
 from buildkit.pipeline.holder import only_run
 from buildkit.pipeline.makers import Makers
 from buildkit.pipeline.release_documents import fill, outline
@@ -29,17 +31,19 @@ from buildkit.pipeline.report import RESULT_COLUMNS, human_size, print_json, res
 from buildkit.pipeline.run import carry_out, judge, prepare, show_plan, tidy_cache
 from buildkit.pipeline.signing import read_signing
 from buildkit.pipeline.workshop import Workshop
+from buildkit.plan.graph import build_graph
 from buildkit.plan.hashing import Hasher
 from buildkit.plan.options import Goal, Options
+from buildkit.plan.unlocked import open_bases
 from buildkit.platform import Platform
+from buildkit.release.dist import SIGNATURE, check_replaceable, differences, new_dist, read_dist
+from buildkit.release.documents import RELEASE_FILE, ReleaseDocument
+from buildkit.release.licenses import own_license
+from buildkit.release.refusals import Terms, check_bases, check_terms, check_used
+from buildkit.release.sealing import seal_differences
 from buildkit.release.shards import shard_of
-
-if TYPE_CHECKING:
-    from buildkit.digest import Digest
-    from buildkit.images.layers import PackedLayer
-    from buildkit.release.documents import ReleaseDocument
-    from buildkit.release.refusals import Terms
-    from buildkit.vcs import History
+from buildkit.release.version import release_version
+from buildkit.vcs import History, changed_files, read_history, tagged_commit, untracked_files
 
 _COLUMNS = ("file", "type", "platform", "size", "digest")
 
@@ -66,6 +70,7 @@ def run_release(
     shop = Workshop.open(chosen, environ=environ)
     shop.packed = packed or {}
     goals = release_goals(shop)
+    _refuse_open_bases(shop, goals, terms)
     # Before anything is made: an hour of work should not end with a wrong password.
     signing = read_signing(shop.project, options, shop.environ)
     if signing is not None and options.shard:
@@ -125,12 +130,6 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
     Raises:
         UsageError: see :func:`buildkit.release.refusals.check_terms`.
     """
-    from buildkit.config.layers import local_path  # noqa: PLC0415 - a no-op build needs none
-    from buildkit.plan.asked import open_bases  # noqa: PLC0415
-    from buildkit.release.refusals import Terms, check_terms  # noqa: PLC0415
-    from buildkit.release.version import release_version  # noqa: PLC0415
-    from buildkit.vcs import read_history, tagged_commit, untracked_files  # noqa: PLC0415
-
     options = shop.options
     value, source = shop.settings.version, shop.project.source
     version = release_version(value.text, value.origin)
@@ -152,7 +151,6 @@ def read_terms(shop: Workshop) -> tuple[Terms, History]:
         now=time.time(),
         local_file=local_path(targets).name if shop.project.is_local else "",
         unlocked=tuple(f"--envoy {words}" for words in options.envoy or ()),
-        open_bases=tuple(sorted(open_bases(shop.project.config, shop.settings))),
         assigned=options.set or (),
         untracked=untracked_files(source, (shop.settings.out, dist_folder(options, shop))),
         changed_files=_changed_configuration(shop),
@@ -204,8 +202,6 @@ def write_release(made: Made) -> Released:
         VerificationError: the directory was changed by hand, or something is too large.
         UsageError: something else than a release lies there.
     """
-    from buildkit.release.dist import new_dist  # noqa: PLC0415
-
     _refuse_problems(made)
     _refuse_untracked(made)
     folder = dist_folder(made.shop.options, made.shop)
@@ -221,15 +217,19 @@ def write_release(made: Made) -> Released:
 
 def _check_seals(folder: Path, document: ReleaseDocument, made: Made) -> None:
     """Refuse a release whose signatures somebody changed; no document names those."""
-    from buildkit.release.sealing import seal_differences  # noqa: PLC0415 - see write_release
-
     if made.signing is not None:
         _refuse(folder, seal_differences(folder, document, made.signing.signer))
 
 
-def _refuse_untracked(made: Made) -> None:
-    from buildkit.release.refusals import check_used  # noqa: PLC0415 - see write_release
+def _refuse_open_bases(shop: Workshop, goals: frozenset[Goal], terms: Terms) -> None:
+    """Refuse what stands on a base that nothing pins, before an hour is spent on the rest."""
+    config = shop.project.config
+    if any(base.kind == "bootstrap" for base in config.bases.values()):
+        graph = build_graph(shop.project, shop.settings, Makers(shop).facts(goals), goals)
+        check_bases(terms, open_bases(graph.units))
 
+
+def _refuse_untracked(made: Made) -> None:
     if made.terms.untracked:
         source = made.shop.project.source
         files, trees = used_files(made)
@@ -267,9 +267,6 @@ def check_dist(shop: Workshop, *, signs: bool) -> ReleaseDocument | None:
         VerificationError: it was changed by hand.
         UsageError: something else than a release lies there, or one whose signatures would go.
     """
-    from buildkit.release.dist import SIGNATURE, check_replaceable, read_dist  # noqa: PLC0415
-    from buildkit.release.documents import RELEASE_FILE  # noqa: PLC0415
-
     folder = dist_folder(shop.options, shop)
     check_replaceable(folder)
     if shop.settings.force:
@@ -287,8 +284,6 @@ def check_dist(shop: Workshop, *, signs: bool) -> ReleaseDocument | None:
 
 def _license(shop: Workshop) -> str | None:
     """Return the project's license file; empty for none, None where there need not be one."""
-    from buildkit.release.licenses import own_license  # noqa: PLC0415 - see read_terms
-
     project, named = shop.project, shop.project.config.release.license
     if named is False:
         return None
@@ -305,8 +300,6 @@ def _changed_configuration(shop: Workshop) -> tuple[str, ...]:
 
     Where the source holds both, its own check names it.
     """
-    from buildkit.vcs import changed_files  # noqa: PLC0415
-
     root, source = shop.project.root, shop.project.source
     if source == root or source in root.parents:
         return ()
@@ -319,8 +312,6 @@ def check_untouched(folder: Path, document: ReleaseDocument, hasher: Hasher) -> 
     Raises:
         VerificationError: it is not what its document says; all is named.
     """
-    from buildkit.release.dist import differences  # noqa: PLC0415 - see write_release
-
     _refuse(folder, differences(folder, document, lambda path: hasher.digest(path) or ""))
 
 

@@ -108,18 +108,22 @@ def waiting(
 
 
 def show_settings(settings: Settings, reporter: Reporter) -> None:
-    """Print where version, hub, tags and platforms came from."""
+    """Print what was decided for the call, and where each of it comes from."""
     platforms = ", ".join(map(str, settings.platforms))
     reporter.note(f"version    {settings.version.text} ({settings.version.origin})")
     for destination in settings.destinations:
         tags = ", ".join(f"{tag.text} ({tag.origin})" for tag in destination.tags)
         reporter.note(f"hub        {destination.hub.text} ({destination.hub.origin})")
         reporter.note(f"tags       {tags}")
-        reporter.note(f"push       {'yes' if destination.push else 'no'}")
-    reporter.note(f"engine     {settings.engine}")
+        reporter.note(
+            f"push       {'yes' if destination.push else 'no'} ({destination.push_origin})"
+        )
+    reporter.note(f"engine     {settings.engine} ({settings.engine_origin})")
     reporter.note(f"platforms  {platforms} ({settings.platform_origin})")
     if settings.variants:
         reporter.note(f"variants   {', '.join(settings.variants)} ({settings.variant_origin})")
+    for name, value in settings.given:
+        reporter.note(f"{name:<10} {value.text} ({value.origin})")
 
 
 def plan_json(
@@ -171,14 +175,17 @@ def print_json(document: dict[str, Any]) -> None:
 
 def human_size(size: int) -> str:
     """Return a size in decimal units, as docker images prints it."""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:  # noqa: PLR2004 - decimal units
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
+    if size < _KILO:
+        return f"{size} B"
+    value = size / _KILO
+    for unit in ("kB", "MB"):
+        if value < _KILO:
+            return f"{value:.1f} {unit}"
+        value /= _KILO
     return f"{value:.2f} GB"
 
 
+_KILO = 1000
 _VERDICTS = {"skipped": "SKIP", "blocked": "BLOCKED"}
 
 
@@ -197,6 +204,7 @@ def settings_json(settings: Settings) -> dict[str, Any]:
                 "hub": {"value": item.hub.text, "origin": item.hub.origin},
                 "tags": [{"value": tag.text, "origin": tag.origin} for tag in item.tags],
                 "push": item.push,
+                "push_origin": item.push_origin,
             }
             for item in settings.destinations
         ],
@@ -205,6 +213,11 @@ def settings_json(settings: Settings) -> dict[str, Any]:
         "variants": list(settings.variants),
         "variant_origin": settings.variant_origin,
         "engine": str(settings.engine),
+        "engine_origin": settings.engine_origin,
+        "given": [
+            {"name": name, "value": value.text, "origin": value.origin}
+            for name, value in settings.given
+        ],
         "out": str(settings.out),
     }
 

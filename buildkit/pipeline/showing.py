@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from buildkit.config.load import Project
+from buildkit.config.problems import join_path
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import Workshop
 from buildkit.plan.options import Options
@@ -42,7 +42,7 @@ def show_config(options: Options) -> None:
 def config_values(project: Project) -> Iterator[tuple[str, Any, str]]:
     """Yield key, value and origin of what is configured, lists whole."""
     for path, value in _leaves(msgspec.to_builtins(project.config), ()):
-        key = ".".join(_quoted(part) for part in path)
+        key = join_path(path)
         given = path in project.origins.written
         if given or value:
             yield key, value, _origin(project, path, key) if given else "default"
@@ -62,7 +62,3 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         return
     for key, item in value.items():
         yield from _leaves(item, (*path, key))
-
-
-def _quoted(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -18,18 +17,33 @@ from buildkit.errors import (
     UsageError,
     VerificationError,
 )
+from buildkit.http import HttpPool
 from buildkit.log import Reporter, choose_reporter
+from buildkit.oci.layout import Layout
+from buildkit.pipeline.makers import registry_client
 from buildkit.pipeline.promoting import is_reference
+from buildkit.pipeline.rebuilding import rebuild_checks
 from buildkit.pipeline.report import print_json
 from buildkit.pipeline.workshop import TARGETS, Workshop
 from buildkit.plan.options import Options, split_list
 from buildkit.proc import Processes
-
-if TYPE_CHECKING:
-    from buildkit.registry.client import RegistryClient
-    from buildkit.release.documents import ImageEntry, ReleaseDocument
-    from buildkit.verify.check import Check
-    from buildkit.verify.signed import Trust
+from buildkit.reference import Reference
+from buildkit.registry.client import RegistryClient
+from buildkit.registry.originals import in_layout, in_registry
+from buildkit.registry.sending import Sender
+from buildkit.release.dist import read_dist
+from buildkit.release.documents import LAYOUT_FOLDER, ImageEntry, ReleaseDocument
+from buildkit.verify.check import Check, judge
+from buildkit.verify.file import check_released_file, find_release, unnamed
+from buildkit.verify.image import check_alone, check_image
+from buildkit.verify.release import check_release, read_release
+from buildkit.verify.signed import (
+    Trust,
+    check_signatures,
+    check_signed_file,
+    check_signed_image,
+    signed_path,
+)
 
 _COLUMNS = ("state", "subject", "compared")
 
@@ -75,9 +89,6 @@ class Place(Struct, frozen=True, kw_only=True):
 
     def registry(self) -> RegistryClient:
         """Return a client that speaks http to those that targets.toml and ``--insecure`` name."""
-        from buildkit.http import HttpPool  # noqa: PLC0415 - files need no network
-        from buildkit.pipeline.makers import registry_client  # noqa: PLC0415
-
         configured = self.shop.project.config.registry.insecure if self.shop else ()
         return registry_client(
             environ=self.environ,
@@ -100,8 +111,6 @@ def run_verify(options: Options, subject: str, environ: Mapping[str, str] | None
         UsageError: the subject is none of these.
         VerificationError: something is not what it should be; all of it is named.
     """
-    from buildkit.verify.check import judge  # noqa: PLC0415 - no build needs it
-
     environ = dict(os.environ if environ is None else environ)
     path = Path(subject).expanduser()
     if options.rebuild and not path.is_dir():
@@ -128,7 +137,6 @@ def read_trust(options: Options) -> Trust | None:
         VerificationError: it is no key that can verify.
     """
     from buildkit.attest.keys import PublicKey  # noqa: PLC0415 - loads cryptography
-    from buildkit.verify.signed import Trust  # noqa: PLC0415 - see run_verify
 
     if not options.key:
         if options.expect_source or options.expect_builder:
@@ -166,26 +174,14 @@ def _checks(place: Place, subject: str, path: Path) -> Iterator[Check]:
 
 
 def _folder_checks(place: Place, folder: Path, trust: Trust | None) -> Iterator[Check]:
-    from buildkit.verify.release import read_release  # noqa: PLC0415 - see run_verify
-    from buildkit.verify.signed import check_signatures  # noqa: PLC0415
-
     yield from _release_checks(folder)
     if place.options.rebuild:
-        from buildkit.pipeline.rebuilding import rebuild_checks  # noqa: PLC0415 - seldom
-
         yield from rebuild_checks(place.options, folder, place.environ)
     if trust is not None:
         yield from check_signatures(folder, read_release(folder), trust)
 
 
 def _release_checks(folder: Path) -> Iterator[Check]:
-    from buildkit.oci.layout import Layout  # noqa: PLC0415 - see run_verify
-    from buildkit.registry.originals import in_layout  # noqa: PLC0415
-    from buildkit.release.documents import LAYOUT_FOLDER  # noqa: PLC0415
-    from buildkit.verify.check import Check  # noqa: PLC0415
-    from buildkit.verify.image import check_image  # noqa: PLC0415
-    from buildkit.verify.release import check_release, read_release  # noqa: PLC0415
-
     yield from check_release(folder)
     document = read_release(folder)
     # What is published to a directory, a server or GitHub has no images.
@@ -204,13 +200,6 @@ def _release_checks(folder: Path) -> Iterator[Check]:
 
 
 def _file_checks(path: Path, trust: Trust | None) -> Iterator[Check]:
-    from buildkit.verify.file import (  # noqa: PLC0415 - see run_verify
-        check_released_file,
-        find_release,
-        unnamed,
-    )
-    from buildkit.verify.signed import check_signed_file, signed_path  # noqa: PLC0415
-
     # A signature is checked with what it is of; without a key it is none of the release's files.
     path = signed_path(path) if trust else path
     file = find_release(path)
@@ -223,12 +212,6 @@ def _file_checks(path: Path, trust: Trust | None) -> Iterator[Check]:
 
 
 def _image_checks(place: Place, subject: str, trust: Trust | None) -> Iterator[Check]:
-    from buildkit.reference import Reference  # noqa: PLC0415 - see run_verify
-    from buildkit.registry.originals import in_registry  # noqa: PLC0415
-    from buildkit.registry.sending import Sender  # noqa: PLC0415
-    from buildkit.verify.image import check_alone, check_image  # noqa: PLC0415
-    from buildkit.verify.signed import check_signed_image  # noqa: PLC0415
-
     reference = Reference.parse(subject)
     client = place.registry()
     with Sender(registry=client).answering([reference.registry]):
@@ -244,8 +227,6 @@ def _image_checks(place: Place, subject: str, trust: Trust | None) -> Iterator[C
 
 def _released(dist: Path, digest: Digest) -> tuple[ImageEntry, ReleaseDocument] | None:
     """Return what the release here says of an image with this digest."""
-    from buildkit.release.dist import read_dist  # noqa: PLC0415 - see run_verify
-
     document = read_dist(dist)
     for image in document.images if document else ():
         if document and image.digest == str(digest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -157,8 +158,6 @@ class Workshop:
     @cached_property
     def os_release(self) -> dict[str, str]:
         """What os-release(5) says of this machine; empty on macOS."""
-        import platform  # noqa: PLC0415 - only bases ask
-
         try:
             return platform.freedesktop_os_release()
         except OSError:
@@ -262,6 +261,6 @@ def user_store(environ: Mapping[str, str]) -> Store:
     chosen = environ.get("MESHWRIGHT_CACHE")
     if chosen:
         return Store(Path(chosen).absolute())
-    import platformdirs  # noqa: PLC0415 - seldom needed
+    import platformdirs
 
     return Store(platformdirs.user_cache_path("meshwright"))

@@ -21,15 +21,6 @@ def asked_bases(config: Config, settings: Settings) -> frozenset[str]:
     return frozenset(found) & config.bases.keys()
 
 
-def open_bases(config: Config, settings: Settings) -> frozenset[str]:
-    """Return the names of those that nothing pins: systems of an archive that moves on."""
-    return frozenset(
-        name
-        for name in asked_bases(config, settings)
-        if config.bases[name].kind == "bootstrap" and not config.bases[name].archive
-    )
-
-
 def _name(pattern: str) -> str:
     """Return ``pilot`` of ``image/pilot:distroless@linux/amd64``."""
     return pattern.partition("@")[0].rpartition("/")[2].partition(":")[0]

@@ -26,6 +26,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     hub: Value
     tags: tuple[Value, ...]
     push: bool
+    push_origin: str
 
     @property
     def is_loopback(self) -> bool:
@@ -56,15 +57,22 @@ def destinations(
         ConfigError: a hub or tag cannot be.
     """
     given = _given_tags(project, options, environ, version)
-    push = options.push if options.push is not None else project.config.registry.push
     found = []
     for hub in _hubs(project, options, environ, local_hub):
         loopback = is_loopback(split_hub(hub.text)[0])
         tags = given or (_default_tag(version, loopback=loopback),)
-        found.append(
-            Destination(hub=hub, tags=_checked(tags), push=loopback if push is None else push)
-        )
+        push, origin = _push(project, options, loopback=loopback)
+        found.append(Destination(hub=hub, tags=_checked(tags), push=push, push_origin=origin))
     return tuple(found)
+
+
+def _push(project: Project, options: Options, *, loopback: bool) -> tuple[bool, str]:
+    if options.push is not None:
+        return options.push, "--push" if options.push else "--no-push"
+    configured = project.config.registry.push
+    if configured is not None:
+        return configured, project.origins.phrase("registry.push")
+    return loopback, f"the default of a {'loopback' if loopback else 'remote'} hub"
 
 
 def protected_hubs(

@@ -16,6 +16,7 @@ from buildkit.config.problems import near_miss
 from buildkit.config.remote_tree import pinned_commit
 from buildkit.errors import ConfigError, UsageError
 from buildkit.plan.destinations import Destination, Value, destinations, protected_hubs, truthy
+from buildkit.plan.given import given_settings
 from buildkit.plan.istio import environment_images, environment_platforms, read_names
 from buildkit.plan.options import Options, split_list
 from buildkit.plan.units import ArchiveFormat, EngineName
@@ -38,6 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     version: Value
     destinations: tuple[Destination, ...]
     engine: EngineName
+    engine_origin: str
     load: bool
     no_clobber: bool
     layout: bool
@@ -49,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     fail_fast: bool
     jobs: int
     out: Path
+    given: tuple[tuple[str, Value], ...] = ()
+    """What else was decided for this call alone, by name."""
     notes: tuple[str, ...] = ()
     """What a plan says of where values come from, beside each value's own origin."""
 
@@ -91,6 +95,7 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         version=version,
         destinations=places,
         engine=_engine(options.engine),
+        engine_origin="default" if options.engine is None else "--engine",
         load=options.load is not False,
         no_clobber=bool(options.no_clobber),
         layout=bool(options.layout),
@@ -102,6 +107,7 @@ def resolve(project: Project, options: Options, around: Surroundings) -> Setting
         fail_fast=bool(options.fail_fast),
         jobs=_jobs(options.jobs, around.cores),
         out=out_directory(project, options),
+        given=given_settings(options, environ),
         notes=(
             *_file_notes(project),
             *read_names(environ, project, options),
@@ -122,7 +128,9 @@ def _file_notes(project: Project) -> tuple[str, ...]:
     if project.fetched is not None:
         notes.append(_source_note(project, project.fetched))
     if project.is_local:
-        notes.append(f"{local_path(project.targets).name} is in force")
+        local = local_path(project.targets).name
+        keys = project.origins.keys_of(local)
+        notes.append(f"{local} is in force" + (f": {', '.join(keys)}" if keys else ""))
     notes += [
         f"fetch.{name}.version {project.config.fetch[name].number} ({phrase})"
         for name, phrase in project.versions.items()

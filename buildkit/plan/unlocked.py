@@ -1,10 +1,10 @@
-"""What is not locked: a file that the user gave in place of a pinned one, and all made of it."""
+"""What is not locked: a file in place of a pinned one, all made of it, and open bases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from buildkit.plan.units import Download, Unit
+from buildkit.plan.units import AssembleBase, Download, Unit
 
 LABEL = "org.meshwright.unlocked"
 """The label of an image that holds such a file: the names of what is not locked."""
@@ -70,6 +70,19 @@ def unpinned_notes(units: Iterable[Unit]) -> tuple[str, ...]:
         "run `invoke lock` where a source of it can be reached"
         for name, found in platforms.items()
     )
+
+
+def open_bases(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Return the names of bases that nothing pins: systems of an archive that moves on."""
+    actions = (unit.action for unit in units)
+    names = {
+        action.name
+        for action in actions
+        if isinstance(action, AssembleBase)
+        and action.base.kind == "bootstrap"
+        and not action.base.archive
+    }
+    return tuple(sorted(names))
 
 
 def _is_given(unit: Unit) -> bool:

@@ -167,7 +167,7 @@ class _Draft:
             self._add_tree(below)
             return
         self.patterns.add((below, "*" if "\\" in parts[plain] else parts[plain]))
-        folders = {os.path.dirname(f"{package}/{name}") for name in source.names}  # noqa: PTH120
+        folders = {os.path.dirname(f"{package}/{name}") for name in source.names}  # noqa: PTH120 - see hashing
         self.patterns |= {(folder, "*") for folder in folders - {below}}
 
     def _add_tree(self, path: str) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from io import IOBase
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -143,7 +144,7 @@ class GitHub:
                 return False
         if answer.status == _UNPROCESSABLE and b"already_exists" in answer.body:
             return False
-        if answer.status >= 500:  # noqa: PLR2004 - RFC 9110, 15.6
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return False
         if answer.status not in _FINE:
             raise self._refusal(f"upload {name}", answer)
@@ -154,7 +155,7 @@ class GitHub:
         headers = {**self._headers, "Accept": "application/octet-stream"}
         try:
             with self.pool.open("GET", asset.url, headers=headers) as response:
-                if response.status != 200:  # noqa: PLR2004 - RFC 9110
+                if response.status != HTTPStatus.OK:
                     answer = Answer(response.status, response.headers, response.read(_LIMIT))
                     raise self._refusal(f"read {asset.name} back", answer)
                 yield from response.stream()

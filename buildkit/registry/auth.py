@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -40,7 +41,7 @@ class Access(Struct, frozen=True, kw_only=True):
     """What a request wants to do, hence which scopes its token needs.
 
     An empty repository stands for the catalog; ``source`` is another repository
-    to mount blobs from; ``actions`` are ``pull``, ``push`` and ``delete``, or
+    to mount blobs from; ``actions`` are ``pull`` and ``push``, or
     none where only the login counts.
     """
 
@@ -167,7 +168,7 @@ class Authenticator:
                 answer = self._get(realm, service, scopes, credential)
         if answer.status in {401, 403}:
             raise _no_access(registry, access, refused=credential is not None)
-        if answer.status != 200:  # noqa: PLR2004 - OK
+        if answer.status != HTTPStatus.OK:
             raise refusal(action, host_of(realm), answer.status, answer.body)
         return self._hold(realm, answer.body)
 

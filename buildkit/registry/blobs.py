@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from enum import StrEnum
+from http import HTTPStatus
 from io import BufferedIOBase
 from urllib.parse import urlencode, urlsplit
 
@@ -64,7 +65,7 @@ class Blobs:
         ):
             if response.status == _NOT_FOUND:
                 return None
-            if response.status != 200:  # noqa: PLR2004 - OK
+            if response.status != HTTPStatus.OK:
                 raise refusal(action, repository.registry, response.status, b"")
             return int(response.headers.get("Content-Length") or 0)
 
@@ -173,7 +174,8 @@ class Blobs:
             if response.status not in {200, 206}:
                 body = response.read(_ERROR_LIMIT)
                 raise refusal(action, repository.registry, response.status, body)
-            yield from _after(response, start if response.status == 200 else 0)  # noqa: PLR2004 - no range
+            # Whoever knows no ranges sends all of it.
+            yield from _after(response, start if response.status == HTTPStatus.OK else 0)
 
     def _url(self, repository: Reference, path: str) -> str:
         return self._wire.url(repository.registry, f"/v2/{repository.repository}/{path}")

@@ -8,6 +8,7 @@ by :mod:`buildkit.registry.blobs`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -42,8 +43,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     data: bytes
 
 
-class _MediaType(msgspec.Struct, frozen=True):
-    mediaType: str = ""  # noqa: N815 - the specification's spelling
+class _MediaType(msgspec.Struct, frozen=True, rename="camel"):
+    media_type: str = ""
 
 
 class RegistryClient:
@@ -90,7 +91,7 @@ class RegistryClient:
         """
         action = f"look up {reference}"
         answer = self._manifest(action, "HEAD", reference, Access(repository=reference.repository))
-        if answer.status == 404:  # noqa: PLR2004 - not found
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         _expect(action, reference.registry, answer, 200)
         reported = answer.headers.get("Docker-Content-Digest") or str(reference.digest or "")
@@ -165,23 +166,6 @@ class RegistryClient:
         """Write an index; see :meth:`put_manifest`."""
         return self.put_manifest(reference, index.data, index.media_type)
 
-    def delete_tag(self, reference: Reference) -> bool:
-        """Remove a tag, not what it names; tell whether the registry did so.
-
-        Many registries do not support it, which is no error.
-
-        Raises:
-            RegistryError: the registry fails or refuses for another reason.
-        """
-        action = f"delete {reference}"
-        access = Access(repository=reference.repository, actions=("delete",))
-        answer = self._manifest(action, "DELETE", reference, access)
-        # 400 is what distribution 2 answers: it deletes by digest only.
-        if answer.status in {400, 404, 405}:
-            return False
-        _expect(action, reference.registry, answer, 202, 200, 204)
-        return True
-
     def tags(self, repository: Reference) -> tuple[str, ...]:
         """List a repository's tags, sorted; one that does not exist has none.
 
@@ -232,7 +216,7 @@ class RegistryClient:
         url = self._wire.url(registry, path)
         with as_registry_errors(action):
             for answer in self._wire.pages(url, registry, access, limit=_PAGE_LIMIT):
-                if answer.status == 404 and access.repository:  # noqa: PLR2004 - not found
+                if answer.status == HTTPStatus.NOT_FOUND and access.repository:
                     return
                 _expect(action, registry, answer, 200)
                 yield _page(action, registry, answer.body)
@@ -249,7 +233,7 @@ def _content_type(answer: Answer) -> str:
 
 def _own_media_type(data: bytes) -> str:
     try:
-        return decode_json(data, _MediaType).mediaType
+        return decode_json(data, _MediaType).media_type
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
 

@@ -181,7 +181,7 @@ class Containers(Struct, frozen=True, kw_only=True):
         container.remove(force=True)
 
     def _find(self, name: str) -> Container | None:
-        import docker.errors  # noqa: PLC0415 - a no-op build loads no Docker SDK
+        import docker.errors
 
         try:
             return self.client.containers.get(name)
@@ -191,8 +191,8 @@ class Containers(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def _daemon_errors() -> Iterator[None]:
-    import docker.errors  # noqa: PLC0415 - a no-op build loads no Docker SDK
-    import requests  # noqa: PLC0415 - what the SDK lets through
+    import docker.errors
+    import requests
 
     try:
         yield

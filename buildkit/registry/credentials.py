@@ -64,17 +64,17 @@ class _Auth(msgspec.Struct, frozen=True):
     identitytoken: str = ""
 
 
-class CredentialFile(msgspec.Struct, frozen=True):
+class CredentialFile(msgspec.Struct, frozen=True, rename="camel"):
     """What such a file says of credentials."""
 
     auths: dict[str, _Auth] = {}
-    credHelpers: dict[str, str] = {}  # noqa: N815 - Docker's spelling
-    credsStore: str = ""  # noqa: N815 - Docker's spelling
+    cred_helpers: dict[str, str] = {}
+    creds_store: str = ""
 
     def helper_of(self, keys: Iterable[str]) -> str:
         """Return the helper to ask under some keys, the most specific first, or nothing."""
-        found = (self.credHelpers[key] for key in keys if key in self.credHelpers)
-        return next(found, self.credsStore)
+        found = (self.cred_helpers[key] for key in keys if key in self.cred_helpers)
+        return next(found, self.creds_store)
 
 
 class _HelperAnswer(msgspec.Struct, frozen=True):

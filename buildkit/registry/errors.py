@@ -46,7 +46,7 @@ class _Body(msgspec.Struct, frozen=True):
 
 def is_transient(status: int) -> bool:
     """Tell whether trying again can help."""
-    return status in _TRANSIENT or status >= 500  # noqa: PLR2004 - RFC 9110, 15.6
+    return status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def refusal(action: str, registry: str, status: int, body: bytes) -> RegistryError:
@@ -59,7 +59,7 @@ def refusal(action: str, registry: str, status: int, body: bytes) -> RegistryErr
         body: the answer; the specification's ``errors`` are quoted, nothing else.
     """
     words = _words(body)
-    if status == 404 and action.startswith("read "):  # noqa: PLR2004 - the protocol's number
+    if status == HTTPStatus.NOT_FOUND and action.startswith("read "):
         return AbsentError(
             f"cannot {action}: {registry} answered {status}",
             details=words,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from buildkit.errors import AuthError, ConfigError, UsageError
 from buildkit.http import HttpPool
 from buildkit.reference import DEFAULT_REGISTRY, Reference
@@ -70,7 +72,7 @@ def check_login(
             raise _refused(registry, credential) from error
     if answer.status == _UNAUTHORIZED:
         raise _refused(registry, credential)
-    if answer.status != 200:  # noqa: PLR2004 - OK
+    if answer.status != HTTPStatus.OK:
         raise refusal(action, registry, answer.status, answer.body)
     return bool(auth.header(registry, _NO_SCOPE))
 

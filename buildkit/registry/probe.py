@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -75,7 +76,7 @@ def _is_registry(answer: Answer) -> bool:
         value = json.loads(answer.body)
     except ValueError:
         return False
-    return isinstance(value, dict) and (answer.status == 200 or "errors" in value)  # noqa: PLR2004 - OK
+    return isinstance(value, dict) and (answer.status == HTTPStatus.OK or "errors" in value)
 
 
 def _describe(status: int, headers: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -90,7 +91,7 @@ class Wire:
             answer = self.read("GET", url, registry, access, limit=limit)
             yield answer
             link = next_page(answer.headers.get("Link", ""))
-            url = resolve(url, link) if link and answer.status == 200 else ""  # noqa: PLR2004 - OK
+            url = resolve(url, link) if link and answer.status == HTTPStatus.OK else ""
 
     def _logged_in(
         self, send: Callable[[Mapping[str, str]], _A], url: str, registry: str, access: Access

@@ -35,7 +35,6 @@ class Terms(Struct, frozen=True, kw_only=True):
         now: the clock, in seconds since 1970.
         local_file: the name of a local configuration that is in force; empty where none is.
         unlocked: fetched files that no lock pins.
-        open_bases: bases whose packages nothing pins.
         assigned: what ``--set`` gave.
         untracked: files of the source that git neither knows nor ignores.
         changed_files: of the configuration's own tree, where that is another one.
@@ -56,7 +55,6 @@ class Terms(Struct, frozen=True, kw_only=True):
     now: float
     local_file: str = ""
     unlocked: tuple[str, ...] = ()
-    open_bases: tuple[str, ...] = ()
     assigned: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
     changed_files: tuple[str, ...] = ()
@@ -103,6 +101,27 @@ def check_used(terms: Terms, used: Callable[[str], bool]) -> None:
             details="Nobody else could make the same from the commit.",
             resolution="Commit or remove what it is made of, or say --snapshot, for a release "
             "to try.",
+        )
+
+
+def check_bases(terms: Terms, open_bases: tuple[str, ...]) -> None:
+    """Refuse a release that is based on whatever an archive has today.
+
+    Args:
+        terms: tell whether it is a snapshot.
+        open_bases: the bases of the release whose packages nothing pins.
+
+    Raises:
+        UsageError: there are such, and it is no snapshot.
+    """
+    if open_bases and not terms.snapshot:
+        are = "s {} have" if len(open_bases) > 1 else " {} has"
+        places = ", ".join(f"bases.{name}.archive" for name in open_bases)
+        raise UsageError(
+            f"the base{are.format(', '.join(open_bases))} whatever packages there are today",
+            details="Nobody could make the same from the commit tomorrow.",
+            resolution=f"Let {places} name an archive as it was on one day, or say --snapshot, "
+            "for a release to try.",
         )
 
 
@@ -160,11 +179,6 @@ def _unless_snapshot(terms: Terms) -> Iterator[tuple[str, str]]:
         )
     for name in terms.unlocked:
         yield f"{name} is pinned by no lock", "Leave --envoy out, or pin it: invoke lock."
-    for name in terms.open_bases:
-        yield (
-            f"base {name} has whatever packages there are today",
-            f"Let bases.{name}.archive name an archive as it was on one day.",
-        )
 
 
 def _minute(time: int) -> str:

@@ -42,6 +42,22 @@ class Compression(Struct, frozen=True, kw_only=True):
         return f"by zlib {self.here} instead of {self.recorded or 'one that it does not name'}"
 
 
+class Rebuilt(Struct, frozen=True, kw_only=True):
+    """A release and the same, made once more.
+
+    Attributes:
+        folder: the release.
+        again: what was made of it now.
+        document: the release's own.
+        zlib: what compressed the two.
+    """
+
+    folder: Path
+    again: Path
+    document: ReleaseDocument
+    zlib: Compression
+
+
 def released_layers(folder: Path, document: ReleaseDocument) -> dict[Digest, PackedLayer]:
     """Return the compressed layers of a release by the digest of what is really in them.
 
@@ -67,26 +83,19 @@ def released_layers(folder: Path, document: ReleaseDocument) -> dict[Digest, Pac
     return {found: it for it in packed if (found := _content(layers[it.descriptor.digest]))}
 
 
-def compare_layers(
-    folder: Path, again: Path, document: ReleaseDocument, zlib: Compression
-) -> Iterator[Check]:
-    """Compare config and layers of each platform's image; the first file that differs is named.
-
-    Args:
-        folder: the release.
-        again: the same, made once more.
-        document: the release's own.
-        zlib: what compressed the two.
-    """
+def compare_layers(rebuilt: Rebuilt) -> Iterator[Check]:
+    """Compare config and layers of each platform's image; the first file that differs is named."""
+    document, zlib = rebuilt.document, rebuilt.zlib
     if not document.images:
         return
-    if not (folder / LAYOUT_FOLDER).is_dir():
+    if not (rebuilt.folder / LAYOUT_FOLDER).is_dir():
         yield _absent(document, zlib)
         return
     for image in document.images:
         try:
             first, second = (
-                _platforms(Layout.open(place / LAYOUT_FOLDER), image) for place in (folder, again)
+                _platforms(Layout.open(place / LAYOUT_FOLDER), image)
+                for place in (rebuilt.folder, rebuilt.again)
             )
         except BuildkitError as error:
             yield Check(subject=image.reference, compared="rebuilt", problem=str(error))

@@ -197,7 +197,7 @@ def _deb_part(stream: IO[bytes], wanted: str) -> Stream:
 
 
 def _deb_facts(stream: IO[bytes]) -> PackageFacts:
-    from debian.deb822 import Deb822  # noqa: PLC0415 - seldom a package
+    from debian.deb822 import Deb822
 
     with tarfile.open(fileobj=_deb_part(stream, "control.tar"), mode="r|*") as archive:
         for info in archive:

@@ -70,9 +70,6 @@ class DistributionHandler(LoopbackHandler):
     def do_PATCH(self) -> None:
         self._route()
 
-    def do_DELETE(self) -> None:
-        self._route()
-
     def _route(self) -> None:
         self.query = parse_qs(urlsplit(self.path).query)
         headers = {key.lower(): value for key, value in self.headers.items()}
@@ -137,7 +134,7 @@ class DistributionHandler(LoopbackHandler):
 
     def _may(self, name: str) -> bool:
         login = self.fake.login
-        action = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.command, "push")
+        action = {"GET": "pull", "HEAD": "pull"}.get(self.command, "push")
         if login is None or (login.anonymous_pull and action == "pull" and login.scheme == "basic"):
             return True
         given = self.headers.get("Authorization", "")
@@ -204,8 +201,6 @@ class DistributionHandler(LoopbackHandler):
         match self.command:
             case "PUT":
                 self._put_manifest(name, reference)
-            case "DELETE":
-                self._delete_manifest(name, reference)
             case _:
                 held = self.fake.look(name)
                 digest = held.tags.get(reference, reference)
@@ -247,21 +242,6 @@ class DistributionHandler(LoopbackHandler):
             if len(held.manifests.get(item["digest"], ("", b""))[1]) != item["size"]:
                 return str(item["digest"])
         return ""
-
-    def _delete_manifest(self, name: str, reference: str) -> None:
-        held = self.fake.look(name)
-        if ":" in reference:
-            found = held.manifests.pop(reference, None) is not None
-            held.tags = {tag: digest for tag, digest in held.tags.items() if digest != reference}
-        elif not self.fake.deletes_tags:
-            self._refuse(405, "UNSUPPORTED")
-            return
-        else:
-            found = held.tags.pop(reference, None) is not None
-        if found:
-            self._answer(202, {})
-        else:
-            self._refuse(404, "MANIFEST_UNKNOWN", reference)
 
     def _blob(self, name: str, digest: str) -> None:
         data = self.fake.look(name).blobs.get(digest)

@@ -74,7 +74,7 @@ def random_image(
     labels: tuple[tuple[str, str], ...] = (),
 ) -> Image:
     """Return an image of random layers, each a plain tar of one file; a seed gives one image."""
-    random = Random(f"{platform} {seed}")  # noqa: S311 - no secrets here
+    random = Random(f"{platform} {seed}")
     made = tuple(_random_layer(random, number, size) for number in range(layers))
     settings = Settings(env=(f"SEED={seed}",), entrypoint=("/0",), labels=labels)
     config = image_config(platform, tuple(item.diff_id for item in made), settings=settings)

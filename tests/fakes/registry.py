@@ -106,7 +106,6 @@ class FakeRegistry(LoopbackServer):
 
     Args:
         login: ask for credentials.
-        deletes_tags: False answers 405, as many registries do.
         page_size: the most entries one page of a list has.
         reports_digests: False leaves out the optional Docker-Content-Digest.
         has_referrers: it has the referrers API; it leaves the filter to the client.
@@ -119,7 +118,6 @@ class FakeRegistry(LoopbackServer):
         self,
         *,
         login: Login | None = None,
-        deletes_tags: bool = True,
         page_size: int = 100,
         reports_digests: bool = True,
         has_referrers: bool = True,
@@ -129,7 +127,6 @@ class FakeRegistry(LoopbackServer):
     ) -> None:
         super().__init__(DistributionHandler, port)
         self.login = login
-        self.deletes_tags = deletes_tags
         self.page_size = page_size
         self.reports_digests = reports_digests
         self.has_referrers = has_referrers

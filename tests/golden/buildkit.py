@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from docker.errors import APIError
 from msgspec import structs
 
 from buildkit.images.daemon import connect, silent
@@ -124,8 +125,6 @@ class Reference:
 
     def close(self) -> None:
         """Remove what was put into the daemon."""
-        from docker.errors import APIError  # noqa: PLC0415 - only where a test needs it
-
         for name in self.made:
             with contextlib.suppress(APIError):  # two cases may make one image
                 self.client.images.remove(name, force=True)

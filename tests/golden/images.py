@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import tarfile
 import zlib
@@ -211,6 +212,4 @@ def _gzip(data: bytes) -> bytes:
 
 
 def _bzip2(data: bytes) -> bytes:
-    import bz2  # noqa: PLC0415
-
     return bz2.compress(data)

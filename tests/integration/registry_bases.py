@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import tarfile
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -48,7 +49,7 @@ def push_base(name: str, plain: bytes, packed: bytes) -> None:
         parts = []
         for media_type, data in ((OCI_CONFIG, config), (OCI_LAYER_GZIP, packed)):
             parts.append(Descriptor.of(media_type, data))
-            client.blobs.push(base, parts[-1], lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+            client.blobs.push(base, parts[-1], partial(io.BytesIO, data))
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,

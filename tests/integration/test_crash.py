@@ -184,7 +184,7 @@ def test_a_run_after_a_kill_while_it_restores_is_right(point: str, reference: Re
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_run_after_a_kill_at_any_moment_is_right(worlds: Worlds, reference: Reference) -> None:
-    order = random.Random(5)  # noqa: S311 - no secret
+    order = random.Random(5)
     for _ in range(RANDOM_MOMENTS):
         world = worlds.new()
         kills = order.choice((1, 1, 2))

@@ -26,6 +26,7 @@ OWN = frozenset(
         "flags",
         "glibc",
         "goals",
+        "intact",
         "locks",
         "log",
         "memory",

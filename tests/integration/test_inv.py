@@ -20,7 +20,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # All that inv may use besides the shell itself: POSIX programs, and readlink.
-PROGRAMS = "cat cmp cp date id ln mkdir mv readlink rm rmdir sleep tail uname".split()  # noqa: SIM905
+PROGRAMS = (
+    *("cat", "cmp", "cp", "date", "id", "ln", "mkdir", "mv"),
+    *("readlink", "rm", "rmdir", "sleep", "tail", "uname"),
+)
 SHELLS = (
     ("dash",),
     ("bash", "--posix"),

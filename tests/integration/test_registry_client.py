@@ -124,18 +124,6 @@ def test_a_real_registry_takes_and_gives_what_the_client_sends(
         exercise(client_of(), f"localhost:{port}")
 
 
-def test_deleting_a_tag_works_or_is_told_to_be_impossible(program: Path, tmp_path: Path) -> None:
-    with serve(program, tmp_path) as port:
-        client = client_of()
-        app = Reference.parse(f"localhost:{port}/app:v1")
-        push_image(client, app, "amd64")
-        pushed = push_image(client, app.with_tag("v2"), "amd64")
-        deleted = client.delete_tag(app)
-        assert (client.head_manifest(app) is None) is deleted
-        assert client.head_manifest(app.with_tag("v2")) == replace(pushed, platform=None)
-        assert client.delete_tag(app.with_tag("never")) is False
-
-
 def test_attachments_are_found_on_a_real_registry(program: Path, tmp_path: Path) -> None:
     with serve(program, tmp_path) as port:
         client = client_of()

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import docker.errors
 import pytest
 
 from buildkit.digest import canonical_json
@@ -100,7 +102,7 @@ def push_image(host: str) -> Reference:
     )
     described = Descriptor.of(OCI_CONFIG, config)
     for part, data in ((digest, layer), (described, config)):
-        client.blobs.push(reference, part, lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+        client.blobs.push(reference, part, partial(io.BytesIO, data))
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -239,8 +241,6 @@ def test_what_we_build_serves_as_a_container_and_the_daemon_reaches_it(
 
 
 def _ignore_missing(remove: Callable[[str], object], name: str) -> None:
-    import docker.errors  # noqa: PLC0415 - only where the test needs it
-
     with contextlib.suppress(docker.errors.NotFound):
         remove(name)
 

@@ -316,6 +316,22 @@ def test_a_local_file_and_set_are_refused(project: Project) -> None:
     assert "targets.local.toml is in force" in project.refused("--snapshot")
 
 
+def test_a_base_that_is_another_tomorrow_is_refused_where_it_is_used(project: Project) -> None:
+    program = project.write("programs/mmdebstrap", "")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    whole = '[bases.whole]\nkind = "bootstrap"\nsuite = "trixie"\n'
+    project.write("targets.toml", TARGETS + whole)
+    project.commit("feat: a base that no image uses")
+    words = ("--dry-run", "--version", "1.2.4")
+    assert project.invoke("release", *words, PATH=path).returncode == 0
+    used = TARGETS.replace('base = ["static"]', 'base = ["whole"]')
+    assert used != TARGETS
+    project.write("targets.toml", used + whole)
+    project.commit("feat: and now one does")
+    assert "the base whole has whatever" in project.refused(*words, PATH=path)
+
+
 def test_a_clock_in_the_past_is_refused(project: Project) -> None:
     assert "which is to come" in project.refused(SOURCE_DATE_EPOCH="4000000000")
 

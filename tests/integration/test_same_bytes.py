@@ -108,7 +108,7 @@ class Surroundings:
 
     def create(self) -> None:
         """Write and commit the project, in an order and with times of its own."""
-        order = random.Random(self.seed)  # noqa: S311 - no secret
+        order = random.Random(self.seed)
         for name in order.sample(sorted(FILES), len(FILES)):
             path = self.tree / name
             path.parent.mkdir(parents=True, exist_ok=True)

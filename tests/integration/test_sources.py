@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -133,8 +134,6 @@ def an_archive(maker: Maker) -> Place:
     path = maker.root / "mesh-1.2.3.tar.gz"
     words = ("archive", "--format=tar.gz", "--prefix=mesh-1.2.3/", "--output", str(path), "HEAD")
     git(maker.origin, *words)
-    import hashlib  # noqa: PLC0415 - an oracle beside our own digest
-
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     targets = maker.targets(f'{{ url = "file://{path}", sha256 = "{sha256}" }}')
     return Place(targets=targets, version="0.0.0-dev", revision="unknown")

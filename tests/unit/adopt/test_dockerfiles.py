@@ -115,6 +115,8 @@ def test_dockerfiles_without_a_binary_and_second_ones_are_told(tmp_path: Path) -
     assert broken.startswith("d/Dockerfile cannot be read")
 
 
-def test_arguments_are_those_declared_with_their_first_default() -> None:
-    texts = {"a": "ARG X=1\nARG Y\nFROM $X\n", "b": "ARG X=2\nFROM $X\nARG Z='q'\n", "c": "?"}
-    assert own_arguments(texts) == {"X": "1", "Y": "<Y>", "Z": "q"}
+def test_arguments_are_those_declared_with_their_first_default(tmp_path: Path) -> None:
+    write(tmp_path, "a", "ARG X=1\nARG Y\nFROM $X\nARG X=2\nARG Z='q'\n")
+    write(tmp_path, "b", "?")
+    assert own_arguments(tmp_path, "a") == {"X": "1", "Y": "<Y>", "Z": "q"}
+    assert own_arguments(tmp_path, "b") == own_arguments(tmp_path, "none") == {}

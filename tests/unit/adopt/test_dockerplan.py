@@ -81,6 +81,7 @@ def test_a_dockerfile_that_cannot_be_used_is_named(tree: Path) -> None:
     none, odd, compiles = adopt_plan(tree, plan, [])
     assert none.left_out == "docker/none does not exist"
     assert "unknown instruction" in odd.left_out
+    assert not any(image.variants for image in (none, odd))
     assert compiles.left_out == "it compiles by itself, line 1"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from buildkit.attest.bundle import BUNDLE_TYPE
 from buildkit.attest.images import Attested, ImageAttester, verified_statements
+from buildkit.attest.signer import Signature
 from buildkit.attest.statement import COSIGN_SIGN, SLSA, SPDX, Statement, Subject
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError, SigningError, VerificationError
@@ -106,13 +107,13 @@ def test_nothing_is_written_where_something_cannot_be_signed(
         def __init__(self) -> None:
             self.left = 1
 
-        def sign(self, digest: Digest) -> object:
+        def sign(self, digest: Digest) -> Signature:
             self.left -= 1
             if self.left < 0:
                 raise SigningError("the token is gone")
             return SIGNER.sign(digest)
 
-    broken = ImageAttester(client=client, signer=Broken(), epoch=0)  # type: ignore[arg-type]
+    broken = ImageAttester(client=client, signer=Broken(), epoch=0)
     before = registry.count("P(OS|U)T .*")
     with pytest.raises(SigningError, match="token"):
         broken.attest(image, [Attested(subject=subject, statements=(said(subject),))])

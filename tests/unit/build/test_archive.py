@@ -5,6 +5,7 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from buildkit.build.archive import extract_member
 from buildkit.errors import FetchError
+from tests.fakes.tars import TarMode
 
 CONTENT = b"\x7fELF and so on" * 1000
 
 
-def make_tar(path: Path, mode: str, members: dict[str, bytes | tarfile.TarInfo]) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+def make_tar(path: Path, mode: TarMode, members: dict[str, bytes | tarfile.TarInfo]) -> Path:
+    with tarfile.open(path, mode) as archive:
         for name, content in members.items():
             if isinstance(content, tarfile.TarInfo):
                 archive.addfile(content)
@@ -48,7 +50,7 @@ MEMBERS: dict[str, bytes | tarfile.TarInfo] = {
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
-def test_a_member_comes_out_of_a_tar_of_any_packing(tmp_path: Path, mode: str) -> None:
+def test_a_member_comes_out_of_a_tar_of_any_packing(tmp_path: Path, mode: TarMode) -> None:
     archive = make_tar(tmp_path / "download", mode, MEMBERS)
     extract_member(archive, "usr/local/bin/envoy", tmp_path / "envoy")
     assert (tmp_path / "envoy").read_bytes() == CONTENT
@@ -147,7 +149,7 @@ def test_zstd_is_named_as_not_supported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2", "zip"])
-def test_a_cut_archive_is_one_clear_error(tmp_path: Path, mode: str) -> None:
+def test_a_cut_archive_is_one_clear_error(tmp_path: Path, mode: TarMode | Literal["zip"]) -> None:
     path = tmp_path / "download"
     body = bytes(range(256)) * 4000
     if mode == "zip":
@@ -163,7 +165,7 @@ def test_a_cut_archive_is_one_clear_error(tmp_path: Path, mode: str) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.floats(0, 1), value=st.integers(0, 255), pack=st.sampled_from(["w:gz", "zip"]))
 def test_a_flipped_byte_never_ends_in_another_kind_of_error(
-    tmp_path: Path, place: float, value: int, pack: str
+    tmp_path: Path, place: float, value: int, pack: Literal["w:gz", "zip"]
 ) -> None:
     path, target = tmp_path / "download", tmp_path / "envoy"
     if pack == "zip":

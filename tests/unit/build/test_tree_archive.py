@@ -7,17 +7,19 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from buildkit.build.tree_archive import TreeLimits, extract_tree
 from buildkit.errors import FetchError
+from tests.fakes.tars import TarMode
 
 FILES = {"mesh-1.0/go.mod": b"module m\n", "mesh-1.0/bin/run.sh": b"#!/bin/sh\n"}
 
 
-def tarball(path: Path, mode: str = "w:gz", *more: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+def tarball(path: Path, mode: TarMode = "w:gz", *more: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, mode) as archive:
         for name, content in FILES.items():
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), 0o4755 if name.endswith(".sh") else 0o644
@@ -44,9 +46,10 @@ def zipped(path: Path, *more: tuple[str, bytes, int]) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2", "zip"])
-def test_the_lone_top_directory_is_the_root(tmp_path: Path, mode: str) -> None:
-    make = zipped if mode == "zip" else lambda path: tarball(path, mode)
-    root = extract_tree(make(tmp_path / "mesh"), tmp_path / "tree", "mesh")
+def test_the_lone_top_directory_is_the_root(tmp_path: Path, mode: TarMode | Literal["zip"]) -> None:
+    path = tmp_path / "mesh"
+    made = zipped(path) if mode == "zip" else tarball(path, mode)
+    root = extract_tree(made, tmp_path / "tree", "mesh")
     assert root == tmp_path / "tree" / "mesh-1.0"
     assert (root / "go.mod").read_bytes() == b"module m\n"
     assert stat.S_IMODE((root / "bin" / "run.sh").stat().st_mode) == 0o755

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.config.load import parse_config
 from buildkit.errors import ConfigError
+from tests.unit.config.parsing import parse_config
 
 
 def changed(text: str, before: str, after: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.config.load import parse_config
 from buildkit.errors import ConfigError
 from tests.unit.config.mistakes import changed, complaints
+from tests.unit.config.parsing import parse_config
 
 ISTIO = """\
 schema_version = 1

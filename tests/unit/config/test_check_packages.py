@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.config.load import load_project, parse_config
+from buildkit.config.load import load_project
 from buildkit.config.model import Config
 from tests.unit.config.mistakes import changed, complaints
+from tests.unit.config.parsing import parse_config
 
 GOOD = """\
 schema_version = 1

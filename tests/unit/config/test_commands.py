@@ -8,9 +8,9 @@ import pytest
 
 from buildkit.config.commands import split_output, used_names
 from buildkit.config.layers import merge, read_layers
-from buildkit.config.load import parse_config
 from buildkit.config.model import Command
 from tests.unit.config.mistakes import changed, complaints
+from tests.unit.config.parsing import parse_config
 
 GOOD = """\
 schema_version = 1

@@ -230,6 +230,8 @@ def test_a_local_file_lies_over_all_and_is_told(fork: Path, examples: Path) -> N
     assert project.is_local
     assert project.config.registry.hub == "example.com/mine"
     assert project.origins.phrase("registry.hub") == "registry.hub in targets.local.toml"
+    told = project.origins.keys_of("targets.local.toml")
+    assert told == ("registry.hub", 'mirrors."docker.io"')
     assert project.files[-1] == fork / "targets.local.toml"
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import tomli
 
-from buildkit.config.load import load_project, parse_config
+from buildkit.config.load import load_project
 from buildkit.config.model import Config
 from buildkit.errors import ConfigError, UsageError
+from tests.unit.config.parsing import parse_config
 
 GOOD = """\
 schema_version = 1
@@ -112,6 +113,14 @@ def test_a_right_file_becomes_frozen_types(root: Path) -> None:
             "schema_version = 1",
             "schema_version = 2",
             "targets.toml:1: schema_version: Invalid enum value 2; it can be 1",
+        ),
+        (
+            "[matrix]",
+            '[matrix]\ndefault = "every"',
+            (
+                "targets.toml:8: matrix.default: Invalid enum value 'every'; it can be 'all', "
+                "'host', 'native', an array"
+            ),
         ),
         (
             '"linux/arm64", "darwin/arm64"',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildkit.config.problems import Problems, line_of, near_miss
+from buildkit.config.problems import Origins, Page, Problems, line_of, near_miss
 from buildkit.errors import ConfigError
 
 TEXT = """\
@@ -77,6 +77,45 @@ def test_all_problems_are_raised_together_with_place_what_and_fix() -> None:
         "targets.toml: matrix: is missing",
     ]
     assert "nothing was started" in caught.value.resolution
+
+
+def test_what_no_file_gives_is_mended_where_it_was_given() -> None:
+    flag, variable = Page(file="--set"), Page(file="X in the environment")
+    written = {("go",): flag, ("args", "X"): variable}
+    main = Page(file="targets.toml", text=TEXT)
+    problems = Problems(main.file, TEXT, origins=Origins(main=main, written=written))
+    problems.add("go.cgo", "is odd")
+    assert "--set has an error" in str(raised(problems))
+    assert raised(problems).resolution.startswith("Mend what --set gives; `invoke check`")
+    problems.add("args.X", "is odd")
+    assert raised(problems).brief == "--set and X in the environment has 2 errors"
+    problems.add("project.name", "is odd")
+    assert raised(problems).brief == "targets.toml has 3 errors"
+    assert raised(problems).resolution.startswith(
+        "Mend the file and what --set gives and what X in the environment gives; "
+    )
+
+
+def raised(problems: Problems) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        problems.raise_if_any()
+    return caught.value
+
+
+def test_the_values_of_one_page_are_named_without_their_tables() -> None:
+    local, file = Page(file="local"), Page(file="targets.toml", text=TEXT)
+    origins = Origins(
+        main=file,
+        written={
+            ("registry",): local,
+            ("registry", "hub"): local,
+            ("registry", "push"): file,
+            ("mirrors",): local,
+            ("mirrors", "docker.io"): local,
+        },
+    )
+    assert origins.keys_of("local") == ("registry.hub", 'mirrors."docker.io"')
+    assert origins.keys_of("other") == ()
 
 
 def test_one_problem_is_one_error() -> None:

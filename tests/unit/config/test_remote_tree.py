@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from buildkit.config.load import load_project, parse_config
+from buildkit.config.load import load_project
 from buildkit.config.lock import Lock, SourcePin, save_lock
 from buildkit.config.model import RemoteTree
 from buildkit.config.remote_tree import pinned_commit
 from buildkit.errors import ConfigError, UsageError
+from tests.unit.config.parsing import parse_config
 
 COMMIT = "0123456789" * 4
 SHA256 = "ab" * 32
@@ -39,7 +40,11 @@ def text(source: str) -> str:
     ],
 )
 def test_a_tree_that_is_fetched(tmp_path: Path, source: str, tree: RemoteTree) -> None:
-    assert parse_config(text(source), "targets.toml", tmp_path).project.source == tree
+    targets = tmp_path / "targets.toml"
+    targets.write_text(text(source))
+    found = load_project(targets, obtain=lambda *_: tmp_path)
+    assert found.config.project.source == tree
+    assert found.source == tmp_path
 
 
 @pytest.mark.parametrize(

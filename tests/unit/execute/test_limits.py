@@ -225,7 +225,7 @@ def test_what_is_killed_twice_fails_with_the_numbers_and_aborts_what_needs_it(
     assert error.resolution.endswith("only more memory helps.")
 
 
-def test_after_fail_fast_nothing_is_made_again(site: Site) -> None:
+def test_after_fail_fast_nothing_is_made_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.fail_fast = True
     ended = threading.Event()
 
@@ -241,7 +241,7 @@ def test_after_fail_fast_nothing_is_made_again(site: Site) -> None:
         finished(unit, status, seconds, reason)
         ended.set()
 
-    site.journal.finished = finish  # type: ignore[method-assign]  # tells when the other failed
+    monkeypatch.setattr(site.journal, "finished", finish)
     outcomes = site.run(compiled("a"), compiled("b", platform=ARM))
     assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.FAILED]
     assert site.smith.order.count(A) == 1

@@ -16,6 +16,7 @@ from docker.errors import APIError, ImageNotFound
 
 from buildkit.digest import Digest
 from buildkit.platform import Platform
+from tests.fakes.tars import tar_files
 
 _GRAPH_DRIVER = [["Backing Filesystem", "extfs"]]
 _CONTAINERD = [["driver-type", "io.containerd.snapshotter.v1"]]
@@ -102,8 +103,7 @@ class FakeDocker:
 
     def load_image(self, stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            files = [item for item in archive if item.isreg()]
-            members = {item.name: archive.extractfile(item).read() for item in files}  # type: ignore[union-attr]
+            members = tar_files(archive)
         self.sent.append(sorted(members))
         read = _read_oci if self.containerd else _read_docker
         identity, config, names = read(members)

@@ -11,7 +11,7 @@ import pytest
 from buildkit.config.model import Base
 from buildkit.errors import BuildError, EnvironmentMissingError
 from buildkit.images.bases import BaseAssembler
-from buildkit.images.bootstrap import bootstrap_entries
+from buildkit.images.bootstrap import bootstrap_entries, find_mmdebstrap
 from buildkit.images.sheet import Sheet
 from buildkit.oci.layer import Entry
 from buildkit.plan.units import Artifact, AssembleBase, Kind, Unit
@@ -158,3 +158,10 @@ def test_a_base_is_installed_once_for_every_project_of_a_user(world: World, stor
     assert len(world.runner.calls) == 1
     assemble(world, store, Base(kind="bootstrap", suite="bullseye"), archive=URL)
     assert world.runner.calls[1].argv[-1] == URL
+
+
+def test_the_program_is_looked_for_on_the_path(tmp_path: Path) -> None:
+    assert find_mmdebstrap({"PATH": str(tmp_path)}) == find_mmdebstrap({}) == ""
+    program = tmp_path / "mmdebstrap"
+    program.touch(mode=0o755)
+    assert find_mmdebstrap({"PATH": str(tmp_path)}) == str(program)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from buildkit.errors import BuildkitError, ConfigError
@@ -29,8 +31,8 @@ def changes(*entries: Entry) -> Changes:
     return Changes(tree=Tree.of(entries), refuse=refuse)
 
 
-def copied(made: Changes, target: str, *sources: str, **values: object) -> list[str]:
-    made.copy(SOURCE, CopyRequest(sources=sources, target=target, **values))  # type: ignore[arg-type]
+def copied(made: Changes, target: str, *sources: str, **values: Any) -> list[str]:
+    made.copy(SOURCE, CopyRequest(sources=sources, target=target, **values))
     return sorted(made.made)
 
 

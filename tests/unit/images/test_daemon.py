@@ -70,9 +70,9 @@ def test_only_the_last_lines_are_shown() -> None:
 def test_what_the_sdk_raises_keeps_the_daemons_words() -> None:
     with pytest.raises(BuildError, match="dockerfile parse error"), daemon_errors("brief"):
         raise refused("dockerfile parse error line 2")
-    with pytest.raises(BuildError, match="connection to the Docker daemon failed: reset"):  # noqa: SIM117
-        with daemon_errors("brief"):
-            raise ConnectionResetError("reset")
+    reset = "connection to the Docker daemon failed: reset"
+    with pytest.raises(BuildError, match=reset), daemon_errors("brief"):
+        raise ConnectionResetError("reset")
 
 
 def test_presence_is_asked_once_for_all() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,15 +140,17 @@ def test_a_base_is_loaded_once_per_platform(scene: Scene) -> None:
     assert len({name.split("-")[0] for name in static}) == 2
 
 
-def test_a_base_that_the_daemon_mangled_is_an_error(scene: Scene) -> None:
+def test_a_base_that_the_daemon_mangled_is_an_error(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = scene.fake.load_image
 
-    def mangled(stream: object) -> object:
-        entries = original(stream)  # type: ignore[arg-type]
+    def mangled(stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        entries = original(stream)
         scene.fake.images[scene.fake.names[scene.fake.loads[-1]]]["Architecture"] = "amd64"
         return entries
 
-    scene.fake.load_image = mangled  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(scene.fake, "load_image", mangled)
     with pytest.raises(BuildError, match="cannot load meshwright"):
         scene.build()
 

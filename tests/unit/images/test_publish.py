@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,8 +223,8 @@ def test_another_content_found_when_reading_back_is_refused(
 ) -> None:
     put = press.publisher.sender.registry.put_index
 
-    def put_and_spoil(*arguments: object) -> object:
-        done = put(*arguments)  # type: ignore[arg-type]  # passed on
+    def put_and_spoil(*arguments: Any) -> Any:
+        done = put(*arguments)
         if "spoilt" not in registry.content:
             registry.repository("spoilt")
             spoil(press, registry)

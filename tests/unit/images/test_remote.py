@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -57,7 +58,7 @@ def push_base(client: RegistryClient, reference: Reference, *platforms: Platform
         )
         parts = [Descriptor.of(OCI_CONFIG, config), Descriptor.of(OCI_LAYER_GZIP, PACKED)]
         for part, data in zip(parts, (config, PACKED), strict=True):
-            client.blobs.push(reference, part, lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+            client.blobs.push(reference, part, partial(io.BytesIO, data))
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,

@@ -18,14 +18,14 @@ from buildkit.oci.tarball import docker_archive, oci_archive
 from buildkit.oci.tarstream import Made
 from buildkit.platform import Platform
 from tests.fakes.images import random_index
+from tests.fakes.tars import tar_files
 
 
 def written(entries: tuple[Entry, ...]) -> dict[str, bytes]:
     """Return what a reader finds in an archive of some files."""
     data = io.BytesIO(b"".join(map(bytes, layer_blocks(arrange(entries)))))
     with tarfile.open(fileobj=data) as archive:
-        files = [item for item in archive if item.isreg()]
-        return {item.name: archive.extractfile(item).read() for item in files}  # type: ignore[union-attr]
+        return tar_files(archive)
 
 
 def test_a_docker_archive_names_config_and_layers() -> None:

@@ -63,25 +63,23 @@ def test_who_needs_a_daemon(tmp_path: Path, line: str, engine: EngineName, neede
 
 def test_what_is_without_a_base_for_want_of_mmdebstrap(tmp_path: Path) -> None:
     absent = graph(tmp_path, only="debug", platform="linux/amd64", no_bootstrap=MISSING)
-    found = bootstrap_facts(absent, MISSING, {"PATH": str(tmp_path)})
+    found = bootstrap_facts(absent, MISSING, "")
     assert (found.program, found.bases, found.evaded) == ("", (), ())
     assert f"image/debug@linux/amd64 has no base (system: {MISSING})" in found.stopped
 
 
 def test_the_program_and_the_bases_that_it_installs(tmp_path: Path) -> None:
-    program = tmp_path / "mmdebstrap"
-    program.touch(mode=0o755)
-    found = bootstrap_facts(graph(tmp_path, only="debug"), MISSING, {"PATH": str(tmp_path)})
-    assert (found.program, found.bases) == (str(program), ("base/system",))
+    found = bootstrap_facts(graph(tmp_path, only="debug"), MISSING, "/bin/mmdebstrap")
+    assert (found.program, found.bases) == ("/bin/mmdebstrap", ("base/system",))
     assert found.stopped == found.evaded == ()
 
 
 def test_a_project_without_such_a_base_has_nothing_to_tell(tmp_path: Path) -> None:
-    found = bootstrap_facts(graph(tmp_path, only="proxy"), MISSING, {"PATH": str(tmp_path)})
+    found = bootstrap_facts(graph(tmp_path, only="proxy"), MISSING, "")
     assert (found.bases, found.stopped, found.evaded) == ((), (), ())
 
 
 def test_another_base_in_its_place_is_noted() -> None:
     note = f"debug@linux/amd64 uses base remote: system: {MISSING}"
-    found = bootstrap_facts(Graph(units=(), notes=("other", note)), MISSING, {})
+    found = bootstrap_facts(Graph(units=(), notes=("other", note)), MISSING, "")
     assert found.evaded == (note,)

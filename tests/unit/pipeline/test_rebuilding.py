@@ -11,7 +11,7 @@ import pytest
 
 from buildkit.pipeline.rebuilding import compare_folders
 from buildkit.verify.check import Check
-from buildkit.verify.layers import Compression
+from buildkit.verify.layers import Compression, Rebuilt
 from buildkit.verify.release import read_release
 from tests.fakes.images import compressed
 from tests.unit.verify.test_file import add_images, version_image
@@ -32,7 +32,9 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
 
 def compared(places: tuple[Path, Path], zlib_version: str = HERE) -> list[Check]:
     compression = Compression(recorded=zlib_version, here=HERE)
-    return list(compare_folders(*places, read_release(places[0]), compression))
+    folder, again = places
+    rebuilt = Rebuilt(folder=folder, again=again, document=read_release(folder), zlib=compression)
+    return list(compare_folders(rebuilt))
 
 
 def problems(places: tuple[Path, Path], zlib_version: str = HERE) -> dict[str, str]:

@@ -89,6 +89,7 @@ def test_the_plan_as_json_says_the_same() -> None:
             "hub": {"value": "h.example/x", "origin": "--hub"},
             "tags": [{"value": "1.2.3-4-gabc", "origin": "the version, git describe"}],
             "push": False,
+            "push_origin": "the default of a remote hub",
         }
     ]
     assert document["notes"] == ["a note"]
@@ -200,18 +201,22 @@ def test_json_is_one_document_on_standard_output(capsys: pytest.CaptureFixture[s
 
 def test_every_setting_is_shown_with_where_it_came_from() -> None:
     stream = io.StringIO()
-    chosen = settings(tag="1,2", platform="linux/arm64", hub="localhost:5000,b.com")
+    flags = {"engine": "oci", "jobs": 3, "set": ("go.cgo=true",), "load": False}
+    chosen = settings(tag="1,2", platform="linux/arm64", hub="localhost:5000,b.com", **flags)
     show_settings(chosen, Plain(stream))
     assert stream.getvalue().splitlines() == [
         "version    1.2.3-4-gabc (git describe)",
         "hub        localhost:5000 (--hub)",
         "tags       1 (--tag), 2 (--tag)",
-        "push       yes",
+        "push       yes (the default of a loopback hub)",
         "hub        b.com (--hub)",
         "tags       1 (--tag), 2 (--tag)",
-        "push       no",
-        "engine     auto",
+        "push       no (the default of a remote hub)",
+        "engine     oci (--engine)",
         "platforms  linux/arm64 (--platform)",
+        "go.cgo     true (--set)",
+        "jobs       3 (--jobs)",
+        "load       no (--no-load)",
     ]
 
 

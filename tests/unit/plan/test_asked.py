@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from buildkit.config.load import parse_config
-from buildkit.plan.asked import asked_bases, open_bases
+from buildkit.plan.asked import asked_bases
+from tests.unit.config.parsing import parse_config
 from tests.unit.plan.projects import settings
 
 TEXT = """
@@ -62,13 +62,3 @@ def test_only_bases_that_a_wanted_image_may_start_from_are_asked_for(
     config = parse_config(TEXT, "targets.toml", root)
     assert asked_bases(config, replace(settings(), only=only)) == bases
     assert asked_bases(config, replace(settings(), only_images=only)) == bases
-
-
-def test_a_system_is_open_where_its_archive_moves_on(root: Path) -> None:
-    system = 'kind = "bootstrap", suite = "trixie"'
-    fixed = f'{{ {system}, archive = "https://example.com/20260101" }}'
-    text = TEXT.replace('whole = { kind = "scratch" }', f"whole = {{ {system} }}\nfixed = {fixed}")
-    config = parse_config(text.replace('["nothing"]', '["fixed"]'), "targets.toml", root)
-    assert open_bases(config, settings()) == set()
-    assert open_bases(config, replace(settings(), only=("system",))) == {"whole"}
-    assert open_bases(config, replace(settings(), only=("pilot",))) == set()

@@ -14,7 +14,7 @@ from buildkit.plan.draft import Facts
 from buildkit.plan.graph import Graph, build_graph
 from buildkit.plan.options import Goal, Options
 from buildkit.plan.settings import Surroundings, resolve
-from buildkit.plan.units import RunCommand, Unit
+from buildkit.plan.units import BuildImage, BuildPackage, RunCommand, Unit
 from buildkit.platform import Platform
 from buildkit.vcs import Commit
 from tests.unit.config.test_commands import GOOD
@@ -73,7 +73,8 @@ def test_a_command_of_a_platform_has_a_place_of_its_own(project: Project) -> Non
 def test_an_image_takes_outputs_from_where_they_will_be(project: Project) -> None:
     unit = units(project)["image/app@linux/amd64"]
     place = f"file:{project.root}/out/linux_amd64/command/rust/rust"
-    assert unit.action.context[1:] == (("rust", place), ("x", place))  # type: ignore[union-attr]
+    assert isinstance(unit.action, BuildImage)
+    assert unit.action.context[1:] == (("rust", place), ("x", place))
     own = ("base/static@linux/amd64", "binary/app@linux/amd64", "command/rust@linux/amd64")
     assert unit.needs == own
 
@@ -109,7 +110,8 @@ def test_a_dockerfile_and_a_package_take_outputs_too(project: Project) -> None:
     found = units(load_project(project.root / "targets.toml"), only="given,tool")
     image, package = found["image/given@linux/amd64"], found["deb/tool@linux/amd64"]
     out = project.root / "out"
-    assert image.action.context == (  # type: ignore[union-attr]
+    assert isinstance(image.action, BuildImage)
+    assert image.action.context == (
         ("amd64/rust", f"file:{out}/linux_amd64/command/rust/rust"),
         ("tool.deb", package.id),
         ("page", f"file:{out}/command/page/page"),
@@ -118,7 +120,8 @@ def test_a_dockerfile_and_a_package_take_outputs_too(project: Project) -> None:
     gen = "binary/gen@linux/amd64"
     assert image.needs == ("base/scratch@linux/amd64", package.id, rust, page, gen)
     assert package.needs == (gen, page)
-    assert package.action.contents == (  # type: ignore[union-attr]
+    assert isinstance(package.action, BuildPackage)
+    assert package.action.contents == (
         ("/etc/tool.conf", f"file:{project.root}/tool.conf"),
         ("/usr/bin/gen", gen),
         ("/usr/share/page", f"file:{out}/command/page/page"),

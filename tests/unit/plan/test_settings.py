@@ -111,12 +111,25 @@ def test_each_hub_of_a_mixed_list_keeps_its_own_rules() -> None:
     local, remote = settle(hub="localhost:5000,example.com/a", version="1.0").destinations
     assert [tag.text for tag in local.tags] == ["latest"]
     assert [tag.text for tag in remote.tags] == ["1.0"]
-    assert (local.push, remote.push) == (True, False)
+    assert (local.push, local.push_origin) == (True, "the default of a loopback hub")
+    assert (remote.push, remote.push_origin) == (False, "the default of a remote hub")
     assert [item.push for item in settle(hub="localhost:5000,b.com", push=True).destinations] == [
         True,
         True,
     ]
     assert not settle(hub="localhost:5000,b.com", push=False).pushed
+
+
+def test_who_pushes_is_the_flag_then_the_file() -> None:
+    text = TEXT + "[registry]\npush = true\n"
+    assert origins_of_push(text) == {(True, "registry.push in targets.toml")}
+    assert origins_of_push(text, push=False) == {(False, "--no-push")}
+    assert origins_of_push(TEXT, push=True) == {(True, "--push")}
+
+
+def origins_of_push(text: str, **flags: Any) -> set[tuple[bool, str]]:
+    found = resolve(project(text), Options(hub="b.com,localhost:5000", **flags), around())
+    return {(item.push, item.push_origin) for item in found.destinations}
 
 
 def test_a_hub_that_is_not_loopback_is_never_replaced_by_the_local_registry() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from buildkit.plan.graph import Graph
-from buildkit.plan.options import Goal
+from buildkit.images.outline import Outlines
+from buildkit.plan.graph import Graph, build_graph
+from buildkit.plan.options import Goal, Options
 from buildkit.plan.planner import Plan
+from buildkit.plan.settings import resolve
 from buildkit.plan.units import BuildImage, Download, Override, Step, Verdict
-from buildkit.plan.unlocked import LABEL, unlocked
+from buildkit.plan.unlocked import LABEL, open_bases, unlocked
 from buildkit.platform import Platform
-from tests.unit.plan.projects import FACTS, LOCK, TEXT, graph
+from tests.unit.plan.projects import FACTS, LOCK, TEXT, around, graph, project
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 OWN = Override(words="./my-envoy", path=Path("/my-envoy"))
@@ -83,3 +85,37 @@ def test_a_fetch_without_a_pin_is_noted_before_it_fails() -> None:
     ).notes
     assert missing.startswith("envoy for linux/arm64 has no pin")
     assert not any("no pin" in note for note in graph(Goal.BUILD).notes)
+
+
+SYSTEMS = """
+[images.adopted]
+dockerfile = "Dockerfile"
+[bases.whole]
+kind = "bootstrap"
+suite = "trixie"
+replaces = ["debian:13"]
+[bases.fixed]
+kind = "bootstrap"
+suite = "trixie"
+archive = "https://example.com/20260101"
+[images.more]
+base = """
+
+
+def opened(root: Path, base: str, text: str = "FROM scratch\n", **flags: Any) -> tuple[str, ...]:
+    (root / "Dockerfile").write_text(text)
+    checked = project(f'{TEXT}{SYSTEMS}["{base}"]', root=root)
+    chosen = resolve(checked, Options(platform="linux/amd64", **flags), around())
+    facts = replace(FACTS, outline=Outlines().read)
+    return open_bases(build_graph(checked, chosen, facts, frozenset({Goal.DOCKER})).units)
+
+
+def test_a_system_is_open_where_its_archive_moves_on(tmp_path: Path) -> None:
+    assert opened(tmp_path, "whole") == ("whole",)
+    assert opened(tmp_path, "fixed") == ()
+    assert opened(tmp_path, "whole", only="pilot") == ()
+
+
+def test_a_system_that_no_image_starts_from_is_not_open(tmp_path: Path) -> None:
+    assert opened(tmp_path, "static") == ()
+    assert opened(tmp_path, "static", "FROM debian:13\n") == ("whole",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -64,7 +65,7 @@ def local(world: World, programs: Programs, pool: HttpPool, store: Store) -> Loc
     return LocalRegistry(
         store=store,
         pool=pool,
-        runner=programs,  # type: ignore[arg-type]
+        runner=programs,
         environ={"PATH": str(store.root / "bin"), "REGISTRY_AUTH_FILE": "/x", "HOME": "/home/ann"},
         containers=world.containers,
         build_registry=world.build,
@@ -88,7 +89,7 @@ def push_image(client: RegistryClient, reference: Reference, layer: bytes = b"la
     parts = []
     for media_type, data in ((OCI_CONFIG, b"{}"), (OCI_LAYER_GZIP, layer)):
         part = Descriptor.of(media_type, data)
-        client.blobs.push(reference, part, lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+        client.blobs.push(reference, part, partial(io.BytesIO, data))
         parts.append(part.to_json())
     manifest = {
         "schemaVersion": 2,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from buildkit.errors import AuthError, RegistryError
 from buildkit.http import HttpPool
+from buildkit.oci.model import OCI_MANIFEST
 from buildkit.reference import Reference
 from buildkit.registry.auth import Access, Authenticator, Challenge, parse_challenges
 from buildkit.registry.client import RegistryClient
@@ -94,7 +95,7 @@ def test_credentials_are_looked_up_for_what_is_done(basic: FakeRegistry, pool: H
     logins = Logins(ANN)
     client = RegistryClient(pool=pool, credentials=logins)
     client.head_manifest(app_at(basic))
-    client.delete_tag(app_at(basic))
+    client.put_manifest(app_at(basic), b"{}", OCI_MANIFEST)
     assert logins.asked == [
         (basic.host, "team/app", False),
         (basic.host, "team/app", True),

@@ -184,27 +184,6 @@ def test_nothing_listening_is_a_registry_error_that_names_the_action(
         client.head_manifest(reference)
 
 
-def test_a_tag_is_deleted_without_what_it_names(
-    registry: FakeRegistry, client: RegistryClient, app: Reference
-) -> None:
-    pushed = push_image(client, app)
-    push_image(client, app.with_tag("v2"))
-    assert client.delete_tag(app) is True
-    assert registry.tags("team/app") == {"v2": str(pushed.digest)}
-    assert client.delete_tag(app) is False
-
-
-def test_a_registry_that_cannot_delete_tags_is_tolerated(pool: HttpPool) -> None:
-    with FakeRegistry(deletes_tags=False) as stubborn:
-        client = RegistryClient(pool=pool, credentials=Logins())
-        reference = Reference.parse(f"{stubborn.host}/app:v1")
-        push_image(client, reference)
-        assert client.delete_tag(reference) is False
-        stubborn.misbehave(Fault("DELETE", status=403))
-        with pytest.raises(AuthError, match="cannot delete"):
-            client.delete_tag(reference)
-
-
 def test_tags_and_repositories_are_collected_over_all_pages(pool: HttpPool) -> None:
     with FakeRegistry(page_size=2) as paged:
         client = RegistryClient(pool=pool, credentials=Logins())

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,6 @@ from buildkit.http import HttpPool
 from buildkit.oci.layout import INDEX_FILE, MARKER, MARKER_FILE, Layout, layout_index, named
 from buildkit.oci.model import (
     DOCKER_CONFIG,
-    DOCKER_LAYER_GZIP,
     DOCKER_LIST,
     DOCKER_MANIFEST,
     OCI_LAYER_GZIP,
@@ -173,6 +173,9 @@ def test_one_image_at_several_places_is_read_and_sent_for_each(
         assert client.tags(tags[1]) == ("1",)
 
 
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
 def docker_image(platform: Platform) -> Image:
     image = random_image(platform)
     layers = [
@@ -286,10 +289,10 @@ def test_one_tag_for_two_images_is_refused(market: Market) -> None:
 
 @pytest.mark.parametrize("flaw", [{"flip": True}, {"cut": 100}, {"status": 404}])
 def test_a_blob_that_is_damaged_at_the_source_moves_no_tag(
-    market: Market, flaw: dict[str, object]
+    market: Market, flaw: dict[str, Any]
 ) -> None:
     promotion = Promotion(original=market.original(), tag=market.at("pilot:1"))
-    market.source.misbehave(Fault("GET .*/blobs/", times=99, **flaw))  # type: ignore[arg-type]  # of a fault
+    market.source.misbehave(Fault("GET .*/blobs/", times=99, **flaw))
     with pytest.raises(RegistryError, match="cannot read sha256:"):
         market.promote(promotion)
     assert market.target.tags("pilot") == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from buildkit.platform import Platform
@@ -91,7 +91,7 @@ class Programs:
 
     def run(
         self,
-        argv: tuple[str, ...],
+        argv: Sequence[str],
         *,
         env: Mapping[str, str],
         cwd: Path,
@@ -101,7 +101,9 @@ class Programs:
         del env, cwd, stdin, log
         name = Path(argv[0]).name
         text = self.versions.get(name, "github.com/distribution/distribution/v3 v3.1.2")
-        return Completed(argv=argv, returncode=0, stdout=text.encode(), stderr=b"", seconds=0.0)
+        return Completed(
+            argv=tuple(argv), returncode=0, stdout=text.encode(), stderr=b"", seconds=0.0
+        )
 
 
 def install(store: Store, name: str) -> Path:

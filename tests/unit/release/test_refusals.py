@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from buildkit.errors import UsageError
-from buildkit.release.refusals import Terms, check_terms, check_used
+from buildkit.release.refusals import Terms, check_bases, check_terms, check_used
 from buildkit.vcs import UNKNOWN
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -60,7 +60,6 @@ def test_a_version_that_somebody_names_needs_no_tag_yet() -> None:
         (replace(GOOD, tags=("rc", "v2.0.0"), tagged=""), "tagged rc, v2.0.0", "--version 2.0.0"),
         (replace(GOOD, tags=(), tagged=OTHER), f"names commit {OTHER[:12]}", "another version"),
         (replace(GOOD, is_named=True, tagged=OTHER), "1.2.3 is taken", "another version"),
-        (replace(GOOD, open_bases=("full",)), "base full has whatever", "bases.full.archive"),
         (replace(GOOD, unlocked=("Envoy for linux/amd64",)), "pinned by no lock", "invoke lock"),
         (replace(GOOD, assigned=("go.cgo=true",)), "--set go.cgo=true", "targets.toml"),
         (replace(GOOD, license=""), "license file: there is none", "release.license = false"),
@@ -95,6 +94,17 @@ def test_files_that_nobody_else_has_are_refused_where_they_are_used() -> None:
     assert caught.value.brief == (
         "f0.go, f1.go, f2.go, f3.go, f4.go and 3 more are in the release, but in no commit"
     )
+
+
+def test_a_base_that_nothing_pins_is_refused_but_for_a_try() -> None:
+    check_bases(GOOD, ())
+    check_bases(replace(GOOD, snapshot=True), ("full",))
+    with pytest.raises(UsageError, match="the base full has whatever") as caught:
+        check_bases(GOOD, ("full",))
+    assert "bases.full.archive name" in caught.value.resolution
+    with pytest.raises(UsageError, match="the bases a, b have whatever") as caught:
+        check_bases(GOOD, ("a", "b"))
+    assert "bases.a.archive, bases.b.archive name" in caught.value.resolution
 
 
 def test_a_snapshot_may_be_of_any_tree() -> None:

@@ -15,7 +15,7 @@ from buildkit.images.sheet import SheetLayer
 from buildkit.oci.model import OCI_LAYER_GZIP, Descriptor, Image
 from buildkit.store import Store
 from buildkit.verify.check import Check
-from buildkit.verify.layers import Compression, compare_layers, released_layers
+from buildkit.verify.layers import Compression, Rebuilt, compare_layers, released_layers
 from buildkit.verify.release import read_release
 from tests.fakes.images import compressed, layers_of, random_image
 from tests.unit.verify.test_file import AMD, PILOT, add_images, version_image
@@ -36,8 +36,14 @@ def first(tmp_path: Path) -> Path:
     return release(tmp_path / "first", compressed(version_image(), 1))
 
 
+def layer_checks(first: Path, again: Path) -> list[Check]:
+    document = read_release(first)
+    rebuilt = Rebuilt(folder=first, again=again, document=document, zlib=OTHER)
+    return list(compare_layers(rebuilt))
+
+
 def compare(first: Path, again: Path) -> Check:
-    (check,) = compare_layers(first, again, read_release(first), OTHER)
+    (check,) = layer_checks(first, again)
     assert check.subject == f"{PILOT} linux/amd64"
     return check
 
@@ -100,7 +106,7 @@ def test_a_layer_that_holds_something_else_than_its_config_says_is_found(tmp_pat
 def test_a_damaged_layout_is_one_problem(first: Path, tmp_path: Path) -> None:
     again = release(tmp_path / "again", compressed(version_image(), 1))
     (again / "oci" / "oci-layout").unlink()
-    (check,) = compare_layers(first, again, read_release(first), OTHER)
+    (check,) = layer_checks(first, again)
     assert "there is no image layout" in check.problem
 
 
@@ -122,4 +128,4 @@ def test_without_images_there_is_nothing_to_compare(tmp_path: Path) -> None:
     write(tmp_path / "dist")
     document = read_release(tmp_path / "dist")
     assert released_layers(tmp_path / "dist", document) == {}
-    assert tuple(compare_layers(tmp_path / "dist", tmp_path, document, OTHER)) == ()
+    assert layer_checks(tmp_path / "dist", tmp_path) == []
