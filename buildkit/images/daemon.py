@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -161,6 +161,7 @@ def follow(
     with daemon_errors(brief, family):
         for entry in entries:
             if "error" in entry or "errorDetail" in entry:
+                _drain(entries, brief)
                 raise family(brief, details="\n".join((*last, _words(entry))))
             if isinstance(entry.get("aux"), Mapping):
                 found.append(entry["aux"])
@@ -169,6 +170,12 @@ def follow(
                 last.append(line)
                 progress(line)
     return tuple(found)
+
+
+def _drain(entries: Iterable[object], brief: str) -> None:
+    # A response that was not read to its end keeps its connection open.
+    with suppress(BuildkitError), daemon_errors(brief):
+        deque(entries, maxlen=0)
 
 
 def silent(_text: str) -> None:

@@ -16,6 +16,7 @@ class Call:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
+    stdin: bytes = b""
 
 
 Answer = Callable[[Call], tuple[int, bytes, bytes]]
@@ -39,8 +40,8 @@ class FakeRunner:
         log: Path | None = None,
     ) -> Completed:
         """Answer at once."""
-        del stdin, log
-        call = Call(argv=tuple(argv), env=dict(env), cwd=cwd)
+        del log
+        call = Call(argv=tuple(argv), env=dict(env), cwd=cwd, stdin=stdin)
         self.calls.append(call)
         returncode, stdout, stderr = self._answer(call)
         return Completed(

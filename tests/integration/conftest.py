@@ -8,11 +8,15 @@ import os
 import shutil
 import subprocess
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from tests.integration.registry_servers import installed_program, serve
 
 # Taken before any test is isolated.
 _ENVIRON = dict(os.environ)
@@ -90,6 +94,7 @@ def skip_outside_ci(reason: str) -> NoReturn:
     """Skip a test that lacks something here; CI has everything, so that it fails there."""
     if _ENVIRON.get("CI") == "true":
         pytest.fail(f"CI lacks what this test needs: {reason}", pytrace=False)
+    # A machine without a daemon or a registry proves the rest; the summary names what it could not.
     pytest.skip(reason)
 
 
@@ -98,6 +103,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     reasons = [reason for mark in item.iter_markers() if (reason := _missing(mark.name))]
     if reasons:
         skip_outside_ci(", ".join(reasons))
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    """The address of an empty registry."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with serve(installed_program(), folder) as port:
+        yield f"localhost:{port}"
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from tests.fakes.damages import damage_each
 from tests.fakes.registry import Logins
-from tests.integration.registry_servers import installed_program, serve
 from tests.integration.tiny_project import MAIN, Tree
 
 pytestmark = [pytest.mark.go, pytest.mark.registry]
@@ -39,14 +37,6 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     tree = Tree(tmp_path)
     tree.write("cosign.key", KEY.decode())
     return tree
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    with serve(installed_program(), folder) as port:
-        yield f"localhost:{port}"
 
 
 def fails(tree: Tree, *words: str, **environ: str) -> tuple[int, str]:

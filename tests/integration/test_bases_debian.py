@@ -6,6 +6,7 @@ import contextlib
 import os
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,8 @@ LOADERS = {"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 PLATFORMS = tuple(Platform.parse(f"linux/{arch}") for arch in LOADERS)
 
+Pinned = Callable[[str, Platform], tuple[PackagePin, ...]]
+
 
 @pytest.fixture(scope="module")
 def address() -> str:
@@ -51,6 +54,12 @@ def address() -> str:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """One cache for all tests, so that each package is downloaded once."""
     return Store.open(tmp_path_factory.mktemp("debian") / "store")
+
+
+@pytest.fixture(scope="module")
+def pinned(address: str, shared: Store) -> Pinned:
+    """What the archive has of a suite for a platform, which is looked up once."""
+    return cache(lambda suite, platform: pins(address, shared, suite, platform))
 
 
 def open_suite(address: str, store: Store, suite: str) -> DebianArchive:
@@ -107,9 +116,9 @@ def members(artifact: Artifact) -> dict[str, tarfile.TarInfo]:
 @pytest.mark.parametrize("suite", sorted(PACKAGES))
 @pytest.mark.parametrize("platform", PLATFORMS, ids=str)
 def test_a_base_has_a_loader_a_merged_usr_and_what_scanners_read(
-    address: str, shared: Store, suite: str, platform: Platform
+    address: str, shared: Store, pinned: Pinned, suite: str, platform: Platform
 ) -> None:
-    found = pins(address, shared, suite, platform)
+    found = pinned(suite, platform)
     entries = members(assemble(address, shared, suite, platform, found))
     links = {name: item.linkname for name, item in entries.items() if item.issym()}
     assert links["lib"] == "usr/lib"
@@ -123,24 +132,28 @@ def test_a_base_has_a_loader_a_merged_usr_and_what_scanners_read(
     assert {item.uname for item in entries.values()} == {""}
 
 
-def test_two_stores_assemble_the_same_layer(address: str, shared: Store, tmp_path: Path) -> None:
+def test_two_stores_assemble_the_same_layer(
+    address: str, shared: Store, pinned: Pinned, tmp_path: Path
+) -> None:
     platform = PLATFORMS[1]
-    found = pins(address, shared, "trixie", platform)
+    found = pinned("trixie", platform)
     one = assemble(address, shared, "trixie", platform, found)
     two = assemble(address, Store.open(tmp_path / "other"), "trixie", platform, found)
     assert one.digest == two.digest
     assert one.path != two.path
 
 
-def test_a_cached_base_needs_no_archive(address: str, shared: Store) -> None:
-    found = pins(address, shared, "trixie", PLATFORMS[0])
+def test_a_cached_base_needs_no_archive(address: str, shared: Store, pinned: Pinned) -> None:
+    found = pinned("trixie", PLATFORMS[0])
     one = assemble(address, shared, "trixie", PLATFORMS[0], found)
     assert assemble("http://127.0.0.1:9/debian", shared, "trixie", PLATFORMS[0], found) == one
 
 
-def test_a_vanished_version_is_replaced_and_said(address: str, tmp_path: Path) -> None:
+def test_a_vanished_version_is_replaced_and_said(
+    address: str, pinned: Pinned, tmp_path: Path
+) -> None:
     store = Store.open(tmp_path / "store")
-    found = pins(address, store, "trixie", PLATFORMS[0])
+    found = pinned("trixie", PLATFORMS[0])
     gone = msgspec.structs.replace(
         found[-1], version="0", file=f"{found[-1].file}.gone", sha256="0" * 64
     )
@@ -163,10 +176,12 @@ def test_a_misspelt_package_has_a_near_miss(address: str, shared: Store) -> None
 
 @pytest.mark.docker
 @pytest.mark.parametrize("suite", sorted(PACKAGES))
-def test_a_program_linked_against_glibc_runs(address: str, shared: Store, suite: str) -> None:
+def test_a_program_linked_against_glibc_runs(
+    address: str, shared: Store, pinned: Pinned, suite: str
+) -> None:
     with contextlib.closing(connect(os.environ)) as client:
         platform = daemon_platform(client)
-        found = pins(address, shared, suite, platform)
+        found = pinned(suite, platform)
         base = assemble(address, shared, suite, platform, found)
         with loaded(client, shared, base, platform) as name:
             # The C library is a program too, which its loader runs: it prints its version.
@@ -176,10 +191,12 @@ def test_a_program_linked_against_glibc_runs(address: str, shared: Store, suite:
 
 
 @pytest.mark.docker
-def test_both_platforms_are_loaded_under_their_own_names(address: str, shared: Store) -> None:
+def test_both_platforms_are_loaded_under_their_own_names(
+    address: str, shared: Store, pinned: Pinned
+) -> None:
     with contextlib.closing(connect(os.environ)) as client:
         for platform in PLATFORMS:
-            found = pins(address, shared, "trixie", platform)
+            found = pinned("trixie", platform)
             base = assemble(address, shared, "trixie", platform, found)
             with loaded(client, shared, base, platform) as name:
                 image = find_image(client, name)

@@ -78,7 +78,6 @@ SIMILAR = frozenset(
         "before the link to a fetched file",
         "before a layer is noted",
         "between a compressed layer and its digest",
-        "between two tags",
         "before a blob of the layout",
         "while index.json is replaced again",
         "before an output is restored",

@@ -49,9 +49,13 @@ class Workshop:
     def __init__(self, client: DockerClient, store: Store, folder: Path) -> None:
         self.client = client
         self.store = store
-        self.folder = folder
         self.project = f"imgtest-{secrets.token_hex(4)}"
         self.layers: set[str] = set()
+        self.start(folder)
+
+    def start(self, folder: Path) -> None:
+        """Begin another project below a folder."""
+        self.folder = folder
         self.files = {
             "pilot-discovery": x86_64(b"hello"),
             "notes": b"notes",
@@ -109,6 +113,11 @@ class Workshop:
         attrs: dict[str, Any] = self.client.images.get(artifact.digest).attrs
         return attrs
 
+    def built(self) -> dict[str, str]:
+        """Return the names of this project's images with what they name."""
+        found = named_images(self.client)
+        return {name: image for name, image in found.items() if f"{self.project}/pilot" in name}
+
     def tree(self, artifact: Artifact, path: str) -> dict[str, tarfile.TarInfo]:
         """Return what a container of an image has at a path."""
         container = self.client.containers.create(artifact.digest, command=["/none"])
@@ -125,19 +134,21 @@ class Workshop:
         remove_steps(self.client, self.layers)
 
 
-@pytest.fixture
-def client() -> Iterator[DockerClient]:
-    with contextlib.closing(connect(os.environ)) as found:
-        yield found
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """The one workshop of the module: the daemon takes its bases once."""
+    root = tmp_path_factory.mktemp("workshop")
+    with contextlib.closing(connect(os.environ)) as client:
+        made = Workshop(client, Store.open(root / "store"), root)
+        yield made
+        made.close()
 
 
 @pytest.fixture
-def shop(client: DockerClient, store: Store, tmp_path: Path) -> Iterator[Workshop]:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    made = Workshop(client, store, folder)
-    yield made
-    made.close()
+def shop(opened: Workshop, tmp_path: Path) -> Workshop:
+    """The workshop with an empty folder and the usual files."""
+    opened.start(tmp_path)
+    return opened
 
 
 @pytest.mark.parametrize("kind", ["static", "scratch"])
@@ -209,12 +220,12 @@ def test_labels_keep_every_character(shop: Workshop) -> None:
 
 
 def test_an_error_in_the_stream_has_the_daemons_words_and_names_nothing(shop: Workshop) -> None:
+    before = shop.built()
     with pytest.raises(BuildError) as caught:
         shop.build("FROM {{ base }}\nCOPY notes /n\nRUN echo hello\n", daemon_platform(shop.client))
     assert "Step 3/4 : RUN echo hello" in caught.value.details
     assert "/bin/sh" in caught.value.details
-    tags = named_images(shop.client)
-    assert not [tag for tag in tags if f"{shop.project}/pilot" in tag]
+    assert shop.built() == before
 
 
 def test_a_request_that_is_refused_at_once_is_a_build_error(shop: Workshop) -> None:

@@ -19,9 +19,7 @@ from buildkit.http import HttpPool
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from tests.fakes.registry import Logins
-from tests.integration.test_signed_release import PASSWORD, Project, hub
-
-__all__ = ["hub"]
+from tests.integration.test_signed_release import PASSWORD, Project
 
 pytestmark = [pytest.mark.go, pytest.mark.registry, pytest.mark.timeout(600)]
 

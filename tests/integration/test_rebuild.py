@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,6 @@ import pytest
 from buildkit.digest import Digest
 from buildkit.release.assemble import write_documents
 from buildkit.verify.release import read_release
-from tests.integration.registry_servers import installed_program, serve
 from tests.integration.test_release import Project
 from tests.integration.tiny_project import PROJECT
 
@@ -170,14 +168,6 @@ def test_a_file_of_a_release_is_verified_alone(made: Project, dist: Path) -> Non
 def test_what_cannot_be_verified_is_said(made: Project, words: tuple[str, ...]) -> None:
     code, said = verify(made, *words)
     assert (code, said.count("error:")) == (2, 1), said
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    with serve(installed_program(), folder) as port:
-        yield f"localhost:{port}"
 
 
 @pytest.mark.registry

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from buildkit.http import HttpPool
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from tests.fakes.registry import Logins
-from tests.integration.registry_servers import installed_program, serve
 from tests.integration.tiny_project import PROJECT, Tree
 
 pytestmark = [pytest.mark.go, pytest.mark.registry, pytest.mark.timeout(600)]
@@ -72,14 +70,6 @@ class Project(Tree):
             program, cwd=self.place, env=env, capture_output=True, text=True, check=False
         )
         return done.returncode, done.stderr
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    with serve(installed_program(), folder) as port:
-        yield f"localhost:{port}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -32,16 +33,37 @@ platforms = ["linux/amd64"]
 """
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tree of every test lies, and beside it what the first one made."""
+    return tmp_path_factory.mktemp("verdicts")
+
+
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    made = Tree(tmp_path)
-    made.write("targets.toml", PROJECT + FETCHED % tmp_path)
+def tree(place: Path, machine: None) -> Tree:
+    """A tree that was built; the first test makes it, for the others it is put back."""
+    del machine
+    root, kept = place / "root", place / "kept"
+    if not kept.exists():
+        made = _make(root)
+        shutil.copytree(root, kept, symlinks=True)
+        return made
+    shutil.rmtree(root)
+    shutil.copytree(kept, root, symlinks=True)
+    found = Tree.__new__(Tree)
+    found.root, found.place = root, root / "mesh"
+    return found
+
+
+def _make(root: Path) -> Tree:
+    made = Tree(root)
+    made.write("targets.toml", PROJECT + FETCHED % root)
     made.write("VERSION", "1.0")
     made.write("conf.json", "{}")
     made.write("images/proxy/Dockerfile.j2", "FROM {{ base }}\nCOPY proxy conf.json /\n")
     for number, name in ((1, "app"), (2, "tool")):
         subprocess.run(
-            ["go", "build", "-o", str(tmp_path / f"proxy-{number}"), f"./cmd/{name}"],
+            ["go", "build", "-o", str(root / f"proxy-{number}"), f"./cmd/{name}"],
             cwd=made.place,
             check=True,
         )

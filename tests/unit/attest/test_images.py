@@ -13,34 +13,17 @@ from buildkit.attest.signer import Signature
 from buildkit.attest.statement import COSIGN_SIGN, SLSA, SPDX, Statement, Subject
 from buildkit.digest import Digest
 from buildkit.errors import RegistryError, SigningError, VerificationError
-from buildkit.http import HttpPool
 from buildkit.oci.model import OCI_MANIFEST, Descriptor
 from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
-from tests.fakes.registry import FakeRegistry, Logins
+from tests.fakes.registry import FakeRegistry
 from tests.unit.attest.signing import FOREIGN, SIGNER
-from tests.unit.registry.conftest import push_image
 
 
 @pytest.fixture(params=[True, False], ids=["api", "tag"])
 def registry(request: pytest.FixtureRequest) -> Iterator[FakeRegistry]:
     with FakeRegistry(has_referrers=request.param) as fake:
         yield fake
-
-
-@pytest.fixture
-def client() -> RegistryClient:
-    return RegistryClient(pool=HttpPool(environ={}, sleep=lambda _: None), credentials=Logins())
-
-
-@pytest.fixture
-def image(registry: FakeRegistry) -> Reference:
-    return Reference.parse(f"{registry.host}/team/app:v1")
-
-
-@pytest.fixture
-def subject(client: RegistryClient, image: Reference) -> Descriptor:
-    return push_image(client, image)
 
 
 def said(subject: Descriptor, kind: str = SLSA, **predicate: object) -> Statement:

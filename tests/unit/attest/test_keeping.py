@@ -18,28 +18,12 @@ from buildkit.reference import Reference
 from buildkit.registry.client import RegistryClient
 from tests.fakes.registry import FakeRegistry, Logins
 from tests.unit.attest.signing import SIGNER
-from tests.unit.registry.conftest import push_image
 
 
 @pytest.fixture
 def registry() -> Iterator[FakeRegistry]:
     with FakeRegistry(has_referrers=False) as fake:
         yield fake
-
-
-@pytest.fixture
-def client() -> RegistryClient:
-    return RegistryClient(pool=HttpPool(environ={}, sleep=lambda _: None), credentials=Logins())
-
-
-@pytest.fixture
-def image(registry: FakeRegistry) -> Reference:
-    return Reference.parse(f"{registry.host}/team/app:v1")
-
-
-@pytest.fixture
-def subject(client: RegistryClient, image: Reference) -> Descriptor:
-    return push_image(client, image)
 
 
 def about(subject: Descriptor, kind: str) -> Statement:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,8 @@ import pytest
 from buildkit.errors import ConfigError, EnvironmentMissingError, FetchError
 from buildkit.images.archive import DebianArchive, debian_architecture, host_archive
 from buildkit.platform import Platform
-from buildkit.proc import Completed
 from buildkit.store import Store
+from tests.fakes.runner import Call, FakeRunner
 from tests.unit.images.fake_archive import FakeArchive
 
 
@@ -110,31 +109,16 @@ def test_an_archive_that_answers_an_error_is_named(fake: FakeArchive, suite: Deb
         suite.current(("libc6",), "amd64")
 
 
-class Apt:
-    def __init__(self, output: str | None, returncode: int = 0) -> None:
-        self.output = output
-        self.returncode = returncode
+def apt(output: str | None, returncode: int = 0) -> FakeRunner:
+    """Return a runner that answers as apt-get does; without output it cannot be started."""
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        stdin: bytes = b"",
-        log: Path | None = None,
-    ) -> Completed:
-        del cwd, stdin, log
-        assert env["PATH"] == "/custom"
-        if self.output is None:
+    def answer(call: Call) -> tuple[int, bytes, bytes]:
+        assert call.env["PATH"] == "/custom"
+        if output is None:
             raise EnvironmentMissingError("cannot start apt-get")
-        return Completed(
-            argv=tuple(argv),
-            returncode=self.returncode,
-            stdout=self.output.encode(),
-            stderr=b"",
-            seconds=0,
-        )
+        return returncode, output.encode(), b""
+
+    return FakeRunner(answer)
 
 
 UPDATES = "Debian|main|bookworm-updates|http://a.example/debian/\n"
@@ -146,13 +130,13 @@ MAIN = "Debian|main|bookworm|https://m.example/debian/\n"
 @pytest.mark.parametrize(
     ("apt", "url"),
     [
-        (Apt(UPDATES + OTHER + LOCAL + MAIN), "https://m.example/debian"),
-        (Apt(UPDATES + OTHER + LOCAL), None),
-        (Apt(MAIN, returncode=100), None),
-        (Apt(None), None),
+        (apt(UPDATES + OTHER + LOCAL + MAIN), "https://m.example/debian"),
+        (apt(UPDATES + OTHER + LOCAL), None),
+        (apt(MAIN, returncode=100), None),
+        (apt(None), None),
     ],
 )
-def test_the_hosts_archive_is_the_one_of_debian_itself(apt: Apt, url: str | None) -> None:
+def test_the_hosts_archive_is_the_one_of_debian_itself(apt: FakeRunner, url: str | None) -> None:
     assert host_archive(apt, {"PATH": "/custom"}, {}) == url
 
 
@@ -174,7 +158,7 @@ def test_before_the_first_apt_update_the_installed_suite_tells_the_archive(
     listed = (
         "bookworm-updates|main|http://a.example/debian/\nbookworm|main|https://m.example/debian/"
     )
-    assert host_archive(Apt(listed), {"PATH": "/custom"}, os_release) == url
+    assert host_archive(apt(listed), {"PATH": "/custom"}, os_release) == url
 
 
 def test_architectures_have_debians_names() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -48,11 +49,25 @@ def test_a_stream_gives_progress_without_noise_and_its_aux_entries() -> None:
 def test_an_error_entry_anywhere_is_an_error_with_the_lines_before_it(
     entry: dict[str, object],
 ) -> None:
-    entries: list[dict[str, object]] = [{"stream": "compiling"}, entry, {"stream": "not read"}]
+    entries: list[dict[str, object]] = [{"stream": "compiling"}, entry, {"stream": "not shown"}]
     with pytest.raises(RegistryError) as caught:
         follow(entries, daemon.silent, brief="it failed", family=RegistryError)
     assert caught.value.brief == "it failed"
     assert caught.value.details == "compiling\nno space"
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_stream_with_an_error_is_read_to_its_end_which_changes_nothing(breaks: bool) -> None:
+    def stream() -> Iterator[dict[str, object]]:
+        yield {"error": "no space"}
+        ended.append(True)
+        if breaks:
+            raise ConnectionResetError("reset")
+
+    ended: list[bool] = []
+    with pytest.raises(BuildError) as caught:
+        follow(stream(), daemon.silent, brief="x")
+    assert (caught.value.details, ended) == ("no space", [True])
 
 
 def test_an_error_without_words_is_still_an_error() -> None:

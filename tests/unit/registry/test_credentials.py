@@ -4,51 +4,40 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from buildkit.errors import AuthError, ConfigError, EnvironmentMissingError
-from buildkit.proc import Completed
 from buildkit.registry.credentials import (
     DOCKER_HUB_KEY,
     Credential,
     DockerCredentials,
     credential_files,
 )
+from tests.fakes.runner import Call, FakeRunner
 
 ANN = Credential(username="ann", secret="s3cret")
 
 
-class Helpers:
+class Helpers(FakeRunner):
     """A runner that knows credential helpers by name; a missing one cannot be started."""
 
     def __init__(self, **answers: tuple[int, str]) -> None:
+        super().__init__(self._help)
         self.answers = answers
         self.asked: list[tuple[str, str]] = []
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        stdin: bytes = b"",
-        log: Path | None = None,
-    ) -> Completed:
-        del env, cwd, log
-        program, verb = argv
+    def _help(self, call: Call) -> tuple[int, bytes, bytes]:
+        program, verb = call.argv
         assert verb == "get"
         name = program.removeprefix("docker-credential-")
-        self.asked.append((name, stdin.decode()))
+        self.asked.append((name, call.stdin.decode()))
         if name not in self.answers:
             raise EnvironmentMissingError(f"cannot start {program}")
         status, text = self.answers[name]
-        return Completed(
-            argv=tuple(argv), returncode=status, stdout=text.encode(), stderr=b"", seconds=0.0
-        )
+        return status, text.encode(), b""
 
 
 class Desk:

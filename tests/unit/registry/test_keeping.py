@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from buildkit.errors import AuthError, ConfigError, EnvironmentMissingError
-from buildkit.proc import Completed
 from buildkit.registry.credentials import DOCKER_HUB_KEY, Credential, DockerCredentials
 from buildkit.registry.keeping import CredentialKeeper
+from tests.fakes.runner import Call, FakeRunner
 
 ANN = Credential(username="ann", secret="s3cret:with colon é")
 OTHERS = {
@@ -24,45 +23,30 @@ OTHERS = {
 HOST = "registry.test:5000"
 
 
-class Helpers:
+class Helpers(FakeRunner):
     """A runner with helpers that keep what they are given; ``broken`` is an exit status."""
 
     def __init__(self) -> None:
+        super().__init__(self._help)
         self.held: dict[str, dict[str, dict[str, str]]] = {"desk": {}}
         self.broken = 0
-        self.argv: list[tuple[str, ...]] = []
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        stdin: bytes = b"",
-        log: Path | None = None,
-    ) -> Completed:
-        del env, cwd, log
-        self.argv.append(tuple(argv))
-        program, verb = argv
+    def _help(self, call: Call) -> tuple[int, bytes, bytes]:
+        program, verb = call.argv
+        text = call.stdin.decode()
         held = self.held.get(program.removeprefix("docker-credential-"))
         if held is None:
             raise EnvironmentMissingError(f"cannot start {program}")
         if self.broken:
-            return _done(argv, self.broken, f"locked: {stdin.decode()}")
+            return self.broken, f"locked: {text}".encode(), b""
         if verb == "store":
-            value = json.loads(stdin)
+            value = json.loads(text)
             held[value["ServerURL"]] = value
-            return _done(argv, 0, "")
-        found = held.pop(stdin.decode(), None) if verb == "erase" else held.get(stdin.decode())
+            return 0, b"", b""
+        found = held.pop(text, None) if verb == "erase" else held.get(text)
         if found is None:
-            return _done(argv, 1, "credentials not found in native keychain")
-        return _done(argv, 0, json.dumps(found))
-
-
-def _done(argv: Sequence[str], status: int, text: str) -> Completed:
-    return Completed(
-        argv=tuple(argv), returncode=status, stdout=text.encode(), stderr=b"", seconds=0.0
-    )
+            return 1, b"credentials not found in native keychain", b""
+        return 0, json.dumps(found).encode(), b""
 
 
 class Desk:
@@ -144,7 +128,7 @@ def test_a_configured_helper_gets_the_secret_and_the_file_does_not(
     assert desk.path.read_bytes() == before
     assert desk.find(HOST) == ANN
     # Arguments of a process are everybody's to read.
-    assert "s3cret" not in repr(desk.helpers.argv)
+    assert "s3cret" not in repr([call.argv for call in desk.helpers.calls])
     assert desk.keeper.remove(HOST) == ("docker-credential-desk",)
     assert desk.keeper.remove(HOST) == ()
 

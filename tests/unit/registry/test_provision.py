@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ import pytest
 from buildkit.config.lock import ToolPin
 from buildkit.errors import BuildError, FetchError, VerificationError
 from buildkit.platform import Platform
-from buildkit.proc import Completed
 from buildkit.registry.provision import build_registry, kept_registry
 from buildkit.store import Store
+from tests.fakes.runner import Call, FakeRunner
 
 PIN = ToolPin(
     module="github.com/distribution/distribution/v3",
@@ -23,42 +23,26 @@ PIN = ToolPin(
 ARM = Platform("linux", "arm64")
 
 
-class Toolchain:
+class Toolchain(FakeRunner):
     """A runner that answers as `go mod download -json` and `go build` do."""
 
     def __init__(self) -> None:
+        super().__init__(self._go)
         self.sum = "h1:good"
         self.error = ""
         self.build_status = 0
-        self.builds: list[tuple[tuple[str, ...], dict[str, str], dict[str, str]]] = []
+        self.builds: list[tuple[tuple[str, ...], Mapping[str, str], dict[str, str]]] = []
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        stdin: bytes = b"",
-        log: Path | None = None,
-    ) -> Completed:
-        del stdin, log
-        status, answer = 0, {"Sum": self.sum}
+    def _go(self, call: Call) -> tuple[int, bytes, bytes]:
+        argv = call.argv
         if argv[1] == "build":
-            status = self.build_status
-            sources = {path.name: path.read_text() for path in cwd.iterdir()}
-            self.builds.append((tuple(argv), dict(env), sources))
+            sources = {path.name: path.read_text() for path in call.cwd.iterdir()}
+            self.builds.append((argv, call.env, sources))
             Path(argv[argv.index("-o") + 1]).write_bytes(b"\x7fELF")
-        else:
-            assert argv[1:] == ("mod", "download", "-json", f"{PIN.module}@{PIN.version}")
-            if self.error:
-                status, answer = 1, {"Error": self.error}
-        return Completed(
-            argv=tuple(argv),
-            returncode=status,
-            stdout=json.dumps(answer).encode(),
-            stderr=b"undefined: x" if status and argv[1] == "build" else b"",
-            seconds=0.0,
-        )
+            return self.build_status, b"", b"undefined: x" if self.build_status else b""
+        assert argv[1:] == ("mod", "download", "-json", f"{PIN.module}@{PIN.version}")
+        answer = {"Error": self.error} if self.error else {"Sum": self.sum}
+        return int(bool(self.error)), json.dumps(answer).encode(), b""
 
 
 @pytest.fixture

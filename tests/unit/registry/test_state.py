@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from buildkit.proc import Completed
 from buildkit.registry import state as module
 from buildkit.registry.state import State, all_states, birth, end_process, forget, load, save
+from tests.fakes.runner import Call, FakeRunner
 
 STATE = State(
     registry="localhost:5001",
@@ -22,32 +21,15 @@ STATE = State(
 )
 
 
-class Ps:
-    """A runner that answers as `ps -o stat=,lstart=` does."""
+def ps(text: str, status: int = 0) -> FakeRunner:
+    """Return a runner that answers as `ps -o stat=,lstart=` does."""
 
-    def __init__(self, text: str, status: int = 0) -> None:
-        self.text = text
-        self.status = status
+    def answer(call: Call) -> tuple[int, bytes, bytes]:
+        assert call.argv[-1] == "7"
+        assert call.env["LC_ALL"] == "C"
+        return status, text.encode(), b""
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        stdin: bytes = b"",
-        log: Path | None = None,
-    ) -> Completed:
-        del cwd, stdin, log
-        assert argv[-1] == "7"
-        assert env["LC_ALL"] == "C"
-        return Completed(
-            argv=tuple(argv),
-            returncode=self.status,
-            stdout=self.text.encode(),
-            stderr=b"",
-            seconds=0.0,
-        )
+    return FakeRunner(answer)
 
 
 def stat(pid: int, status: str, *, threads: int) -> str:
@@ -78,9 +60,9 @@ def test_a_damaged_state_counts_as_nothing(tmp_path: Path, text: str) -> None:
 
 def test_without_proc_ps_tells_the_birth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "_PROC", tmp_path)
-    assert birth(7, Ps("S    Tue Nov 24  03:48:11 2026\n")) == "Tue Nov 24 03:48:11 2026"
-    assert birth(7, Ps("Z+   Tue Nov 24 03:48:11 2026\n")) == ""
-    assert birth(7, Ps("", 1)) == ""
+    assert birth(7, ps("S    Tue Nov 24  03:48:11 2026\n")) == "Tue Nov 24 03:48:11 2026"
+    assert birth(7, ps("Z+   Tue Nov 24 03:48:11 2026\n")) == ""
+    assert birth(7, ps("", 1)) == ""
 
 
 @pytest.mark.parametrize("status", ["Z", "X"])
@@ -98,10 +80,10 @@ def test_a_dead_process_that_nobody_collected_has_no_birth(
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert birth(7, Ps("")) == ""
-    assert birth(8, Ps("")) == "boot/22"
+    assert birth(7, ps("")) == ""
+    assert birth(8, ps("")) == "boot/22"
     # Threads that still end hold its sockets.
-    assert birth(9, Ps("")) == "boot/22"
+    assert birth(9, ps("")) == "boot/22"
 
 
 def test_a_process_that_ends_between_look_and_signal_is_no_error() -> None:
