@@ -21,11 +21,11 @@ from buildkit.execute.batches import Batch, make_batches
 from buildkit.execute.expected import Memory, critical_paths
 from buildkit.execute.outcomes import Outcome, Status
 from buildkit.log import Reporter
-from buildkit.plan.hashing import Hasher
+from buildkit.plan.hashing import Hasher, Witness
 from buildkit.plan.inputs import inputs
 from buildkit.plan.planner import Plan, Planner
 from buildkit.plan.records import RecordBook
-from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Verdict
+from buildkit.plan.units import Artifact, Builder, Kind, Progress, Step, Unit, Verdict
 from buildkit.proc import OutOfMemoryError
 
 _POLL_SECONDS = 0.2
@@ -286,12 +286,15 @@ def _make(
     batch: Batch, given: Mapping[str, Artifact], crew: Crew, progress: Progress
 ) -> list[Outcome]:
     started = time.monotonic()
-    before = [inputs(step.unit, given, crew.hasher) for step in batch.steps]
+    witnesses = [Witness(crew.hasher) for _ in batch.steps]
+    before = [inputs(s.unit, given, w) for s, w in zip(batch.steps, witnesses, strict=True)]
     artifacts = crew.builder(batch).build(batch.steps, given, progress)
     seconds = time.monotonic() - started
     outcomes = []
-    for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
-        if artifact.sources is not None:
+    for step, artifact, used, witness in zip(
+        batch.steps, artifacts, before, witnesses, strict=True
+    ):
+        if artifact.sources is not None and _has_stayed(step.unit, given, used, witness, crew):
             peak = crew.memory.learned(batch, artifact.peak_memory)
             crew.book.note(replace(artifact, peak_memory=peak), used, seconds)
             crew.planner.cache.keep(step.unit, used, artifact)
@@ -306,6 +309,22 @@ def _make(
         )
     crew.book.save(crew.hasher)
     return outcomes
+
+
+def _has_stayed(
+    unit: Unit,
+    given: Mapping[str, Artifact],
+    used: Mapping[str, str],
+    witness: Witness,
+    crew: Crew,
+) -> bool:
+    """Tell whether a unit was made of the inputs that were looked at before.
+
+    A file that was edited and changed back meanwhile has its old content, and a new time. A
+    command may write its own inputs anew, as a formatter does.
+    """
+    is_unmoved = unit.kind is Kind.COMMAND or witness.is_unmoved
+    return is_unmoved and inputs(unit, given, crew.hasher) == used
 
 
 def _reuse(step: Step, given: Mapping[str, Artifact], crew: Crew) -> Outcome | None:

@@ -157,3 +157,31 @@ class Hasher:
             hashed_ns=now,
             digest=digest,
         )
+
+
+class Witness(Hasher):
+    """Digests that another hasher tells, and whether their files have stayed as they were."""
+
+    def __init__(self, inner: Hasher) -> None:
+        super().__init__({})
+        self._inner = inner
+        self._seen: dict[str, tuple[int, ...]] = {}
+
+    def digest(self, path: Path | str) -> str | None:
+        """Return what the other hasher does, and remember the file's stat from before."""
+        name = str(path)
+        self._seen[name] = _stamp(name)
+        return self._inner.digest(path)
+
+    @property
+    def is_unmoved(self) -> bool:
+        """Whether no file that was asked for has been written since, not even with the same."""
+        return all(_stamp(name) == stamp for name, stamp in self._seen.items())
+
+
+def _stamp(name: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(name)  # noqa: PTH116 - see Hasher
+    except OSError:
+        return ()
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
