@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ class Classic:
     def __init__(self, client: DockerClient, folder: Path) -> None:
         self.client = client
         self.folder = folder
+        # Runs of two checkouts may share a daemon, and each removes its names.
+        self.project = f"golden-{secrets.token_hex(4)}"
         self.layers: Layers = layers_of(Store.open(folder / "store"))
         images.context(folder / "context")
         self.context = tuple(
@@ -51,7 +54,7 @@ class Classic:
         sheet = images.base(case.base, case.target, self.layers)
         path = self.folder / f"{case.base}-{case.target.slug}.json"
         write_sheet(path, sheet)
-        name = f"meshwright.local/golden/classic-{case.base}:{case.target.slug}"
+        name = f"meshwright.local/{self.project}/{case.base}:{case.target.slug}"
         self.made.add(name)
         return Artifact(
             unit=f"base/{case.base}@{case.target}",
@@ -78,7 +81,7 @@ class Classic:
             volatile_labels=(),
         )
         engine = DockerEngine(
-            client=lambda: self.client, layers=self.layers, project="golden", volatile=dict
+            client=lambda: self.client, layers=self.layers, project=self.project, volatile=dict
         )
         unit = Unit(kind=Kind.IMAGE, name="golden", platform=case.target, action=action)
         step = Step(unit=unit, verdict=Verdict.RUN, reason="")
