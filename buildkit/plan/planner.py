@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from itertools import filterfalse
 from pathlib import Path
@@ -174,12 +175,15 @@ class Planner(Struct, kw_only=True):
 def file_present(hasher: Hasher) -> Presence:
     """Return the presence check of units whose artifact is a file."""
 
-    def check(_unit: Unit, artifact: Artifact) -> str | None:
+    def check(unit: Unit, artifact: Artifact) -> str | None:
         path = artifact.path or Path()
         digest = hasher.digest(path)
         if digest is None:
             return f"{path.name} is missing"
-        return None if digest == artifact.digest else f"{path.name} was altered"
+        if digest != artifact.digest:
+            return f"{path.name} was altered"
+        lost = unit.output is not None and not path.stat().st_mode & stat.S_IXUSR
+        return f"{path.name} is no longer executable" if lost else None
 
     return check
 

@@ -61,6 +61,11 @@ def alter(shop: GoModule, number: int) -> None:
         path.write_bytes(path.read_bytes() + bytes([number]))
 
 
+def close(shop: GoModule, _number: int) -> None:
+    for path in (shop.out / HOST.slug).glob("app"):
+        path.chmod(0o644)
+
+
 NEUTRAL: dict[str, Edit] = {
     "a time": touch,
     "a readme": write("cmd/app/README.md", "#"),
@@ -90,6 +95,7 @@ EFFECTIVE: dict[str, Edit] = {
     "everything undone": undo,
     "a lost output": lose,
     "an altered output": alter,
+    "an output that nobody may run": close,
 }
 EDITS = NEUTRAL | EFFECTIVE
 
@@ -142,7 +148,8 @@ class Oracle:
         if content not in made:
             return Verdict.RUN
         assert unit.output is not None
-        is_there = unit.output.exists() and Digest.of_file(unit.output) == self._outputs[unit.name]
+        can_run = unit.output.exists() and os.access(unit.output, os.X_OK)
+        is_there = can_run and Digest.of_file(unit.output) == self._outputs[unit.name]
         return Verdict.CACHED if is_there and content == made[-1] else Verdict.RESTORED
 
     def note(self, unit: Unit, output: Digest) -> None:
@@ -186,6 +193,7 @@ def try_turns(root: Path, turns: list[list[tuple[str, int]]]) -> None:
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(turns=[[("an output that nobody may run", 1)]])
 @example(turns=[[("an import", 1)], [("what may be imported", 2)], [("an import", 3)]])
 @given(turns=TURNS)
 def test_a_few_sequences_of_edits(

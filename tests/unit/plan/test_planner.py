@@ -87,6 +87,7 @@ class World:
         planner = self.planner()
         self.output.parent.mkdir(exist_ok=True)
         self.output.write_text(content)
+        self.output.chmod(0o755)
         tree = SourceTree(root=str(self.root / "src"), hasher=planner.hasher)
         made = Artifact(
             unit=unit.id,
@@ -408,6 +409,9 @@ def test_a_missing_and_an_altered_output_run(world: World) -> None:
     world.build(world.app)
     world.output.write_text("altered")
     assert world.verdict(world.app) == (Verdict.RUN, "app was altered")
+    world.build(world.app)
+    world.output.chmod(0o644)
+    assert world.verdict(world.app) == (Verdict.RUN, "app is no longer executable")
     world.output.unlink()
     assert world.verdict(world.app) == (Verdict.RUN, "app is missing")
 
@@ -673,6 +677,7 @@ def test_what_is_fetched_is_left_to_its_builder_which_makes_a_link_too(world: Wo
     unit = Unit(kind=Kind.FETCH, name="envoy", platform=LINUX, action=action)
     action.output.parent.mkdir(exist_ok=True)
     action.output.write_text("fetched")
+    action.output.chmod(0o755)
     digest = str(Digest.of_file(action.output))
     made = Artifact(unit=unit.id, digest=digest, size=7, path=action.output)
     used = inputs(unit, {}, world.planner().hasher)
