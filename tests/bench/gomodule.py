@@ -1,7 +1,7 @@
 """What is compiled: a Go module of the size of a service mesh.
 
-Of others it has the standard library and gRPC, which every mesh speaks: a hundred packages
-beside as many hundreds that Istio needs.
+Of others it has the standard library and gRPC, which every mesh speaks: 107 packages, where
+Istio needs 1,689.
 """
 
 from __future__ import annotations
