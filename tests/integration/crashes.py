@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,13 @@ class World:
 
     def snapshot(self) -> frozenset[tuple[int, int]]:
         """Return what identifies every file as it is now."""
-        return frozenset((s.st_ino, s.st_mtime_ns) for s in map(Path.lstat, self.kept_files()))
+        found = set()
+        for path in self.kept_files():
+            # A compiler outlives who started it for a moment, and then removes what it wrote.
+            with suppress(FileNotFoundError):
+                seen = path.lstat()
+                found.add((seen.st_ino, seen.st_mtime_ns))
+        return frozenset(found)
 
     def cut_power(self, before: frozenset[tuple[int, int]]) -> list[Path]:
         """Take the content of what was written since, and not synced; return what it was.
@@ -216,18 +223,16 @@ class World:
         synced = frozenset(notes.read_text().split()) if notes.exists() else frozenset()
         lost: list[Path] = []
         for path in sorted(self.kept_files()):
-            try:
+            # See snapshot.
+            with suppress(FileNotFoundError):
                 found = path.lstat()
-            except FileNotFoundError:
-                continue
-            if path.is_symlink() or (found.st_ino, found.st_mtime_ns) in before:
-                continue
-            if f"{found.st_dev}:{found.st_ino}" in synced:
-                continue
-            half = found.st_size // 2
-            left = (b"", path.read_bytes()[:half], bytes(found.st_size))
-            path.write_bytes(left[len(lost) % len(left)])
-            lost.append(path)
+                is_old = (found.st_ino, found.st_mtime_ns) in before
+                if path.is_symlink() or is_old or f"{found.st_dev}:{found.st_ino}" in synced:
+                    continue
+                half = found.st_size // 2
+                left = (b"", path.read_bytes()[:half], bytes(found.st_size))
+                path.write_bytes(left[len(lost) % len(left)])
+                lost.append(path)
         return lost
 
     def result(self) -> dict[str, Any]:

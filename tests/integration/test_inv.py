@@ -218,12 +218,21 @@ def test_a_failed_installation_shows_pip_s_words_and_the_next_start_tries_again(
     assert clone.times_made == 2
 
 
+_LISTENING = """\
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_after_an_interruption_the_next_start_is_right(
     clone: Clone, number: signal.Signals
 ) -> None:
     env = clone.env | {"PYTHON": str(clone.fake), "PIP_SECONDS": "30"}
-    with subprocess.Popen(clone.command(), env=env, start_new_session=True) as child:
+    # A shell cannot listen to what was ignored when it began, as SIGHUP is below nohup.
+    listening = [sys.executable, "-c", _LISTENING, *map(str, clone.command())]
+    with subprocess.Popen(listening, env=env, start_new_session=True) as child:
         deadline = time.monotonic() + 20
         while len(clone.notes) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
