@@ -47,7 +47,7 @@ def atomic_path(target: Path, *, mode: int = 0o644, sync: bool = True) -> Iterat
             yield temporary
             temporary.chmod(mode)
             if sync:
-                _sync(temporary)
+                sync_file(temporary)
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -233,6 +233,7 @@ def names_full_disk(folder: Path) -> Iterator[None]:
         raise
 
 
-def _sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Have a file's content reach the disk, see fsync(2)."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

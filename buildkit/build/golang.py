@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from buildkit.plan.hashing import Hasher
 from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
 from buildkit.proc import Completed, Runner, out_of_memory, out_of_space
+from buildkit.store import sync_file
 
 _Description = tuple[GoSources, Callable[[], None]]
 """What binaries are made from, and what keeps that, see :class:`GoListing`."""
@@ -86,39 +86,35 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
                 built, peak = self._compile(command, targets, stage, volatile)
                 for target in targets:
                     check_machine(built[target], target.platform)
-                settled = pool.submit(self._settle, described, started, targets)
-                for target in targets:
-                    _place(built[target], target.action.output)
-                sources, packages = settled.result()
-                # What has just come to its place is hashed a moment later, see Hasher.
-                problems = [
-                    pool.submit(self._problem, target, target.stamps(volatile), packages)
-                    for target in targets
-                ]
-                return tuple(
-                    self._artifact(target, sources, problem, peak)
-                    for target, problem in zip(targets, problems, strict=True)
-                )
+                checked = pool.submit(self._check, described, started, built, volatile)
+                for program in built.values():
+                    # What has just been written is hashed a moment later, see Hasher.
+                    synced = pool.submit(sync_file, program)
+                    self.hasher.digest(program)
+                    synced.result()
+                sources, problems = checked.result()
+            return tuple(
+                self._artifact(target, built[target], sources, problems[target], peak)
+                for target in targets
+            )
 
-    def _settle(
-        self, described: Future[_Description], started: int, targets: tuple[Target, ...]
-    ) -> tuple[Mapping[str, tuple[SourceDirectory, ...]], Mapping[str, frozenset[str]]]:
-        found, keep = described.result()
-        sources = found.settled(started)
-        if all(source_key(target.action.package) in sources for target in targets):
-            keep()
-        return sources, found.linked()
-
-    def _problem(
+    def _check(
         self,
-        target: Target,
-        every: Iterable[tuple[str, str]],
-        packages: Mapping[str, frozenset[str]],
-    ) -> str:
-        action = target.action
-        stamps = {name: value for name, value in every if name in action.version_stamps}
-        linked = packages.get(source_key(action.package), frozenset())
-        return stamp_problem(action.output, stamps, linked)
+        described: Future[_Description],
+        started: int,
+        built: Mapping[Target, Path],
+        volatile: Mapping[str, str],
+    ) -> tuple[Mapping[str, tuple[SourceDirectory, ...]], Mapping[Target, str]]:
+        """Return what programs were made from, and what they lack."""
+        found, keep = described.result()
+        sources, packages = found.settled(started), found.linked()
+        keys = {target: source_key(target.action.package) for target in built}
+        if sources.keys() >= set(keys.values()):
+            keep()
+        return sources, {
+            target: _lack(target, program, volatile, packages.get(keys[target], frozenset()))
+            for target, program in built.items()
+        }
 
     def _volatile(self, action: Compile) -> Mapping[str, str]:
         return self.volatile() if action.volatile_stamps else {}
@@ -126,18 +122,21 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
     def _artifact(
         self,
         target: Target,
+        program: Path,
         sources: Mapping[str, tuple[SourceDirectory, ...]],
-        problem: Future[str],
+        problem: str,
         peak: int,
     ) -> Artifact:
+        """Move a program to its place."""
         output = target.action.output
+        output.parent.mkdir(parents=True, exist_ok=True)
         return Artifact(
             unit=target.unit.id,
-            digest=self.hasher.digest(output) or "",
+            digest=self.hasher.rename(program, output),
             size=output.stat().st_size,
             path=output,
             sources=sources.get(source_key(target.action.package)),
-            problem=problem.result(),
+            problem=problem,
             peak_memory=peak,
         )
 
@@ -193,11 +192,12 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
         return self.runner.run(argv, env=env, cwd=target.action.source, log=log)
 
 
-def _place(built: Path, output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with built.open("rb") as stream:
-        os.fsync(stream.fileno())
-    built.replace(output)
+def _lack(
+    target: Target, program: Path, volatile: Mapping[str, str], linked: frozenset[str]
+) -> str:
+    wanted = target.action.version_stamps
+    stamps = {name: value for name, value in target.stamps(volatile) if name in wanted}
+    return stamp_problem(program, stamps, linked)
 
 
 def _log(targets: tuple[Target, ...]) -> Path:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError
@@ -46,6 +47,14 @@ class FileState(Struct, frozen=True, array_like=True):
             and changed_ns(found, self.hashed_ns) + RACY_NS < self.hashed_ns
         )
 
+    def is_of(self, found: os.stat_result) -> bool:
+        """Tell whether a stat is of the same file, not written since; it may be renamed."""
+        return (found.st_size, found.st_mtime_ns, found.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.inode,
+        )
+
 
 def changed_ns(found: os.stat_result, now_ns: int) -> int:
     """Return when a file last changed, by its mtime or ctime; in nanoseconds since 1970.
@@ -72,6 +81,7 @@ class Hasher:
         self._known = known
         self._pause = pause
         self._fresh: dict[str, FileState] = {}
+        self._renamed: dict[str, FileState] = {}
         self.hashed = False
         """Whether a file had to be read."""
         self._clock = clock
@@ -117,16 +127,50 @@ class Hasher:
         """Return the time, in nanoseconds since 1970."""
         return self._clock()
 
+    def rename(self, path: Path, target: Path) -> str:
+        """Give a file another name, and return the digest of what it then is.
+
+        A rename moves its ctime, so that it would have to be left alone for a while and hashed
+        again. Nobody else writes to it before, and whoever does later moves its mtime, which
+        was old enough when it was hashed.
+        """
+        state = self._state(str(path))
+        if state is None:
+            raise FileNotFoundError(str(path))
+        path.replace(target)
+        with self._lock:
+            self._fresh.pop(str(path), None)
+            self._renamed[str(target)] = state
+        return state.digest
+
     def fresh(self) -> dict[str, FileState]:
         """Return everything that this run had to read."""
         with self._lock:
+            renamed, self._renamed = self._renamed, {}
+        settled = {name: self._settled(name, state) for name, state in renamed.items()}
+        with self._lock:
+            self._fresh |= {name: state for name, state in settled.items() if state}
             return dict(self._fresh)
+
+    def _settled(self, name: str, state: FileState) -> FileState | None:
+        """Return the state of a renamed file once a change would show in it."""
+        try:
+            self._wait_out(os.stat(name))  # noqa: PTH116 - see _state
+            found = os.stat(name)  # noqa: PTH116 - see _state
+        except OSError:
+            return None
+        if not state.is_of(found):
+            return None
+        return replace(state, ctime_ns=found.st_ctime_ns, hashed_ns=self._clock())
 
     def _state(self, name: str) -> FileState | None:
         found = os.stat(name)  # noqa: PTH116 - thousands of calls: no Path objects here
         state = self._fresh.get(name) or self._known.get(name)
         if state is not None and state.believes(found):
             return state
+        renamed = self._renamed.get(name)
+        if renamed is not None and renamed.is_of(found):
+            return renamed
         if not stat.S_ISREG(found.st_mode):
             return None
         self._wait_out(found)

@@ -194,3 +194,44 @@ def test_a_single_file_counts_with_its_mode_as_a_tree_does(file: Path) -> None:
     file.chmod(0o755)
     assert Hasher({}).tree(file) != before
     assert Hasher({}).tree(file.with_name("missing")) is None
+
+
+def test_a_renamed_file_is_not_hashed_again(file: Path) -> None:
+    clock, target = Clock(file), file.with_name("target")
+    hasher = Hasher({str(file): forged(file, clock)}, clock, clock.pause)
+    assert hasher.rename(file, target) == "sha256:forged"
+    assert not file.exists()
+    assert hasher.digest(target) == "sha256:forged"
+    # The next run believes it: a later change would show in its time.
+    known = hasher.fresh()
+    assert known.keys() == {str(target)}
+    assert Hasher(known, clock).digest(target) == "sha256:forged"
+
+
+def test_what_is_remembered_of_a_renamed_file_waits_for_its_time_to_pass(file: Path) -> None:
+    target = file.with_name("target")
+    hasher = Hasher({})
+    assert hasher.rename(file, target) == digest_of("one")
+    (state,) = hasher.fresh().values()
+    assert state.believes(target.stat())
+    assert state.hashed_ns > target.stat().st_ctime_ns + RACY_NS
+
+
+@pytest.mark.parametrize("when", ["before it is asked for", "before it is remembered"])
+def test_a_renamed_file_that_is_written_is_hashed_anew(file: Path, when: str) -> None:
+    target = file.with_name("target")
+    hasher = Hasher({})
+    hasher.rename(file, target)
+    if when == "before it is asked for":
+        target.write_text("two")
+        assert hasher.digest(target) == digest_of("two")
+        assert hasher.fresh()[str(target)].digest == digest_of("two")
+    else:
+        target.write_text("two")
+        assert str(target) not in hasher.fresh()
+    assert Hasher(hasher.fresh()).digest(target) == digest_of("two")
+
+
+def test_a_file_that_is_not_there_cannot_be_renamed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Hasher({}).rename(tmp_path / "absent", tmp_path / "target")
