@@ -38,6 +38,19 @@ def seal(tree: Path, home: Path) -> None:
     write_sealed(_place(home), msgspec.json.encode(files))
 
 
+def install(tree: Path, home: Path) -> None:
+    """Move a complete directory to its place in the cache, and write down what it holds.
+
+    Args:
+        tree: where it is, on the same file system.
+        home: where it will be; nothing lies there.
+    """
+    seal(tree, home)
+    # Sizes and times, which are looked at, can be on the disk before the content is.
+    os.sync()
+    tree.rename(home)
+
+
 def first_altered(home: Path) -> str:
     """Return the name of a file that is not as :func:`seal` saw it; empty where all are."""
     try:

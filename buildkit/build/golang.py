@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from buildkit.build.gocommand import Target, list_argv, make_calls
-from buildkit.build.golisting import GoListing
-from buildkit.build.gosources import GoSources, source_key
+from buildkit.build.golisting import Description, GoListing
+from buildkit.build.gosources import source_key
 from buildkit.build.stamps import stamp_problem
 from buildkit.digest import Digest
 from buildkit.errors import BuildError, BuildkitError
@@ -23,9 +23,6 @@ from buildkit.plan.sources import SourceTree
 from buildkit.plan.units import Artifact, Compile, Progress, SourceDirectory, Step
 from buildkit.proc import Completed, Runner, out_of_memory, out_of_space
 from buildkit.store import sync_file
-
-_Description = tuple[GoSources, Callable[[], None]]
-"""What binaries are made from, and what keeps that, see :class:`GoListing`."""
 
 
 class GoCommand(Struct, frozen=True, kw_only=True):
@@ -100,7 +97,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
 
     def _check(
         self,
-        described: Future[_Description],
+        described: Future[Description],
         started: int,
         built: Mapping[Target, Path],
         volatile: Mapping[str, str],
@@ -160,7 +157,7 @@ class GoBuilder(Struct, frozen=True, kw_only=True):
             peak = max(peak, done.peak_memory)
         return built, peak
 
-    def _describe(self, command: GoCommand, targets: tuple[Target, ...]) -> _Description:
+    def _describe(self, command: GoCommand, targets: tuple[Target, ...]) -> Description:
         action = targets[0].action
         asked = list_argv(command.program, targets[0])
         packages = [target.action.package for target in targets]

@@ -27,6 +27,10 @@ class _Kept(Struct, frozen=True, kw_only=True):
     """Of each directory: the digest of its description, and its outline."""
 
 
+Description = tuple[GoSources, Callable[[], None]]
+"""What programs are made from, and what is to be called once that is known to be right."""
+
+
 class GoListing(Struct, frozen=True, kw_only=True):
     """What Go tells of the packages of one batch.
 
@@ -43,31 +47,26 @@ class GoListing(Struct, frozen=True, kw_only=True):
     tree: SourceTree
     workspace: str
 
-    def describe(
-        self, mains: Iterable[str], ask: Callable[[], bytes]
-    ) -> tuple[GoSources, Callable[[], None]]:
-        """Describe the sources, and return what is to be called once they are known to be right.
+    def describe(self, mains: Iterable[str], ask: Callable[[], bytes]) -> Description:
+        """Describe the sources.
 
         Args:
             mains: the :func:`buildkit.build.gosources.source_key` of each main package.
             ask: runs `go list`; what it prints is empty where it failed.
         """
         kept = self._read()
+        # Most directories are what they were, and their files need not be read.
+        known = dict(kept.outlines)
         if kept.question == self.question:
             sources = GoSources.of(kept.packages, self.tree, self.workspace)
-            known = sources.by_name({item.import_path: True for item in sources.mains})
-            if known.keys() >= set(mains) and self._holds(kept, sources):
+            before = [outline for _, outline in kept.outlines]
+            now = [outline for _, outline in self._outlines(sources, known)]
+            if now == before and sources.linked().keys() >= set(mains):
                 return sources, lambda: None
         sources = GoSources.of(read_listing(ask()), self.tree, self.workspace)
-        # Most directories are what they were, and their files need not be read.
-        outlines = tuple(self._outlines(sources, dict(kept.outlines)))
+        outlines = tuple(self._outlines(sources, known))
         fresh = _Kept(question=self.question, packages=sources.packages, outlines=outlines)
         return sources, lambda: self._write(fresh)
-
-    def _holds(self, kept: _Kept, sources: GoSources) -> bool:
-        before = [outline for _, outline in kept.outlines]
-        now = self._outlines(sources, dict(kept.outlines))
-        return before == [outline for _, outline in now]
 
     def _outlines(self, sources: GoSources, known: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         for source in sources.directories:

@@ -140,19 +140,18 @@ class GoSources(Struct, frozen=True, kw_only=True):
                     self.module_files,
                     *(item for path in paths for item in self.described[path]),
                 )
-        return self.by_name(found)
+        return self._by_name(found)
 
     def linked(self) -> Mapping[str, frozenset[str]]:
         """Return which packages each main package consists of.
 
         The linker calls the main package ``main`` whatever its import path is.
         """
-        return self.by_name(
+        return self._by_name(
             {item.import_path: frozenset({"main", *item.parts}) for item in self.mains}
         )
 
-    def by_name(self, found: Mapping[str, _T]) -> Mapping[str, _T]:
-        """Add the :func:`source_key` of programs to what has import paths as keys."""
+    def _by_name(self, found: Mapping[str, _T]) -> Mapping[str, _T]:
         keys = {self.tree.relative(item.dir): item.import_path for item in self.mains}
         return {**found, **{key: found[path] for key, path in keys.items() if path in found}}
 

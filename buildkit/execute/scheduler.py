@@ -286,14 +286,12 @@ def _make(
     batch: Batch, given: Mapping[str, Artifact], crew: Crew, progress: Progress
 ) -> list[Outcome]:
     started = time.monotonic()
-    witnesses = [Witness(crew.hasher) for _ in batch.steps]
-    before = [inputs(s.unit, given, w) for s, w in zip(batch.steps, witnesses, strict=True)]
+    witness = Witness(crew.hasher)
+    before = [inputs(step.unit, given, witness) for step in batch.steps]
     artifacts = crew.builder(batch).build(batch.steps, given, progress)
     seconds = time.monotonic() - started
     outcomes = []
-    for step, artifact, used, witness in zip(
-        batch.steps, artifacts, before, witnesses, strict=True
-    ):
+    for step, artifact, used in zip(batch.steps, artifacts, before, strict=True):
         if artifact.sources is not None and _has_stayed(step.unit, given, used, witness, crew):
             peak = crew.memory.learned(batch, artifact.peak_memory)
             crew.book.note(replace(artifact, peak_memory=peak), used, seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -191,19 +191,20 @@ def sheet_problem(
         return "its description is damaged"
     if str(sheet.id) != image.digest:
         return "its description is of another image"
-    for path, blob in sorted(_blobs(sheet, store).items()):
+    sources = _sources(sheet)
+    for path, blob in sorted(_blobs(sheet, sources, store).items()):
         if digest(path) != str(blob):
             return f"{blob.short} is no longer in the cache as it was"
     # What they hold is among the inputs, by where they are now.
-    gone = sorted(name for name in _sources(sheet) if not os.path.lexists(name))
+    gone = sorted(name for name in sources if not os.path.lexists(name))
     return f"{Path(gone[0]).name} is no longer where it was" if gone else None
 
 
-def _blobs(sheet: Sheet, store: Store) -> dict[Path, Digest]:
+def _blobs(sheet: Sheet, sources: Iterable[str], store: Store) -> dict[Path, Digest]:
     """Return the blobs without which the image could not be read again, by where they lie."""
     plain = (layer.digest for layer in sheet.layers if not layer.entries and layer.remote is None)
     found = {store.blob(digest): digest for digest in plain}
-    for name in _sources(sheet):
+    for name in sources:
         # Of this cache or of one that was elsewhere when the image was made.
         if match := _BLOB.search(name):
             found[Path(name)] = Digest(match[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from buildkit.config.model import RemoteTree
 from buildkit.config.remote_tree import pinned_commit
 from buildkit.digest import Digest
 from buildkit.errors import EnvironmentMissingError, FetchError
-from buildkit.intact import first_altered, seal
+from buildkit.intact import first_altered, install
 from buildkit.plan.hashing import RACY_NS
 from buildkit.proc import Runner
 from buildkit.store import Store, discard, note_use
@@ -142,10 +141,7 @@ class TreeSupply(Struct, kw_only=True):
             made = make(work / "tree")
             home.parent.mkdir(parents=True, exist_ok=True)
             self._put_aside(home, problem)
-            seal(made, home)
-            # Sizes and times, which are looked at, can be on the disk before the content is.
-            os.sync()
-            made.rename(home)
+            install(made, home)
         # Built at once, it would look as if it had changed while the compiler read it.
         time.sleep(2 * RACY_NS / 1e9)
 

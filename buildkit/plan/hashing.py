@@ -144,7 +144,10 @@ class Hasher:
         return state.digest
 
     def fresh(self) -> dict[str, FileState]:
-        """Return everything that this run had to read."""
+        """Return everything that this run had to read.
+
+        Waits until a change of what was renamed would show.
+        """
         with self._lock:
             renamed, self._renamed = self._renamed, {}
         settled = {name: self._settled(name, state) for name, state in renamed.items()}

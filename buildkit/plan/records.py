@@ -161,8 +161,9 @@ class RecordBook:
                 self._save(hasher)
 
     def _stored(self, path: Path | None) -> str:
-        inside = path is not None and path.is_relative_to(self._out)
-        return str(path.relative_to(self._out) if path and inside else path or "")
+        if path is not None and path.is_relative_to(self._out):
+            path = path.relative_to(self._out)
+        return str(path or "")
 
     def _save(self, hasher: Hasher) -> None:
         used = {key for record in self._book.units.values() for key in record.sources}

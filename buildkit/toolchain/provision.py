@@ -20,7 +20,7 @@ import msgspec
 
 from buildkit.decoding import decode_json
 from buildkit.errors import EnvironmentMissingError, FetchError
-from buildkit.intact import first_altered, seal
+from buildkit.intact import first_altered, install
 from buildkit.locks import lock
 from buildkit.proc import Runner
 from buildkit.toolchain.choose import GoChoice, LockedGo
@@ -81,11 +81,9 @@ def provision_go(
             return choice.toolchain
         with lock(home.with_name(f".{home.name}.lock")):
             # Another process may have finished it while this one waited.
-            ready = toolchain_at(home)
-            altered = first_altered(home) if ready else ""
-            if ready is not None and not altered:
+            ready, state = _look(home)
+            if ready is not None:
                 return ready
-            state = f"was altered in the cache ({altered})" if altered else "is not in the cache"
             if offline:
                 raise FetchError(
                     f"Go {locked.version} {state}, and this run is offline",
@@ -105,6 +103,15 @@ def provision_go(
             resolution="Check the free space (a Go takes 300 MB) and the permissions there.",
         ) from error
     return _checked(home, locked)
+
+
+def _look(home: Path) -> tuple[Toolchain | None, str]:
+    """Return the Go that lies whole in the cache; else None, and why, as the end of a sentence."""
+    found = toolchain_at(home)
+    if found is None:
+        return None, "is not in the cache"
+    altered = first_altered(home)
+    return (None, f"was altered in the cache ({altered})") if altered else (found, "")
 
 
 def restore(tree: Path) -> None:
@@ -206,10 +213,7 @@ def _move(tree: Path, home: Path, work: Path) -> None:
     if home.exists():
         # What a cleaner of caches left of it.
         home.rename(work / "remains")
-    seal(tree, home)
-    # Sizes and times, which are looked at, can be on the disk before the content is.
-    os.sync()
-    tree.rename(home)
+    install(tree, home)
 
 
 def _checked(home: Path, locked: LockedGo) -> Toolchain:
